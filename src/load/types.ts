@@ -1,6 +1,6 @@
 // What a load is asked for and what it answers. The load knows nothing of the switch: it lives in
 // namespaces, opens sockets there and counts.
-import type { NamespaceRef } from "../host/types.js";
+import type { DeviceRef, NamespaceRef } from "../host/types.js";
 
 /** Words of a load's shared counters (an Int32Array over a SharedArrayBuffer), read by triggers. */
 export const LOAD_COUNTER = {
@@ -20,6 +20,8 @@ export const LOAD_COUNTER = {
   datagramsSent: 6,
   /** 1 asks all threads of the load to finish early. Written by the main thread. */
   stop: 7,
+  /** UDP datagrams or echo replies received. Written by the receiver, or by the pinger. */
+  datagramsReceived: 8,
 } as const;
 export const LOAD_COUNTER_WORDS = 32;
 
@@ -29,7 +31,7 @@ export interface HttpLoadSpec {
   readonly server: NamespaceRef;
   readonly serverAddress: string;
   readonly serverPort: number;
-  /** Total number of requests, each on a connection of its own. */
+  /** Total number of requests, each on a connection of its own; 0: until stopped. */
   readonly requests: number;
   /** The server holds every answer until this many are in flight (0: it answers at once). */
   readonly holdUntilInFlight: number;
@@ -38,6 +40,11 @@ export interface HttpLoadSpec {
   /** A request without an answer for so long has failed with ETIMEDOUT. */
   readonly timeoutMs: number;
   readonly bodyBytes: number;
+  /**
+   * Milliseconds between the starts of two requests, whatever the answers do (an open loop);
+   * absent or 0: as fast as `concurrency` lets them start. Needed when `requests` is 0.
+   */
+  readonly intervalMs?: number;
 }
 
 export interface LatencyMs {
@@ -68,11 +75,14 @@ export interface UdpFloodSpec {
   readonly payloadBytes: number;
   /** Datagrams per second over all flows; 0 = as fast as one thread can. */
   readonly ratePerSecond: number;
+  /** Where a socket bound to `targetPort` counts what arrives; absent: nobody listens. */
+  readonly receiver?: NamespaceRef;
 }
 
 export interface PingSpec {
   readonly client: NamespaceRef;
   readonly targetAddress: string;
+  /** Number of echo requests; 0: until stopped. */
   readonly count: number;
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -80,8 +90,11 @@ export interface PingSpec {
 
 /** Result of a flood or a ping. */
 export interface DatagramResult {
+  /** Taken by the kernel of the sending namespace. */
   readonly sent: number;
+  /** Datagrams at the receiver, or echo replies in time. */
   readonly received: number;
+  /** Refused ones by errno, each not in `sent`; of a ping also "ETIMEDOUT", which is in `sent`. */
   readonly errors: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly latencyMs: LatencyMs | null;
@@ -90,8 +103,36 @@ export interface DatagramResult {
 /** A load that runs in threads of its own. */
 export interface LoadHandle<Result> {
   readonly counters: Int32Array;
-  /** Resolves when the load is complete or stopped; rejects only for programmer errors. */
+  /**
+   * Resolves when the load is complete or stopped, whatever became of its requests. Rejects when
+   * the load could not begin: PacketpathError ENVIRONMENT (a limit), SYSTEM_CALL (the port is
+   * taken, the namespace cannot be entered), or a programmer's error.
+   */
   readonly done: Promise<Result>;
   /** Asks for an early end; `done` resolves within two seconds with what was reached. */
   stop(): void;
+}
+
+/** A device of a namespace that carries load. Only the memory backend's stack looks at it. */
+export interface LoadDevice {
+  readonly device: DeviceRef;
+  /** CIDR texts. */
+  readonly addresses: readonly string[];
+}
+
+export interface LoadNamespace {
+  readonly namespace: NamespaceRef;
+  readonly devices: readonly LoadDevice[];
+}
+
+/** All loads of a run; the same shape on both backends. Main thread. */
+export interface Loads {
+  startHttp(spec: HttpLoadSpec): LoadHandle<HttpLoadResult>;
+  /** Runs until `stop`. */
+  startFlood(spec: UdpFloodSpec): LoadHandle<DatagramResult>;
+  startPing(spec: PingSpec): LoadHandle<DatagramResult>;
+  /** Tells a stack of the memory backend its devices after a re-plug; linux needs no telling. */
+  devicesChanged(namespace: NamespaceRef, devices: readonly LoadDevice[]): void;
+  /** Stops what still runs and resolves when every thread has ended. */
+  close(): Promise<void>;
 }
