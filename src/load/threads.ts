@@ -1,0 +1,187 @@
+// Starting, stopping and ending the threads of a load. Main thread; `connectRole` is the other end
+// of the line, called by a role thread.
+//
+//   main                               role thread (one per role: server, client, sender ...)
+//    | new Worker(entry, RoleData)  ->  enters its namespace, opens its sockets
+//    |                 <- "ready"       may be counted on
+//    | "stop" and the stop word     ->  winds down
+//    |        <- "result" | "error"     then ends by itself
+//
+// A role that has not ended STOP_GRACE_MS after the stop is terminated, so that a load ends within
+// two seconds whatever happened to its devices.
+import { parentPort, Worker, workerData } from "node:worker_threads";
+import { PacketpathError, type ErrorCode } from "../base/errors.js";
+import type { BackendDescriptor, NamespaceRef } from "../host/types.js";
+import { LOAD_COUNTER, LOAD_COUNTER_WORDS } from "./types.js";
+
+/** How long a role may take to end after "stop"; the promise to callers is two seconds. */
+const STOP_GRACE_MS = 1700;
+
+/** What every role thread gets. */
+export interface RoleData<Spec> {
+  readonly descriptor: BackendDescriptor;
+  readonly namespace: NamespaceRef;
+  readonly counters: SharedArrayBuffer;
+  readonly spec: Spec;
+}
+
+type RoleMessage =
+  | { readonly type: "ready" }
+  | { readonly type: "result"; readonly result: unknown }
+  | {
+      readonly type: "error";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly fix: string | undefined;
+    };
+
+/** The main thread's view of a role thread. */
+export interface Role<Result> {
+  /** Resolves when the role may be counted on; rejects if it could not begin. */
+  readonly ready: Promise<void>;
+  /** The role's result; null if it ended, or had to be ended, without one after a stop. */
+  readonly result: Promise<Result | null>;
+  stop(): void;
+}
+
+/** The threads of one load, and the words that they share. */
+export class RoleGroup {
+  readonly counters = new Int32Array(
+    new SharedArrayBuffer(LOAD_COUNTER_WORDS * Int32Array.BYTES_PER_ELEMENT),
+  );
+  private readonly descriptor: BackendDescriptor;
+  private readonly workers = new Map<Worker, Promise<void>>();
+  private timer: NodeJS.Timeout | null = null;
+  private stopping = false;
+
+  constructor(descriptor: BackendDescriptor) {
+    this.descriptor = descriptor;
+  }
+
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
+  /** @param name of the thread, for people who look at it in a debugger. */
+  start<Result, Spec>(name: string, entry: URL, namespace: NamespaceRef, spec: Spec): Role<Result> {
+    const data: RoleData<Spec> = {
+      descriptor: this.descriptor,
+      namespace,
+      counters: this.counters.buffer as SharedArrayBuffer,
+      spec,
+    };
+    // execArgv: a role thread needs none of the loaders that the caller may have been started with.
+    const worker = new Worker(entry, { workerData: data, name, execArgv: [] });
+    this.workers.set(worker, new Promise((resolve) => worker.once("exit", () => resolve())));
+    const role = watchRole<Result>(worker, name, () => this.stopping);
+    if (this.stopping) worker.postMessage("stop");
+    return role;
+  }
+
+  /** Asks all roles to end, and ends those that do not. */
+  stop(): void {
+    if (this.stopping) return;
+    this.stopping = true;
+    Atomics.store(this.counters, LOAD_COUNTER.stop, 1);
+    Atomics.notify(this.counters, LOAD_COUNTER.stop);
+    for (const worker of this.workers.keys()) worker.postMessage("stop");
+    this.timer = setTimeout(() => {
+      for (const worker of this.workers.keys()) void worker.terminate();
+    }, STOP_GRACE_MS);
+  }
+
+  /** Stops what still runs; resolves when every thread is gone. */
+  async end(): Promise<void> {
+    this.stop();
+    await Promise.all(this.workers.values());
+    if (this.timer !== null) clearTimeout(this.timer);
+  }
+}
+
+function watchRole<Result>(worker: Worker, name: string, isStopping: () => boolean): Role<Result> {
+  let onReady: () => void = () => undefined;
+  let onReadyFailed: (error: Error) => void = () => undefined;
+  const ready = new Promise<void>((resolve, reject) => {
+    onReady = resolve;
+    onReadyFailed = reject;
+  });
+  const result = new Promise<Result | null>((resolve, reject) => {
+    const fail = (error: Error): void => {
+      onReadyFailed(error);
+      reject(error);
+    };
+    worker.on("message", (message: RoleMessage) => {
+      if (message.type === "ready") onReady();
+      else if (message.type === "result") resolve(message.result as Result);
+      else {
+        const more = message.fix === undefined ? {} : { fix: message.fix };
+        fail(new PacketpathError(message.code, message.message, more));
+      }
+    });
+    worker.on("error", fail);
+    worker.on("exit", (exitCode) => {
+      if (!isStopping()) {
+        fail(new Error(`load thread ${name} ended with ${exitCode} and no result`));
+      }
+      onReady();
+      resolve(null);
+    });
+  });
+  // Whoever awaits one of the two learns of a failure; the other must not count as unhandled.
+  ready.catch(() => undefined);
+  result.catch(() => undefined);
+  return { ready, result, stop: () => worker.postMessage("stop") };
+}
+
+/** The role thread's end of the line. */
+export interface RoleLine<Spec> extends RoleData<Spec> {
+  readonly words: Int32Array;
+  ready(): void;
+  /** Posts the result and lets the thread end: no message is listened for any more. */
+  finish(result: unknown): void;
+  /** @param listener may be called more than once, and at once if the stop was earlier. */
+  onStop(listener: () => void): void;
+}
+
+/**
+ * Runs a role in the calling thread.
+ * @param body opens what it needs and calls `ready`; what it throws reaches the main thread.
+ */
+export async function connectRole<Spec>(
+  body: (line: RoleLine<Spec>) => void | Promise<void>,
+): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new Error("a load thread must be started as a worker");
+  const data = workerData as RoleData<Spec>;
+  let listener: () => void = () => undefined;
+  let isStopAsked = false;
+  port.on("message", () => {
+    isStopAsked = true;
+    listener();
+  });
+  const line: RoleLine<Spec> = {
+    ...data,
+    words: new Int32Array(data.counters),
+    ready: () => port.postMessage({ type: "ready" }),
+    finish: (result) => {
+      port.postMessage({ type: "result", result });
+      port.close();
+    },
+    onStop: (stopped) => {
+      listener = stopped;
+      if (isStopAsked) stopped();
+    },
+  };
+  try {
+    await body(line);
+  } catch (error) {
+    const known = error instanceof PacketpathError;
+    port.postMessage({
+      type: "error",
+      code: known ? error.code : "INTERNAL",
+      message: error instanceof Error ? error.message : String(error),
+      fix: known ? error.fix : undefined,
+    });
+    port.close();
+  }
+}
