@@ -1,0 +1,104 @@
+// Building and asking matches. Slow path only (these allocate): parsers, tests, tables.
+import { fieldFullMask, getFieldWords, setFieldWords, type Field } from "./fields.js";
+import { KEY_WORDS, VLAN_PRESENT, WORD, newKey } from "./key.js";
+import type { Prerequisite } from "./fields.js";
+import type { Match } from "./types.js";
+
+/** A match that every key fulfills. */
+export function newMatch(): Match {
+  return { value: newKey(), mask: newKey() };
+}
+
+export function cloneMatch(match: Match): Match {
+  return { value: match.value.slice(), mask: match.mask.slice() };
+}
+
+/**
+ * Restricts a field, replacing what the match said of it before.
+ * @param value,mask `field.words` words each; without `mask`, an exact match.
+ */
+export function setMatchField(
+  match: Match,
+  field: Field,
+  value: Uint32Array,
+  mask: Uint32Array = fieldFullMask(field),
+): void {
+  setFieldWords(match.mask, field, mask);
+  setFieldWords(
+    match.value,
+    field,
+    value.map((word, i) => word & mask[i]!),
+  );
+}
+
+/** Value and mask of a field in a match, as `field.words` words each. */
+export function getMatchField(
+  match: Match,
+  field: Field,
+): { value: Uint32Array; mask: Uint32Array } {
+  const value = new Uint32Array(field.words);
+  const mask = new Uint32Array(field.words);
+  getFieldWords(match.value, field, value);
+  getFieldWords(match.mask, field, mask);
+  return { value, mask };
+}
+
+export function matchesEqual(a: Match, b: Match): boolean {
+  for (let i = 0; i < KEY_WORDS; i++) {
+    if (a.value[i] !== b.value[i] || a.mask[i] !== b.mask[i]) return false;
+  }
+  return true;
+}
+
+/** The number that `values` has in the bits `bits` of a word, or -1 unless all are in the mask. */
+function exact(match: Match, word: number, shift: number, ones: number): number {
+  if (((match.mask[word]! >>> shift) & ones) !== ones) return -1;
+  return (match.value[word]! >>> shift) & ones;
+}
+
+/**
+ * True when every key that fulfills the match fulfills the prerequisite too
+ * (OVS mf_are_prereqs_ok).
+ */
+export function prerequisiteHolds(match: Match, prerequisite: Prerequisite): boolean {
+  const type = exact(match, WORD.typeVlan, 16, 0xffff);
+  const proto = exact(match, WORD.ip, 24, 0xff);
+  const isIp = type === 0x0800 || type === 0x86dd;
+  // A later fragment has no ports; only an exact "not later" or no say at all will do.
+  const later = (match.mask[WORD.ip]! & match.value[WORD.ip]! & 2) !== 0;
+  const icmpv6 = type === 0x86dd && proto === 58 && !later;
+  const icmpType = exact(match, WORD.ports, 16, 0xff);
+  switch (prerequisite) {
+    case "none":
+    case "ethernet":
+      return true;
+    case "vlan":
+      return (match.mask[WORD.typeVlan]! & match.value[WORD.typeVlan]! & VLAN_PRESENT) !== 0;
+    case "ipv4":
+      return type === 0x0800;
+    case "ipv6":
+      return type === 0x86dd;
+    case "ip":
+      return isIp;
+    case "arp":
+      return type === 0x0806 || type === 0x8035;
+    case "tcp":
+      return isIp && proto === 6 && !later;
+    case "udp":
+      return isIp && proto === 17 && !later;
+    case "sctp":
+      return isIp && proto === 132 && !later;
+    case "icmpv4":
+      return type === 0x0800 && proto === 1 && !later;
+    case "icmpv6":
+      return icmpv6;
+    case "nd":
+      return icmpv6 && (icmpType === 135 || icmpType === 136);
+    case "nd-solicit":
+      return icmpv6 && icmpType === 135;
+    case "nd-advert":
+      return icmpv6 && icmpType === 136;
+    case "ct":
+      return (match.mask[WORD.ctState]! & match.value[WORD.ctState]!) !== 0 && isIp;
+  }
+}
