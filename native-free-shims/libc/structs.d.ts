@@ -1,0 +1,155 @@
+// Types of structs.js: every structure and constant that the project uses.
+type Layout<Member extends string> = { readonly [member in Member]: number };
+
+export const STRUCTS: {
+  readonly ifreq: Layout<
+    "size" | "name" | "flags" | "ifindex" | "mtu" | "addr" | "hwaddr" | "data"
+  >;
+  readonly in6_ifreq: Layout<"size" | "addr" | "prefixlen" | "ifindex">;
+  readonly sockaddr: Layout<"size" | "family" | "data">;
+  readonly sockaddr_in: Layout<"size" | "family" | "port" | "addr">;
+  readonly sockaddr_nl: Layout<"size" | "family" | "pid" | "groups">;
+  readonly sockaddr_ll: Layout<
+    "size" | "family" | "protocol" | "ifindex" | "hatype" | "pkttype" | "halen" | "addr"
+  >;
+  readonly pollfd: Layout<"size" | "fd" | "events" | "revents">;
+  readonly iovec: Layout<"size" | "base" | "len">;
+  readonly msghdr: Layout<
+    "size" | "name" | "namelen" | "iov" | "iovlen" | "control" | "controllen"
+  >;
+  readonly mmsghdr: Layout<"size" | "hdr" | "len">;
+  readonly rlimit: Layout<"size" | "cur" | "max">;
+  readonly ethtool_value: Layout<"size" | "cmd" | "data">;
+  readonly nlmsghdr: Layout<"size" | "len" | "type" | "flags" | "seq" | "pid">;
+  readonly ifinfomsg: Layout<"size" | "family" | "type" | "index" | "flags" | "change">;
+  readonly ifaddrmsg: Layout<"size" | "family" | "prefixlen" | "flags" | "scope" | "index">;
+  readonly rtmsg: Layout<
+    | "size"
+    | "family"
+    | "dst_len"
+    | "src_len"
+    | "tos"
+    | "table"
+    | "protocol"
+    | "scope"
+    | "type"
+    | "flags"
+  >;
+  readonly rtnl_link_stats64: Layout<
+    | "rx_packets"
+    | "tx_packets"
+    | "rx_bytes"
+    | "tx_bytes"
+    | "rx_errors"
+    | "tx_errors"
+    | "rx_dropped"
+    | "tx_dropped"
+  >;
+};
+
+export const C: Layout<
+  | "O_RDONLY"
+  | "O_RDWR"
+  | "O_CREAT"
+  | "O_EXCL"
+  | "O_NONBLOCK"
+  | "O_CLOEXEC"
+  | "CLONE_NEWNET"
+  | "AF_UNSPEC"
+  | "AF_INET"
+  | "AF_INET6"
+  | "AF_NETLINK"
+  | "AF_PACKET"
+  | "SOCK_STREAM"
+  | "SOCK_DGRAM"
+  | "SOCK_RAW"
+  | "SOCK_NONBLOCK"
+  | "SOCK_CLOEXEC"
+  | "NETLINK_ROUTE"
+  | "SOL_SOCKET"
+  | "SO_SNDBUF"
+  | "SO_RCVBUF"
+  | "SO_RCVBUFFORCE"
+  | "MSG_DONTWAIT"
+  | "POLLIN"
+  | "POLLOUT"
+  | "POLLERR"
+  | "POLLHUP"
+  | "POLLNVAL"
+  | "EFD_NONBLOCK"
+  | "EFD_CLOEXEC"
+  | "MS_BIND"
+  | "MS_REC"
+  | "MS_SHARED"
+  | "MNT_DETACH"
+  | "PR_SET_NAME"
+  | "RLIMIT_NOFILE"
+  | "IFF_UP"
+  | "IFF_RUNNING"
+  | "IFF_LOWER_UP"
+  | "SIOCGIFFLAGS"
+  | "SIOCSIFFLAGS"
+  | "SIOCSIFADDR"
+  | "SIOCSIFNETMASK"
+  | "SIOCGIFMTU"
+  | "SIOCSIFMTU"
+  | "SIOCSIFHWADDR"
+  | "SIOCGIFHWADDR"
+  | "SIOCGIFINDEX"
+  | "SIOCDIFADDR"
+  | "SIOCETHTOOL"
+  | "ARPHRD_ETHER"
+  | "ETHTOOL_GLINK"
+  | "IFF_TUN"
+  | "IFF_TAP"
+  | "IFF_MULTI_QUEUE"
+  | "IFF_ATTACH_QUEUE"
+  | "IFF_DETACH_QUEUE"
+  | "IFF_NO_PI"
+  | "IFF_VNET_HDR"
+  | "IFF_TUN_EXCL"
+  | "TUN_F_CSUM"
+  | "TUN_F_TSO4"
+  | "TUN_F_TSO6"
+  | "TUNSETIFF"
+  | "TUNSETPERSIST"
+  | "TUNSETOFFLOAD"
+  | "TUNGETIFF"
+  | "TUNSETVNETHDRSZ"
+  | "TUNSETQUEUE"
+  | "TUNSETCARRIER"
+  | "TUNGETDEVNETNS"
+  | "RTMGRP_LINK"
+  | "RTM_NEWLINK"
+  | "RTM_DELLINK"
+  | "RTM_GETLINK"
+  | "RTM_SETLINK"
+  | "RTM_NEWADDR"
+  | "RTM_NEWROUTE"
+  | "NLMSG_ERROR"
+  | "NLMSG_DONE"
+  | "NLM_F_REQUEST"
+  | "NLM_F_MULTI"
+  | "NLM_F_ACK"
+  | "NLM_F_DUMP_INTR"
+  | "NLM_F_DUMP"
+  | "NLM_F_EXCL"
+  | "NLM_F_CREATE"
+  | "IFLA_ADDRESS"
+  | "IFLA_IFNAME"
+  | "IFLA_MTU"
+  | "IFLA_TXQLEN"
+  | "IFLA_STATS64"
+  | "IFLA_NET_NS_FD"
+  | "IFLA_CARRIER"
+  | "IFA_ADDRESS"
+  | "IFA_LOCAL"
+  | "IFA_BROADCAST"
+  | "IFA_F_NODAD"
+  | "RTA_OIF"
+  | "RTA_GATEWAY"
+  | "RT_TABLE_MAIN"
+  | "RTPROT_STATIC"
+  | "RT_SCOPE_UNIVERSE"
+  | "RTN_UNICAST"
+>;
