@@ -43,18 +43,31 @@ export interface Place {
   readonly column?: number;
 }
 
+export interface ErrorDetails {
+  readonly place?: Place;
+  readonly fix?: string;
+  readonly excerpt?: string;
+  readonly others?: readonly PacketpathError[];
+}
+
 export class PacketpathError extends Error {
   readonly code: ErrorCode;
   readonly place: Place | undefined;
   /** What to do about it, one imperative sentence; printed on a line of its own. */
   readonly fix: string | undefined;
+  /** The line of the user's text that is meant, and below it a caret; may be absent. */
+  readonly excerpt: string | undefined;
+  /** Further errors that were found in the same text, in its order. */
+  readonly others: readonly PacketpathError[];
 
-  constructor(code: ErrorCode, message: string, more: { place?: Place; fix?: string } = {}) {
+  constructor(code: ErrorCode, message: string, more: ErrorDetails = {}) {
     super(message);
     this.name = "PacketpathError";
     this.code = code;
     this.place = more.place;
     this.fix = more.fix;
+    this.excerpt = more.excerpt;
+    this.others = more.others ?? [];
   }
 
   get exitCode(): number {
