@@ -36,6 +36,14 @@ export function setsockopt(
   address: number,
   length: number,
 ): number;
+/** @param lengthAddress of a 32-bit word: the room, and afterwards the bytes written. */
+export function getsockopt(
+  fd: number,
+  level: number,
+  name: number,
+  address: number,
+  lengthAddress: number,
+): number;
 export function send(fd: number, address: number, length: number, flags: number): number;
 export function sendto(
   fd: number,

@@ -34,6 +34,9 @@ const c = {
   setsockopt: lib.func(
     "int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int length)",
   ),
+  getsockopt: lib.func(
+    "int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)",
+  ),
   sendto: lib.func(
     "long sendto(int fd, uintptr_t buf, unsigned long len, int flags, uintptr_t to, unsigned int n)",
   ),
@@ -95,6 +98,11 @@ export function ioctl(fd, request, arg) {
 
 export function setsockopt(fd, level, name, address, length) {
   return answer(c.setsockopt(fd, level, name, address, length));
+}
+
+/** @param lengthAddress a 32-bit word: the room at `address`, and afterwards what was written. */
+export function getsockopt(fd, level, name, address, lengthAddress) {
+  return answer(c.getsockopt(fd, level, name, address, lengthAddress));
 }
 
 export function sendto(fd, address, length, flags, to) {
