@@ -122,7 +122,7 @@ function skipExtensions(b, start, first) {
   }
 }
 
-/** IPv6 (RFC 8200). `payloadlen` and `offset` lie beside `info`, where cap puts them. */
+/** IPv6 (RFC 8200). The payload's length is in `info`; the place beside it stays empty, as in cap. */
 function IPV6(b, offset = 0) {
   const info = {
     class: ((b[offset] & 0x0f) << 4) + ((b[offset + 1] & 0xf0) >> 4),
@@ -132,8 +132,9 @@ function IPV6(b, offset = 0) {
     hopLimit: undefined,
     srcaddr: "",
     dstaddr: "",
+    payloadlen: u16(b, offset + 4),
   };
-  const result = { info, payloadlen: u16(b, offset + 4), offset: undefined };
+  const result = { info, payloadlen: undefined, offset: undefined };
   info.hopLimit = b[offset + 7];
   info.srcaddr = ipv6Text(b, offset + 8);
   info.dstaddr = ipv6Text(b, offset + 24);
