@@ -25,7 +25,7 @@ interface Bucket<Rule> {
 
 interface Subtable<Rule> {
   readonly mask: Uint32Array;
-  /** The words of the key that the mask looks at, in key order. */
+  /** The words of the key that the mask looks at, by stage. */
   readonly words: readonly number[];
   /** End of each stage, as an index into `words`; rising, the last is `words.length`. */
   readonly stageEnds: readonly number[];
@@ -63,17 +63,17 @@ export function matchesKey(match: Match, key: Uint32Array): boolean {
 }
 
 export class Classifier<Rule extends ClassifierRule> {
-  private readonly stageWords: readonly number[];
+  private readonly stages: readonly (readonly number[])[];
   private subtables: Subtable<Rule>[] = [];
   private created = 0;
   private rules = 0;
 
   /**
-   * @param stageWords the key word at which each stage but the last ends, rising: metadata,
-   *   L2, L3, then the rest. Empty: one stage.
+   * @param stages the key words of each stage, in the order of the lookup (STAGE_WORDS of
+   *   flow/key.ts); words that are in none come last. Empty: one stage.
    */
-  constructor(stageWords: readonly number[] = []) {
-    this.stageWords = stageWords;
+  constructor(stages: readonly (readonly number[])[] = []) {
+    this.stages = stages;
   }
 
   get size(): number {
@@ -172,7 +172,7 @@ export class Classifier<Rule extends ClassifierRule> {
   private subtableFor(mask: Uint32Array): Subtable<Rule> {
     const known = this.subtables.find((each) => sameWords(each.mask, mask));
     if (known !== undefined) return known;
-    const subtable = makeSubtable<Rule>(mask, this.stageWords, this.created++);
+    const subtable = makeSubtable<Rule>(mask, this.stages, this.created++);
     this.subtables.push(subtable);
     return subtable;
   }
@@ -200,16 +200,18 @@ export class Classifier<Rule extends ClassifierRule> {
 
 function makeSubtable<Rule>(
   mask: Uint32Array,
-  stageWords: readonly number[],
+  stages: readonly (readonly number[])[],
   order: number,
 ): Subtable<Rule> {
   const words: number[] = [];
-  mask.forEach((bits, word) => {
-    if (bits !== 0) words.push(word);
-  });
-  const ends = stageWords.map((limit) => words.filter((word) => word < limit).length);
-  // A stage without words would only repeat the one before.
-  const stageEnds = [...new Set([...ends, words.length])].filter((end) => end > 0);
+  const stageEnds: number[] = [];
+  const rest = mask.reduce<number[]>((all, _, word) => [...all, word], []);
+  for (const stage of [...stages, rest]) {
+    const before = words.length;
+    for (const word of stage) if (mask[word] !== 0 && !words.includes(word)) words.push(word);
+    // A stage without words would only repeat the one before.
+    if (words.length > before) stageEnds.push(words.length);
+  }
   if (stageEnds.length === 0) stageEnds.push(0);
   return {
     mask: mask.slice(),

@@ -32,7 +32,7 @@ const randomRule = fc
   )
   .map(([priority, mask, value]) => rule("random", priority, mask, value));
 
-function fill(rules: readonly TestRule[], stages: readonly number[]) {
+function fill(rules: readonly TestRule[], stages: readonly (readonly number[])[]) {
   const real = new Classifier<TestRule>(stages);
   const naive = new NaiveClassifier<TestRule>();
   for (const each of rules) {
@@ -63,10 +63,10 @@ describe("the classifier", () => {
   it("leaves the fields of later stages wildcarded when an early stage misses", () => {
     const only = [rule("both", 10, [0xff, 0, 0xffff], [5, 0, 80])];
     const missed = key(0, 0, 0);
-    expect(fill(only, [1]).real.lookup(key(4, 0, 80), missed)).toBeNull();
+    expect(fill(only, [[0]]).real.lookup(key(4, 0, 80), missed)).toBeNull();
     expect([...missed]).toEqual([0xff, 0, 0]);
     const reached = key(0, 0, 0);
-    expect(fill(only, [1]).real.lookup(key(5, 0, 81), reached)).toBeNull();
+    expect(fill(only, [[0]]).real.lookup(key(5, 0, 81), reached)).toBeNull();
     expect([...reached]).toEqual([0xff, 0, 0xffff]);
   });
 
@@ -104,7 +104,15 @@ describe("the classifier", () => {
 });
 
 describe("the classifier against the naive list", () => {
-  const stages = fc.constantFrom<number[]>([], [1], [1, 2, 3], [2]);
+  const stages = fc.constantFrom<number[][]>(
+    [],
+    [[0]],
+    [[0], [1], [2], [3]],
+    [
+      [3, 1],
+      [0, 2],
+    ],
+  );
 
   it("answers with a matching rule of the same priority, through insertions and removals", () => {
     fc.assert(
