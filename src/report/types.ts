@@ -79,6 +79,12 @@ export interface RunReport {
     readonly microseconds: number | null;
     /** Packets that picked a queue of the device while its count was 0. */
     readonly picksInWindow: number;
+    /**
+     * When the window opened and closed, in milliseconds since the start of the run; null: never.
+     * Without them the pictures look for the events, by the function names in `events` below.
+     */
+    readonly zeroedAtMs?: number | null;
+    readonly unpublishedAtMs?: number | null;
   }[];
   readonly leaks: {
     readonly namespaces: number;
@@ -148,10 +154,18 @@ export interface RunEvent {
   /** Who: "control", "rxq3", "kworker/8:0", "main", "kernel" (the real one, through netlink). */
   readonly thread: string;
   readonly cpu: number;
-  /** "U8 unlist_netdevice", "fault netns-delete", "RTM_DELLINK", "soft lockup" ... */
+  /**
+   * "U8 unlist_netdevice", "fault netns-delete", "RTM_DELLINK", "soft lockup" ... A kernel function
+   * is named as the kernel names it, anywhere in the text: `remove_queue_kobjects` zeroes the
+   * counts, `ovs_dp_detach_port` unpublishes, and the functions of trace-lines.ts become lines of
+   * trace.txt.
+   */
   readonly what: string;
   readonly device: string | null;
-  /** Anything else worth a column: real_num_tx_queues, reg_state, event, microseconds. */
+  /**
+   * Anything else worth a column: real_num_tx_queues, reg_state (1 or 2), event, pid, tid, skb_addr,
+   * addr, microseconds; `function` where `what` does not name it; `ret` true at its return.
+   */
   readonly fields: Readonly<Record<string, string | number | boolean | null>>;
 }
 
