@@ -2,7 +2,7 @@
 // resolved. Plain data, frozen by convention; may be posted to other threads. `parse.ts` is the
 // only maker. What a user may write (and leave out) is in `schema.ts`.
 import type { Flow } from "../flow/types.js";
-import type { Verdict } from "../report/types.js";
+import type { Sample, Verdict } from "../report/types.js";
 
 /** Kernel versions whose transmit path can be emulated; the switches are data in `path`. */
 export const PROFILES = [
@@ -213,4 +213,31 @@ export interface Scenario {
 /** What the scenario expects of a run with this guard. */
 export function expectedVerdict(scenario: Scenario, guard: string): Verdict {
   return scenario.expect[guard] ?? scenario.expect["default"] ?? "SAFE";
+}
+
+/** How one run is to be done, beside what the scenario says: the arguments of `runScenario`. */
+export interface RunOptions {
+  /** As the user wrote it: a name from GUARDS or the path of a module. */
+  readonly guard: string;
+  /** The user's guard as a loadable file (absolute path, JavaScript); null for built-in guards. */
+  readonly guardModule: string | null;
+  readonly backend: "linux" | "memory";
+  readonly seed: number;
+  /** An existing folder for captures and reports; null: keep nothing. */
+  readonly outFolder: string | null;
+  /** The command that repeats this run. */
+  readonly command: string;
+  /** Aborted when the user wants an orderly stop. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (sample: Sample) => void;
+}
+
+/** The arguments of `upScenario`. */
+export interface UpOptions {
+  readonly guard: string;
+  readonly guardModule: string | null;
+  readonly backend: "linux" | "memory";
+  readonly signal: AbortSignal;
+  /** Called once, with what a person needs to know, when frames are forwarded. */
+  readonly onReady: (text: string) => void;
 }
