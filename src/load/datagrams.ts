@@ -160,14 +160,15 @@ export class Pacer {
 }
 
 /**
- * Whether /proc/net/arp shows an address that is asked for and not yet answered (no ATF_COM in
- * the flags). While it is so, the kernel queues about a hundred datagrams per neighbor and drops
- * older ones for newer (unres_qlen_bytes), which must not be taken for losses of the path.
+ * Whether /proc/net/arp shows that `address` was asked for and has not answered (no ATF_COM in
+ * its flags). While it is so, the kernel queues about a hundred datagrams for it and drops older
+ * ones for newer (unres_qlen_bytes), which must not be taken for losses of the path. A target
+ * behind a gateway is not in the table, nor is one on the loopback device.
  */
-export function hasUnresolvedNeighbor(procNetArp: string): boolean {
-  const lines = procNetArp.trim().split("\n").slice(1);
-  return lines.some((line) => {
-    const flags = Number(line.trim().split(/\s+/)[2]);
-    return (flags & 2) === 0;
-  });
+export function isUnresolved(address: string, procNetArp: string): boolean {
+  for (const line of procNetArp.split("\n")) {
+    const [neighbor, , flags] = line.trim().split(/\s+/);
+    if (neighbor === address) return (Number(flags) & 2) === 0;
+  }
+  return false;
 }

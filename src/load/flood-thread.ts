@@ -14,7 +14,7 @@ import { enterNamespace } from "../host/open.js";
 import {
   bindSocket,
   ErrnoCounts,
-  hasUnresolvedNeighbor,
+  isUnresolved,
   openSocket,
   Pacer,
   ReadableWait,
@@ -141,11 +141,12 @@ class FloodSender {
 
   /** The first datagram has made the kernel ask for the neighbor; this waits for the answer. */
   private awaitNeighbor(): void {
-    if (isIPv6(this.spec.targetAddress)) return;
+    const { targetAddress } = this.spec;
     const deadlineMs = nowMs() + NEIGHBOR_WAIT_MS;
     while (!this.isStopped && nowMs() < deadlineMs) {
       // thread-self and sync: this thread's namespace, not the main thread's or the pool's.
-      if (!hasUnresolvedNeighbor(readFileSync("/proc/thread-self/net/arp", "utf8"))) return;
+      // (There is no such file for IPv6, whose addresses it never contains.)
+      if (!isUnresolved(targetAddress, readFileSync("/proc/thread-self/net/arp", "utf8"))) return;
       this.pause();
     }
   }
