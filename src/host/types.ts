@@ -89,7 +89,8 @@ export interface LinkEvent {
 
 /** What another thread needs to reach the same backend. Structured-clonable. */
 export type BackendDescriptor =
-  | { readonly kind: "linux" }
+  /** `shared`: who owns which file descriptor, and the next device id (see fd-table.ts). */
+  | { readonly kind: "linux"; readonly shared: SharedArrayBuffer }
   | { readonly kind: "memory"; readonly shared: SharedArrayBuffer };
 
 /**
