@@ -1,0 +1,41 @@
+// The command tree. Commands report their exit code through `exit`; none ends the process itself.
+// Main thread only.
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { addCompletionCommand } from "./completion.js";
+import { addCleanCommand, addDoctorCommand } from "./doctor.js";
+import { addFlowCommand } from "./flow.js";
+import { addRunCommand } from "./run.js";
+import { addSchemaCommand } from "./schema.js";
+import { addUpCommand } from "./up.js";
+
+/** The tree; the caller parses with it and gets the exit code of the command that ran. */
+export function createProgram(exit: (code: number) => void): Command {
+  const program = new Command("packetpath")
+    .description("A packet-path emulator: races between output and unregister, on real devices.")
+    .version(version(), "-V, --version", "print the version")
+    .helpCommand(false)
+    .showHelpAfterError(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+Exit codes: 0 as the scenario expects; 1 not as expected; 2 bad input; 3 the machine lacks
+something; 4 internal error; 130, 143 interrupted and cleaned up.`,
+    );
+  addRunCommand(program, exit);
+  addUpCommand(program, exit);
+  addFlowCommand(program, exit);
+  addDoctorCommand(program, exit);
+  addCleanCommand(program, exit);
+  addSchemaCommand(program, exit);
+  addCompletionCommand(program, exit);
+  return program;
+}
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  const { version: text } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
+  return text;
+}
