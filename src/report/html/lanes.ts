@@ -80,9 +80,15 @@ function drawLane(lane: Lane, layout: LaneLayout, index: number): Markup {
   const bar = rowHeight - Math.max(2, rowHeight * 0.18);
   const visible = lane.spans.filter((span) => span.toMs >= x.from && span.fromMs <= x.to);
   const bars = merged(visible, x).map((span) => drawBar(span, layout, top, bar));
-  return html`<rect class="track" x="${x.start}" y="${top}" width="${x.end - x.start}"
-height="${bar}"/><text class="lane" x="${x.start - 6}" y="${top + bar / 2 + 3.5}"
-text-anchor="end">${lane.name}</text>${bars}`;
+  return html`<rect
+      class="track"
+      x="${x.start}"
+      y="${top}"
+      width="${x.end - x.start}"
+      height="${bar}"
+    /><text class="lane" x="${x.start - 6}" y="${top + bar / 2 + 3.5}" text-anchor="end"
+      >${lane.name}</text
+    >${bars}`;
 }
 
 function drawBar(span: LaneSpan, layout: LaneLayout, top: number, height: number): Markup | null {
@@ -94,16 +100,24 @@ function drawBar(span: LaneSpan, layout: LaneLayout, top: number, height: number
   const length = `${layout.time(span.fromMs)} to ${layout.time(span.toMs)}`;
   const hatch =
     kind === "spin"
-      ? html`<rect x="${from}" y="${top}" width="${width}" height="${height}"
-fill="url(#${layout.hatch})" pointer-events="none"/>`
+      ? html`<rect
+          x="${from}"
+          y="${top}"
+          width="${width}"
+          height="${height}"
+          fill="url(#${layout.hatch})"
+          pointer-events="none"
+        />`
       : null;
   const fits = layout.labels && width > textWidth(span.state) + 4 && height > 11;
   const label = fits
     ? html`<text class="in-bar s-${kind}-text" x="${from + 4}" y="${top + height / 2 + 3.5}"
->${span.state}</text>`
+        >${span.state}</text
+      >`
     : null;
   return html`<rect class="s-${kind}" x="${from}" y="${top}" width="${width}" height="${height}"
-><title>${span.lane}: ${span.state}, ${length}</title></rect>${hatch}${label}`;
+      ><title>${span.lane}: ${span.state}, ${length}</title></rect
+    >${hatch}${label}`;
 }
 
 /**
@@ -144,8 +158,15 @@ function weight(span: LaneSpan): number {
 
 /** The pattern that marks spinning also for those who do not see its color. */
 export function hatchPattern(id: string): Markup {
-  return html`<defs><pattern id="${id}" width="6" height="6" patternUnits="userSpaceOnUse"
-patternTransform="rotate(45)"><rect class="hatch" width="2" height="6"/></pattern></defs>`;
+  return html`<defs
+    ><pattern
+      id="${id}"
+      width="6"
+      height="6"
+      patternUnits="userSpaceOnUse"
+      patternTransform="rotate(45)"
+      ><rect class="hatch" width="2" height="6" /></pattern
+  ></defs>`;
 }
 
 /** Names the states that occur, in the legend's order. */
@@ -154,7 +175,9 @@ export function laneLegend(spans: readonly LaneSpan[]): Markup {
   const items = (Object.keys(STATE_CLASSES) as StateClass[])
     .filter((kind) => present.has(kind))
     .map((kind) => html`<li><i class="key s-${kind}"></i>${STATE_CLASSES[kind]}</li>`);
-  return html`<ul class="legend">${items}</ul>`;
+  return html`<ul class="legend">
+    ${items}
+  </ul>`;
 }
 
 /** The bars as rows, for readers without the picture; long runs are cut, and say so. */

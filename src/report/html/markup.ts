@@ -8,8 +8,18 @@ export interface Markup {
 
 export type Content = string | number | Markup | readonly Content[] | null;
 
-/** Template tag for HTML and SVG. Strings and numbers are escaped, null is nothing. */
-export function html(parts: TemplateStringsArray, ...contents: readonly Content[]): Markup {
+const compacted = new WeakMap<TemplateStringsArray, readonly string[]>();
+
+/**
+ * Template tag for HTML and SVG. Strings and numbers are escaped, null is nothing. The indentation
+ * of the template itself is dropped: with thousands of bars it would be most of the page.
+ */
+export function html(template: TemplateStringsArray, ...contents: readonly Content[]): Markup {
+  let parts = compacted.get(template);
+  if (parts === undefined) {
+    parts = template.map((part) => part.replace(/\n\s+/g, "\n"));
+    compacted.set(template, parts);
+  }
   let markup = parts[0]!;
   contents.forEach((content, index) => {
     markup += render(content) + parts[index + 1]!;
@@ -72,23 +82,40 @@ export function table(spec: TableSpec): Markup {
           ? html`<td class="num">${cell}</td>`
           : html`<td>${cell}</td>`,
     );
-    return html`<tr>${row}</tr>`;
+    return html`<tr>
+      ${row}
+    </tr>`;
   });
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${spec.caption}"><table>
-<caption>${spec.caption}</caption><thead><tr>${head}</tr></thead><tbody>${rows}</tbody>
-</table></div>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${spec.caption}">
+    <table>
+      <caption>
+        ${spec.caption}
+      </caption>
+      <thead>
+        <tr>
+          ${head}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
 }
 
 /** A table behind a summary line. */
 export function folded(summary: string, body: Markup): Markup {
-  return html`<details><summary>${summary}</summary>${body}</details>`;
+  return html`<details>
+    <summary>${summary}</summary>
+    ${body}
+  </details>`;
 }
 
 /** A part of the page. */
 export function section(id: string, title: string, lead: Content, body: Content): Markup {
   const intro = lead === "" || lead === null ? null : html`<p class="lead">${lead}</p>`;
   return html`<section id="${id}" aria-labelledby="${id}-title">
-<h2 id="${id}-title">${title}</h2>${intro}
-${body}</section>
-`;
+    <h2 id="${id}-title">${title}</h2>
+    ${intro} ${body}
+  </section> `;
 }

@@ -21,8 +21,15 @@ export const SIZES: readonly Size[] = [
 export function figure(title: string, draw: (size: Size) => Drawing): Markup {
   const pictures = SIZES.map((size) => {
     const { height, content } = draw(size);
-    return html`<svg class="${size.name}" viewBox="0 0 ${size.width} ${height}" role="img"
-aria-label="${title}"><title>${title}</title>${content}</svg>`;
+    return html`<svg
+      class="${size.name}"
+      viewBox="0 0 ${size.width} ${height}"
+      role="img"
+      aria-label="${title}"
+    >
+      <title>${title}</title>
+      ${content}
+    </svg>`;
   });
   return html`<figure>${pictures}</figure>`;
 }
@@ -76,7 +83,12 @@ export function timeAxis(
   label: (ms: number) => string,
 ): Markup {
   const values = ticks(x.from, x.to, Math.max(2, Math.round((x.end - x.start) / 110)));
-  return axis(x, top, bottom, values.map((value) => [value, label(value)]));
+  return axis(
+    x,
+    top,
+    bottom,
+    values.map((value) => [value, label(value)]),
+  );
 }
 
 /** An x axis whose labels are given. */
@@ -89,8 +101,8 @@ export function axis(
   const marks = labels.map(([value, text]) => {
     const px = at(x, value);
     const anchor = px > x.end - 24 ? "end" : px < x.start + 12 ? "start" : "middle";
-    return html`<line class="grid" x1="${px}" x2="${px}" y1="${top}" y2="${bottom}"/>
-<text class="tick" x="${px}" y="${bottom + 14}" text-anchor="${anchor}">${text}</text>`;
+    return html`<line class="grid" x1="${px}" x2="${px}" y1="${top}" y2="${bottom}" />
+      <text class="tick" x="${px}" y="${bottom + 14}" text-anchor="${anchor}">${text}</text>`;
   });
   return html`<g aria-hidden="true">${marks}</g>`;
 }
@@ -99,8 +111,10 @@ export function axis(
 export function countAxis(y: Scale, x: Scale): Markup {
   const marks = ticks(y.from, y.to, 3).map((value) => {
     const py = at(y, value);
-    return html`<line class="grid" x1="${x.start}" x2="${x.end}" y1="${py}" y2="${py}"/>
-<text class="tick" x="${x.start - 6}" y="${py + 4}" text-anchor="end">${compact(value)}</text>`;
+    return html`<line class="grid" x1="${x.start}" x2="${x.end}" y1="${py}" y2="${py}" />
+      <text class="tick" x="${x.start - 6}" y="${py + 4}" text-anchor="end"
+        >${compact(value)}</text
+      >`;
   });
   return html`<g aria-hidden="true">${marks}</g>`;
 }
@@ -119,7 +133,9 @@ export function runTime(ms: number): string {
 
 /** An SVG path through the points, in order. */
 export function linePath(points: readonly (readonly [number, number])[]): string {
-  return points.map(([px, py], i) => `${i === 0 ? "M" : "L"}${px.toFixed(1)} ${py.toFixed(1)}`).join("");
+  return points
+    .map(([px, py], i) => `${i === 0 ? "M" : "L"}${px.toFixed(1)} ${py.toFixed(1)}`)
+    .join("");
 }
 
 /** The same, closed down to `base`. */

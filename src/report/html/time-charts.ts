@@ -51,21 +51,23 @@ export function runOverTime(record: RunRecord): Markup {
           chart("Frames per second", frameSeries(samples), samples, { record, endMs }),
         ];
   const hidden = all.length - lanes.length;
-  const more = hidden > 0 ? html`<p class="note">${plural(hidden, "more lane")} not shown.</p>` : null;
+  const more =
+    hidden > 0 ? html`<p class="note">${plural(hidden, "more lane")} not shown.</p>` : null;
   const threads =
     lanes.length === 0
       ? null
-      : html`<h3>Threads</h3>${laneLegend(record.lanes)}${figure(
-          "What each thread was doing over the whole run",
-          (size) => drawThreads(lanes, size, record, endMs),
-        )}${more}${folded(
-          "Threads as a table",
-          table({
-            caption: "What each thread was doing, forwarding and idle left out",
-            head: ["thread", "state", "#from", "#to"],
-            rows: laneRows(all, 200),
-          }),
-        )}`;
+      : html`<h3>Threads</h3>
+          ${laneLegend(record.lanes)}${figure(
+            "What each thread was doing over the whole run",
+            (size) => drawThreads(lanes, size, record, endMs),
+          )}${more}${folded(
+            "Threads as a table",
+            table({
+              caption: "What each thread was doing, forwarding and idle left out",
+              head: ["thread", "state", "#from", "#to"],
+              rows: laneRows(all, 200),
+            }),
+          )}`;
   return section("time", "Over time", faultKey(record), html`${charts}${threads}`);
 }
 
@@ -75,11 +77,17 @@ function faultKey(record: RunRecord): Markup | null {
     fault.firedAtMs === null
       ? []
       : [
-          html`<li><b class="mark">${index + 1}</b> ${fault.kind} ${fault.target} at
-${moment(fault.firedAtMs)} <span class="quiet">(${trigger(fault.at)})</span></li>`,
+          html`<li>
+            <b class="mark">${index + 1}</b> ${fault.kind} ${fault.target} at
+            ${moment(fault.firedAtMs)} <span class="quiet">(${trigger(fault.at)})</span>
+          </li>`,
         ],
   );
-  return fired.length === 0 ? null : html`<ul class="faultkey">${fired}</ul>`;
+  return fired.length === 0
+    ? null
+    : html`<ul class="faultkey">
+        ${fired}
+      </ul>`;
 }
 
 function requestSeries(samples: readonly Sample[]): Series[] {
@@ -94,7 +102,12 @@ function frameSeries(samples: readonly Sample[]): Series[] {
   return [
     { name: "in", style: "a", values: rates(samples, (s) => s.framesIn), filled: true },
     { name: "out", style: "b", values: rates(samples, (s) => s.framesOut), filled: false },
-    { name: "dropped", style: "bad", values: rates(samples, (s) => s.framesDropped), filled: false },
+    {
+      name: "dropped",
+      style: "bad",
+      values: rates(samples, (s) => s.framesDropped),
+      filled: false,
+    },
   ];
 }
 
@@ -120,23 +133,24 @@ function chart(
   samples: readonly Sample[],
   context: ChartContext,
 ): Markup {
-  const keys = series.map(
-    (one) => html`<li><i class="key line-${one.style}"></i>${one.name}</li>`,
-  );
+  const keys = series.map((one) => html`<li><i class="key line-${one.style}"></i>${one.name}</li>`);
   const rows = thinned(samples, 24).map((sample) => {
     const index = samples.indexOf(sample);
     return [moment(sample.atMs), ...series.map((one) => grouped(one.values[index]!))];
   });
-  return html`<h3>${title}</h3><ul class="legend">${keys}</ul>
-${figure(`${title} over time`, (size) => drawChart(series, samples, size, context))}
-${folded(
-  `${title} as a table`,
-  table({
-    caption: `${title} over time`,
-    head: ["#at", ...series.map((one) => `#${one.name}`)],
-    rows,
-  }),
-)}`;
+  return html`<h3>${title}</h3>
+    <ul class="legend">
+      ${keys}
+    </ul>
+    ${figure(`${title} over time`, (size) => drawChart(series, samples, size, context))}
+    ${folded(
+      `${title} as a table`,
+      table({
+        caption: `${title} over time`,
+        head: ["#at", ...series.map((one) => `#${one.name}`)],
+        rows,
+      }),
+    )}`;
 }
 
 function drawChart(
@@ -153,18 +167,26 @@ function drawChart(
   const lines = series.map((one) => {
     const points = samples.map((s, i) => [at(x, s.atMs), at(y, one.values[i]!)] as const);
     const area = one.filled
-      ? html`<path class="area-${one.style}" d="${areaPath(points, bottom)}"/>`
+      ? html`<path class="area-${one.style}" d="${areaPath(points, bottom)}" />`
       : null;
-    return html`${area}<path class="line-${one.style}" d="${linePath(points)}"/>`;
+    return html`${area}<path class="line-${one.style}" d="${linePath(points)}" />`;
   });
   const values = JSON.stringify({
     at: samples.map((s) => Math.round(s.atMs)),
     series: series.map((one) => ({ name: one.name, values: one.values.map(Math.round) })),
   });
   const content = html`${countAxis(y, x)}${timeAxis(x, top, bottom, runTime)}
-${lines}${faultMarks(context.record, x, top, bottom)}
-<g class="plot" data-x0="${x.start}" data-x1="${x.end}" data-y0="${top}" data-y1="${bottom}"
-data-from="${x.from}" data-to="${x.to}" data-values="${values}"></g>`;
+    ${lines}${faultMarks(context.record, x, top, bottom)}
+    <g
+      class="plot"
+      data-x0="${x.start}"
+      data-x1="${x.end}"
+      data-y0="${top}"
+      data-y1="${bottom}"
+      data-from="${x.from}"
+      data-to="${x.to}"
+      data-values="${values}"
+    ></g>`;
   return { height: bottom + 22, content };
 }
 
@@ -185,9 +207,16 @@ function drawThreads(
   const hatch = `hatch-run-${size.name}`;
   const layout = { x, top, rowHeight, labels: false, time: moment, hatch };
   const content = html`${hatchPattern(hatch)}${timeAxis(x, top, bottom, runTime)}
-${drawLanes(lanes, layout)}${faultMarks(record, x, top, bottom)}
-<g class="plot" data-x0="${x.start}" data-x1="${x.end}" data-y0="${top}" data-y1="${bottom}"
-data-from="${x.from}" data-to="${x.to}"></g>`;
+    ${drawLanes(lanes, layout)}${faultMarks(record, x, top, bottom)}
+    <g
+      class="plot"
+      data-x0="${x.start}"
+      data-x1="${x.end}"
+      data-y0="${top}"
+      data-y1="${bottom}"
+      data-from="${x.from}"
+      data-to="${x.to}"
+    ></g>`;
   return { height: bottom + 22, content };
 }
 
@@ -200,10 +229,12 @@ function faultMarks(record: RunRecord, x: Scale, top: number, bottom: number): M
     const cx = Math.min(Math.max(px, free), clamped(x, x.to));
     free = cx + 17;
     return [
-      html`<line class="fault" x1="${px}" x2="${px}" y1="${top - 4}" y2="${bottom}"/>
-<circle class="fault-dot" cx="${cx}" cy="${top - 9}" r="7.5"><title>${fault.kind} ${fault.target},
-${moment(fault.firedAtMs)}</title></circle><text class="fault-number" x="${cx}" y="${top - 5.5}"
-text-anchor="middle">${index + 1}</text>`,
+      html`<line class="fault" x1="${px}" x2="${px}" y1="${top - 4}" y2="${bottom}" />
+        <circle class="fault-dot" cx="${cx}" cy="${top - 9}" r="7.5"
+          ><title>${fault.kind} ${fault.target}, ${moment(fault.firedAtMs)}</title></circle
+        ><text class="fault-number" x="${cx}" y="${top - 5.5}" text-anchor="middle"
+          >${index + 1}</text
+        >`,
     ];
   });
   return html`<g>${marks}</g>`;

@@ -1,0 +1,378 @@
+// The window: from the store that zeroes a device's queue count to the moment its port is
+// unpublished. It may be 50 microseconds wide in a run of ten seconds, so it is drawn twice with
+// scales of its own: the whole unregistration, and below it the window itself, with lines that
+// show which part was enlarged. Pure; any thread.
+import { stepOf, windowStories, type WindowStory } from "../story.js";
+import { duration, microseconds, moment, plural, short } from "../text.js";
+import type { RunEvent, RunRecord } from "../types.js";
+import {
+  drawLanes,
+  hatchPattern,
+  laneLegend,
+  lanesOf,
+  stateClass,
+  type Lane,
+  type LaneLayout,
+} from "./lanes.js";
+import { folded, html, section, table, type Markup } from "./markup.js";
+import {
+  at,
+  clamped,
+  figure,
+  packRows,
+  textWidth,
+  timeAxis,
+  type Drawing,
+  type Scale,
+  type Size,
+} from "./scale.js";
+
+const DRAWN_MAX = 6;
+const LANES_MAX = 36;
+const LABEL_ROWS = 5;
+const LABEL_HEIGHT = 14;
+const STEPS_MAX = 80;
+/** Each side of the window shows at least so much of what was around it. */
+const PAD_MS_MIN = 0.03;
+
+/** One drawing for each unregistered port; null when no port was unregistered. */
+export function windowSection(record: RunRecord): Markup | null {
+  const stories = windowStories(record);
+  if (stories.length === 0) return null;
+  const drawn = stories.slice(0, DRAWN_MAX).map((story, i) => drawStory(record, story, i));
+  const rest =
+    stories.length > DRAWN_MAX
+      ? html`<p class="note">${plural(stories.length - DRAWN_MAX, "more window")} in the table.</p>`
+      : null;
+  const all =
+    stories.length > 1
+      ? table({
+          caption: "All windows",
+          head: ["device", "#port", "#zeroed at", "#unpublished at", "#length", "#packets in it"],
+          rows: stories.map((story) => [
+            story.device,
+            story.port,
+            story.zeroedAtMs === null ? "–" : moment(story.zeroedAtMs),
+            story.unpublishedAtMs === null ? "never" : moment(story.unpublishedAtMs),
+            story.microseconds === null ? "–" : microseconds(story.microseconds),
+            story.picks,
+          ]),
+        })
+      : null;
+  const lead =
+    "From “queue count zeroed” to “port unpublished”, packets still find the port, " +
+    "and the device has no queue to offer. Without a guard, a packet with a recorded receive " +
+    "queue that arrives in between never leaves skb_tx_hash.";
+  return section("window", "The window", lead, html`${drawn}${rest}${all}`);
+}
+
+function drawStory(record: RunRecord, story: WindowStory, index: number): Markup {
+  const cause = record.report.faults[story.fault];
+  const after = cause === undefined ? "" : `, after ${cause.kind} ${cause.target}`;
+  const title = html`<h3>${story.device} (port ${story.port})${after}</h3>
+    <p class="verdict-line">${sentence(story)}</p>`;
+  if (story.zeroedAtMs === null) return title;
+  const views = viewsOf(story, record);
+  const lanes = lanesIn(record, views.detail);
+  const picture = figure(
+    `Threads around the window of ${story.device}: ${sentence(story)}`,
+    (size) => drawViews(story, views, lanes, { size, index }),
+  );
+  return html`${title}${laneLegend(record.lanes)}${picture}${folded(
+    `The steps around the window of ${story.device} as a table`,
+    stepTable(story),
+  )}`;
+}
+
+function sentence(story: WindowStory): string {
+  const picks =
+    story.picks === 0
+      ? "no packet picked a queue in it"
+      : `${plural(story.picks, "packet")} picked a queue in it`;
+  switch (story.kind) {
+    case "open":
+      return `Open for ${microseconds(story.microseconds ?? 0)}; ${picks}.`;
+    case "still-open":
+      return `Still open when the run ended: the port was never unpublished; ${picks}.`;
+    case "safe-order":
+      return "Never open: the port was unpublished before its queue count was zeroed.";
+    case "unknown":
+      return "The moment at which the count was zeroed is not among the events of this run.";
+  }
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Views {
+  /** From the fault to the end of the story; null when the detail shows nearly as much. */
+  readonly whole: Range | null;
+  readonly detail: Range;
+  readonly open: Range | null;
+}
+
+function viewsOf(story: WindowStory, record: RunRecord): Views {
+  const zeroed = story.zeroedAtMs!;
+  const close = story.unpublishedAtMs;
+  const first = firstStep(story, record, zeroed);
+  const length = close === null ? Math.max(0.4, (zeroed - first) * 0.5) : Math.abs(close - zeroed);
+  const pad = Math.max(PAD_MS_MIN, length * 0.6);
+  const left = Math.min(zeroed, close ?? zeroed);
+  const right = close === null ? zeroed + length : Math.max(zeroed, close);
+  const detail = { from: left - pad, to: right + pad };
+  const span = Math.max(right - first, 0.05);
+  const whole = { from: first - span * 0.04, to: right + span * 0.1 };
+  const enlarged = (whole.to - whole.from) / (detail.to - detail.from);
+  const open =
+    story.kind === "safe-order" || story.kind === "unknown"
+      ? null
+      : { from: zeroed, to: close ?? Number.POSITIVE_INFINITY };
+  return { whole: enlarged > 1.6 ? whole : null, detail, open };
+}
+
+/** The fault that led here, or the first step of the device, whichever is nearer. */
+function firstStep(story: WindowStory, record: RunRecord, zeroed: number): number {
+  const fault = record.report.faults[story.fault]?.firedAtMs ?? Number.NEGATIVE_INFINITY;
+  const step = story.events.find(
+    (event) => event.device === story.device && stepOf(event.what).step !== "",
+  );
+  const first = Math.max(fault, Math.min(step?.atMs ?? zeroed, zeroed) - 0.3);
+  return Number.isFinite(first) ? Math.min(first, zeroed) : zeroed;
+}
+
+/** Threads that did something in view; control and its workers always. */
+function lanesIn(record: RunRecord, range: Range): { shown: Lane[]; hidden: number } {
+  const active = lanesOf(record.lanes).filter((lane) =>
+    lane.spans.some(
+      (span) =>
+        span.toMs >= range.from && span.fromMs <= range.to && stateClass(span.state) !== "idle",
+    ),
+  );
+  return { shown: active.slice(0, LANES_MAX), hidden: Math.max(0, active.length - LANES_MAX) };
+}
+
+function drawViews(
+  story: WindowStory,
+  views: Views,
+  lanes: { shown: readonly Lane[]; hidden: number },
+  where: { size: Size; index: number },
+): Drawing {
+  const { size } = where;
+  const hatch = `hatch-window-${where.index}-${size.name}`;
+  const shared = { story, lanes: lanes.shown, size, hatch, open: views.open };
+  let top = 0;
+  const parts: Markup[] = [hatchPattern(hatch)];
+  if (views.whole !== null) {
+    const whole = drawView({ ...shared, range: views.whole, top, rowHeight: 9, detail: false });
+    const next = whole.bottom + 40;
+    parts.push(whole.content, funnel(views, size, whole.lanesBottom, next));
+    top = next;
+  }
+  const detail = drawView({ ...shared, range: views.detail, top, rowHeight: 19, detail: true });
+  parts.push(detail.content);
+  if (lanes.hidden > 0) {
+    const text = `${plural(lanes.hidden, "more thread")} not drawn`;
+    parts.push(html`<text class="tick" x="${size.left}" y="${detail.bottom + 12}">${text}</text>`);
+  }
+  return { height: detail.bottom + (lanes.hidden > 0 ? 18 : 4), content: html`${parts}` };
+}
+
+interface View {
+  readonly story: WindowStory;
+  readonly lanes: readonly Lane[];
+  readonly size: Size;
+  readonly hatch: string;
+  readonly open: Range | null;
+  readonly range: Range;
+  readonly top: number;
+  readonly rowHeight: number;
+  /** The enlarged view: names in bars, times relative to the zero. */
+  readonly detail: boolean;
+}
+
+function drawView(view: View): { content: Markup; bottom: number; lanesBottom: number } {
+  const { size, range, story } = view;
+  const x: Scale = { ...range, start: size.left, end: size.width - size.right };
+  const labels = stepLabels(view, x);
+  const lanesTop = view.top + 22 + labels.rows * LABEL_HEIGHT;
+  const lanesBottom = lanesTop + view.lanes.length * view.rowHeight;
+  const time = (ms: number) => relative(ms - story.zeroedAtMs!);
+  const layout: LaneLayout = {
+    x,
+    top: lanesTop,
+    rowHeight: view.rowHeight,
+    labels: view.detail,
+    time,
+    hatch: view.hatch,
+  };
+  const zeroed = { ...x, from: range.from - story.zeroedAtMs!, to: range.to - story.zeroedAtMs! };
+  const content = html`${timeAxis(zeroed, lanesTop, lanesBottom, relative)}
+    ${labels.draw(lanesTop, lanesBottom)}${drawLanes(view.lanes, layout)}
+    ${band(view, x, lanesTop, lanesBottom)}
+    <g
+      class="plot"
+      data-x0="${x.start}"
+      data-x1="${x.end}"
+      data-y0="${lanesTop}"
+      data-y1="${lanesBottom}"
+      data-from="${precise(zeroed.from)}"
+      data-to="${precise(zeroed.to)}"
+      data-relative="1"
+    ></g>`;
+  return { content, bottom: lanesBottom + 18, lanesBottom: lanesBottom + 18 };
+}
+
+/** Numbers of an attribute to the nanosecond; `html` rounds bare numbers to a hundredth. */
+function precise(ms: number): string {
+  return ms.toFixed(6);
+}
+
+/** A moment relative to the zero of the count, in microseconds. */
+function relative(ms: number): string {
+  const us = Math.round(ms * 1e6) / 1e3;
+  if (us === 0) return "0";
+  const sign = us > 0 ? "+" : "−";
+  const size = Math.abs(us);
+  return size >= 10_000 ? `${sign}${duration(size / 1000)}` : `${sign}${short(size)} µs`;
+}
+
+/** The open window itself, across all lanes, with its length above it. */
+function band(view: View, x: Scale, top: number, bottom: number): Markup | null {
+  if (view.open === null) return null;
+  const from = clamped(x, view.open.from);
+  const to = clamped(x, view.open.to);
+  const width = Math.max(to - from, 1.5);
+  const { kind } = view.story;
+  const us = view.story.microseconds;
+  const length = kind === "still-open" || us === null ? "never unpublished" : microseconds(us);
+  const wide = view.detail && view.size.name === "wide";
+  const text = wide ? `count 0, still published: ${length}` : length;
+  const half = textWidth(text) / 2;
+  const middle = Math.min(Math.max(from + width / 2, x.start + half), x.end - half);
+  const y = view.top + 12;
+  const end =
+    kind === "still-open"
+      ? html`<path
+          class="band-edge"
+          d="M${to - 7} ${top - 9}L${to} ${top - 4}L${to - 7} ${top + 1}"
+        />`
+      : html`<line
+          class="band-edge"
+          x1="${from + width}"
+          x2="${from + width}"
+          y1="${y + 4}"
+          y2="${bottom}"
+        />`;
+  return html`<rect
+      class="band"
+      x="${from}"
+      y="${y + 4}"
+      width="${width}"
+      height="${bottom - y - 4}"
+      ><title>${view.story.device}: count 0 and still published, ${length}</title></rect
+    ><line class="band-edge" x1="${from}" x2="${from}" y1="${y + 4}" y2="${bottom}" />${end}<text
+      class="band-label"
+      x="${middle}"
+      y="${y}"
+      text-anchor="middle"
+      >${text}</text
+    >`;
+}
+
+/** Lines from the part of the upper view that the lower one enlarges. */
+function funnel(views: Views, size: Size, top: number, bottom: number): Markup {
+  const x: Scale = { ...views.whole!, start: size.left, end: size.width - size.right };
+  const left = clamped(x, views.detail.from);
+  const right = Math.max(clamped(x, views.detail.to), left + 2);
+  const path = `M${left} ${top}L${right} ${top}L${x.end} ${bottom}L${x.start} ${bottom}Z`;
+  return html`<path class="funnel" d="${path}" />`;
+}
+
+interface StepLabels {
+  readonly rows: number;
+  draw(lanesTop: number, lanesBottom: number): Markup;
+}
+
+/** Flags above the lanes: which step of the kernel's order happened when. */
+function stepLabels(view: View, x: Scale): StepLabels {
+  const { range } = view;
+  const steps = distinctSteps(view.story)
+    .filter((event) => event.atMs >= range.from && event.atMs <= range.to)
+    .slice(0, STEPS_MAX);
+  const starts = steps.map((event) => at(x, event.atMs));
+  const texts = steps.map((event) => labelText(event, view));
+  const widths = texts.map(textWidth);
+  const flipped = starts.map((px, i) => px + 3 + widths[i]! > x.end);
+  const lefts = starts.map((px, i) => (flipped[i] === true ? px - 3 - widths[i]! : px));
+  const order = lefts.map((_, i) => i).sort((a, b) => lefts[a]! - lefts[b]!);
+  const packed = packRows(
+    order.map((i) => lefts[i]!),
+    order.map((i) => widths[i]! + 3),
+    LABEL_ROWS,
+  );
+  const rowOf = new Map(order.map((i, place) => [i, packed[place]!]));
+  const rows = Math.max(0, ...packed.map((row) => row + 1));
+  return {
+    rows,
+    draw(lanesTop, lanesBottom) {
+      const marks = steps.map((event, i) => {
+        const row = rowOf.get(i)!;
+        const px = starts[i]!;
+        const y = lanesTop - 6 - (rows - 1 - row) * LABEL_HEIGHT;
+        const anchor = flipped[i] === true ? "end" : "start";
+        const dx = flipped[i] === true ? -3 : 3;
+        const label =
+          row < 0
+            ? null
+            : html`<text class="step" x="${px + dx}" y="${y}" text-anchor="${anchor}"
+                >${texts[i]!}</text
+              >`;
+        const up = row < 0 ? lanesTop - 4 : y - 9;
+        return html`<line class="step-line" x1="${px}" x2="${px}" y1="${up}" y2="${lanesBottom}">
+            <title>${event.what}, ${event.thread}, ${moment(event.atMs)}</title></line
+          >${label}`;
+      });
+      return html`<g>${marks}</g>`;
+    },
+  };
+}
+
+/** Events with a step or a meaning of their own; what packets did is in the lanes. */
+function distinctSteps(story: WindowStory): RunEvent[] {
+  return story.events.filter((event) => {
+    if (event.fields["skb_addr"] !== undefined) return false;
+    if (stepOf(event.what).step !== "") return true;
+    return /^(fault |RTM_|soft lockup)|ovs_dp_detach_port|remove_queue_kobjects/.test(event.what);
+  });
+}
+
+function labelText(event: RunEvent, view: View): string {
+  const { step, name } = stepOf(event.what);
+  const short = name.split(/[\s(:,]/)[0]!;
+  if (view.size.name === "narrow" || !view.detail) return step === "" ? short.slice(0, 12) : step;
+  return step === "" ? name.slice(0, 34) : `${step} ${short}`;
+}
+
+function stepTable(story: WindowStory): Markup {
+  const zeroed = story.zeroedAtMs!;
+  const nearest = [...story.events]
+    .sort((a, b) => Math.abs(a.atMs - zeroed) - Math.abs(b.atMs - zeroed))
+    .slice(0, STEPS_MAX)
+    .sort((a, b) => a.atMs - b.atMs);
+  return table({
+    caption: `Steps around the window of ${story.device}, relative to the zero of its queue count`,
+    head: ["step", "#relative", "#at", "thread", "#cpu", "values"],
+    rows: nearest.map((event) => [
+      event.what,
+      relative(event.atMs - zeroed),
+      moment(event.atMs),
+      event.thread,
+      event.cpu,
+      Object.entries(event.fields)
+        .map(([key, value]) => `${key} ${String(value)}`)
+        .join(", "),
+    ]),
+  });
+}
