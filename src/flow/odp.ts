@@ -25,6 +25,12 @@ export const ODP = {
 export const ODP_WORDS: readonly number[] = [0, 2, 4, 2, 1, 2, 1];
 
 /**
+ * A statistics record of a flow, in doubles: id of the flow, packets, bytes, time of last use. Half
+ * a cache line of its worker's shared memory; written by that worker, read by who dumps flows.
+ */
+export const RECORD = { flowId: 0, packets: 1, bytes: 2, usedMs: 3, size: 4 } as const;
+
+/**
  * A flow of the fast path: all frames whose key agrees with `key` in the bits of `mask` get these
  * actions. Made by one translation; replaced, never edited while it is current, except by the
  * datapath that owns it.

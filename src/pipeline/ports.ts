@@ -93,14 +93,14 @@ export class PortTable {
 
   /** The numbers of all ports that have none of these flags, in the order of their records. */
   list(withoutFlags = 0): number[] {
-    const numbers: number[] = [];
+    const found: number[] = [];
     for (let i = 0; i < this.capacity; i++) {
       const at = HEADER_WORDS + i * RECORD_WORDS;
       const number = Atomics.load(this.words, at + AT_NUMBER);
       if (number === 0 || (Atomics.load(this.words, at + AT_FLAGS) & withoutFlags) !== 0) continue;
-      numbers.push(number);
+      found.push(number);
     }
-    return numbers;
+    return found;
   }
 
   private recordOf(number: number): number {

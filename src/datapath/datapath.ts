@@ -1,0 +1,286 @@
+// The fast path of one queue worker: exact-match cache, then megaflows, then the slow path that was
+// handed in; then the actions, on the bytes in place. Run to completion, in the worker's thread;
+// no allocation and no exception per frame (the slow path, once per new flow, may allocate).
+//
+// The books. Each frame that `receive` gets, and each further copy of it (`cloned`), ends in exactly
+// one `output` or one `drop` of the `Transmit`, so: in + cloned = outputs + drops.
+import { DROP } from "../base/drop-reasons.js";
+import type { Clock } from "../base/clock.js";
+import { extractKey } from "../flow/extract.js";
+import { flowHash, identityWords, keyHash, newKey } from "../flow/key.js";
+import { RECORD, type Megaflow } from "../flow/odp.js";
+import { ExactMatchCache } from "./exact-match-cache.js";
+import { Executor } from "./execute.js";
+import { MegaflowTable } from "./megaflow-table.js";
+
+/** A frame in hand. One object per worker, reused for every frame. */
+export interface Frame {
+  /** The pool; the frame lies in it. */
+  bytes: Uint8Array;
+  /**
+   * Where the Ethernet header begins. Before it (before the vnet header, if there is one) at least
+   * 64 bytes are free, so that tags can be pushed.
+   */
+  offset: number;
+  /** Bytes of the frame, without the vnet header. */
+  length: number;
+  /** Where the 12-byte vnet header begins, directly in front of the frame; -1 without one. */
+  vnetOffset: number;
+  /** OpenFlow port number that it came from. */
+  inPort: number;
+  /** skb->queue_mapping as the input device left it: receive queue + 1, or 0 for no hint. */
+  queueMapping: number;
+  /** Symmetric flow hash (skb->hash); the datapath fills it in. */
+  hash: number;
+}
+
+/** Where frames end. Implemented by the worker, which counts. */
+export interface Transmit {
+  /**
+   * Sends the frame to a port, or drops and counts it. Synchronous: when it returns, nobody reads
+   * the bytes any more, so a frame for several ports is never copied.
+   * @param last false: the frame (an skb_clone, in the kernel's terms) is needed again afterwards.
+   */
+  output(frame: Frame, port: number, last: boolean): void;
+  /** Counts a frame that ends here. @param reason index in base/drop-reasons.ts. */
+  drop(frame: Frame, reason: number): void;
+  /** Counts a further copy of a frame, just before its `output`. */
+  cloned(frame: Frame): void;
+}
+
+/** The slow path: translates the packet with this key (`Pipeline.translate`). */
+export type Miss = (frame: Frame, key: Uint32Array) => Megaflow | null;
+
+/** What a megaflow's stamps are compared with (`Pipeline`). */
+export interface Revisions {
+  stamp(): number;
+  macStamp(): number;
+}
+
+/** Counters, as indexes of an array that may lie in shared memory. */
+export const DATAPATH_COUNTER = {
+  exactMatchHits: 0,
+  megaflowHits: 1,
+  /** Frames that went through the slow path. */
+  misses: 2,
+  /** Megaflows translated again because flows, ports or MACs had changed, or a second had passed. */
+  revalidated: 3,
+  masks: 4,
+  megaflows: 5,
+  /** Packet-ins, counted and not delivered. */
+  packetIns: 6,
+} as const;
+export const DATAPATH_COUNTERS = 16;
+
+/** Action lists inside one another on a worker (OVS_RECURSION_LIMIT). */
+const RECURSION_LIMIT = 5;
+/** A megaflow without a frame for so long is forgotten (OVS max-idle). */
+const MAX_IDLE_MS = 10_000;
+/** The same while there are too many (ofproto-dpif-upcall.c, over flow_limit). */
+const MAX_IDLE_CROWDED_MS = 100;
+const FLOW_LIMIT = 65_536;
+/** How often ranks are made and idle megaflows are swept, and MACs refreshed by running traffic. */
+const SWEEP_MS = 1000;
+/** A worker that forgets `beginBurst` gets one every so many frames. */
+const FRAMES_WITHOUT_BURST = 64;
+
+export class Datapath {
+  readonly counters: Float64Array;
+  private readonly transmit: Transmit;
+  private readonly miss: Miss;
+  private readonly revisions: Revisions;
+  private readonly records: Float64Array;
+  private readonly clock: Clock;
+  private readonly cache = new ExactMatchCache();
+  private readonly megaflows = new MegaflowTable();
+  private readonly executor: Executor;
+  /** One key per level of recursion, so that a nested frame does not spoil the outer one's. */
+  private readonly keys = Array.from({ length: RECURSION_LIMIT }, newKey);
+  private depth = 0;
+  private nowMs: number;
+  private sweptMs: number;
+  private framesOfBurst = 0;
+
+  /**
+   * @param options.records statistics records of this worker's flow tables.
+   * @param options.counters DATAPATH_COUNTERS doubles, for example in shared memory.
+   */
+  constructor(options: {
+    transmit: Transmit;
+    miss: Miss;
+    revisions: Revisions;
+    records: Float64Array;
+    clock: Clock;
+    counters?: Float64Array;
+  }) {
+    this.transmit = options.transmit;
+    this.miss = options.miss;
+    this.revisions = options.revisions;
+    this.records = options.records;
+    this.clock = options.clock;
+    this.counters = options.counters ?? new Float64Array(DATAPATH_COUNTERS);
+    this.nowMs = Math.floor(this.clock.nowMs());
+    this.sweptMs = this.nowMs;
+    this.executor = new Executor(this.transmit, this.counters);
+  }
+
+  /** Once per burst: reads the clock and, once a second, tidies up. */
+  beginBurst(): void {
+    this.framesOfBurst = 0;
+    this.nowMs = Math.floor(this.clock.nowMs());
+    if (this.nowMs - this.sweptMs >= SWEEP_MS) this.sweep(MAX_IDLE_MS);
+  }
+
+  /** Decides what happens to a frame, and does it. */
+  receive(frame: Frame): void {
+    if (this.depth >= RECURSION_LIMIT) return this.transmit.drop(frame, DROP["loop-limit"]);
+    if (this.framesOfBurst++ >= FRAMES_WITHOUT_BURST) this.beginBurst();
+    const key = this.keys[this.depth]!;
+    const runt = extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
+    if (runt !== 0) return this.transmit.drop(frame, runt);
+    const words = identityWords(key);
+    const hash = keyHash(key, words) | 0;
+    const place = this.cache.find(key, words, hash);
+    if (place >= 0) {
+      const megaflow = this.cache.megaflowAt(place);
+      if (!megaflow.dead && this.isCurrent(megaflow)) {
+        this.counters[DATAPATH_COUNTER.exactMatchHits]!++;
+        frame.hash = this.cache.flowHashAt(place);
+        this.hit(frame, megaflow);
+        return;
+      }
+    }
+    this.receiveUncached(frame, key, words, hash);
+  }
+
+  /** All megaflows, for dumps; do not change them. */
+  dump(): readonly Megaflow[] {
+    return this.megaflows.all();
+  }
+
+  /** Forgets all megaflows (dpctl/del-flows). */
+  flush(): void {
+    for (const megaflow of this.megaflows.all()) this.megaflows.remove(megaflow);
+    this.countMegaflows();
+  }
+
+  private receiveUncached(frame: Frame, key: Uint32Array, words: number, hash: number): void {
+    const flow = flowHash(key);
+    frame.hash = flow;
+    let megaflow = this.megaflows.lookup(key);
+    let isMiss = megaflow === null;
+    if (megaflow !== null && !this.isCurrent(megaflow)) {
+      megaflow = this.revalidate(frame, key, megaflow);
+    }
+    if (megaflow === null) {
+      isMiss = true;
+      megaflow = this.install(frame, key);
+    }
+    if (megaflow === null) return this.transmit.drop(frame, DROP["translation-limit"]);
+    const known = this.cache.find(key, words, hash);
+    const place = known >= 0 ? known : this.cache.insert(key, words, hash, megaflow);
+    this.cache.update(place, megaflow);
+    this.cache.setFlowHash(place, flow);
+    if (isMiss) {
+      this.counters[DATAPATH_COUNTER.misses]!++;
+      // The packet that comes back from an upcall is a new skb without a recorded receive queue
+      // (ovs_packet_cmd_execute), so it can never hang in skb_tx_hash.
+      frame.queueMapping = 0;
+      this.perform(frame, megaflow);
+    } else {
+      this.counters[DATAPATH_COUNTER.megaflowHits]!++;
+      this.hit(frame, megaflow);
+    }
+  }
+
+  private hit(frame: Frame, megaflow: Megaflow): void {
+    megaflow.packets++;
+    megaflow.bytes += frame.length;
+    this.perform(frame, megaflow);
+  }
+
+  /** Credits the flows and executes the actions; each copy of the frame ends in here. */
+  private perform(frame: Frame, megaflow: Megaflow): void {
+    const { records, nowMs } = this;
+    const { flowRecords } = megaflow;
+    megaflow.usedMs = nowMs;
+    for (let i = 0; i < flowRecords.length; i++) {
+      const at = flowRecords[i]!;
+      records[at + RECORD.packets]!++;
+      records[at + RECORD.bytes]! += frame.length;
+      records[at + RECORD.usedMs] = nowMs;
+    }
+    this.depth++;
+    this.executor.execute(frame, megaflow);
+    this.depth--;
+  }
+
+  /**
+   * Whether a megaflow still says what a translation would say. One that asked the MAC table is
+   * also translated again every second, which keeps the learned addresses of running traffic
+   * from ageing (Open vSwitch's revalidators do that every 500 ms).
+   */
+  private isCurrent(megaflow: Megaflow): boolean {
+    if (megaflow.stamp !== this.revisions.stamp()) return false;
+    if (megaflow.macStamp < 0) return true;
+    if (megaflow.macStamp !== this.revisions.macStamp()) return false;
+    return this.nowMs - megaflow.translatedMs < SWEEP_MS;
+  }
+
+  /** Translates again for this packet; keeps the megaflow only if it still means the same frames. */
+  private revalidate(frame: Frame, key: Uint32Array, old: Megaflow): Megaflow | null {
+    this.counters[DATAPATH_COUNTER.revalidated]!++;
+    const fresh = this.miss(frame, key);
+    if (fresh === null) {
+      this.megaflows.remove(old);
+      this.countMegaflows();
+      return null;
+    }
+    for (let i = 0; i < old.mask.length; i++) {
+      if (old.mask[i] !== fresh.mask[i]) return this.replace(old, fresh);
+    }
+    old.actions = fresh.actions;
+    old.outputs = fresh.outputs;
+    old.dropReason = fresh.dropReason;
+    old.flowRecords = fresh.flowRecords;
+    old.stamp = fresh.stamp;
+    old.macStamp = fresh.macStamp;
+    old.translatedMs = this.nowMs;
+    return old;
+  }
+
+  private replace(old: Megaflow, fresh: Megaflow): Megaflow {
+    this.megaflows.remove(old);
+    return this.add(fresh);
+  }
+
+  private install(frame: Frame, key: Uint32Array): Megaflow | null {
+    const fresh = this.miss(frame, key);
+    if (fresh === null) return null;
+    if (this.megaflows.size >= FLOW_LIMIT) this.sweep(MAX_IDLE_CROWDED_MS);
+    if (this.megaflows.size >= FLOW_LIMIT) this.flush();
+    return this.add(fresh);
+  }
+
+  private add(fresh: Megaflow): Megaflow {
+    fresh.translatedMs = this.nowMs;
+    fresh.usedMs = this.nowMs;
+    this.megaflows.insert(fresh);
+    this.countMegaflows();
+    return fresh;
+  }
+
+  private sweep(maxIdleMs: number): void {
+    this.sweptMs = this.nowMs;
+    for (const megaflow of this.megaflows.all()) {
+      if (this.nowMs - megaflow.usedMs > maxIdleMs) this.megaflows.remove(megaflow);
+    }
+    this.megaflows.rank();
+    this.countMegaflows();
+  }
+
+  private countMegaflows(): void {
+    this.counters[DATAPATH_COUNTER.masks] = this.megaflows.masks;
+    this.counters[DATAPATH_COUNTER.megaflows] = this.megaflows.size;
+  }
+}
