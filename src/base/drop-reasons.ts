@@ -20,6 +20,7 @@ export const DROP_REASONS = [
   ["tun-full-ring", "the ring of the chosen tun queue is full (FULL_RING)"],
   ["bond-no-slave", "a bond without an active slave"],
   ["loop-limit", "more than 5 nested action lists (OVS_RECURSION_LIMIT)"],
+  ["queue-count-fault", "the driver's selector divided by a queue count of 0"],
   ["tx-gone", "the real device behind the port is gone (EBADFD)"],
   ["tx-down", "the real device behind the port is down (EIO)"],
   ["tx-refused", "the real device refused the frame for another reason (see the log)"],

@@ -1,0 +1,22 @@
+// The frame pool: one SharedArrayBuffer, one part per worker, one slot in use at a time, because a
+// worker runs each frame to completion before it reads the next. Nothing is allocated per frame.
+//
+//   slot:  | headroom 64 | vnet header 12 | frame, up to 65 549 + a VLAN tag ... |
+//
+// The headroom lets a VLAN tag be pushed in front without moving the frame: the 12 bytes of MAC
+// addresses and the vnet header move instead.
+
+export const HEADROOM_BYTES = 64;
+/** A super-frame of 64 KiB with its Ethernet header, two tags and the vnet header, rounded up. */
+export const FRAME_BYTES_MAX = 65_536 + 14 + 8;
+export const VNET_BYTES = 12;
+export const SLOT_BYTES = Math.ceil((HEADROOM_BYTES + VNET_BYTES + FRAME_BYTES_MAX) / 128) * 128;
+
+export function newPool(workers: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(workers * SLOT_BYTES);
+}
+
+/** Byte offset of a worker's slot. */
+export function slotOffset(worker: number): number {
+  return worker * SLOT_BYTES;
+}

@@ -1,0 +1,212 @@
+// The loop of one queue worker. Worker k is CPU k in softirq context and serves queue k, k + W,
+// k + 2W ... of every port. One round: look at the flags once, then one burst per queue, each in
+// one RCU read section, each frame run to completion; without frames, sleep in `wait` until a
+// queue is readable or somebody kicks.
+//
+// Stop is bounded under flood because the flag is looked at once per round, and a round is at most
+// queues x BURST_MAX frames. A device that dies costs one look per queue: EFAULT or EBADFD marks
+// the queue dead until the port table says otherwise, so that a dead fd is neither polled (it would
+// be "ready" for ever) nor read nor logged again.
+import { DROP } from "../base/drop-reasons.js";
+import { ERRNO } from "../base/errno.js";
+import type { Datapath, Frame } from "../datapath/datapath.js";
+import type { QueueIo } from "../host/types.js";
+import { DEV, KIND } from "../path/core/netdevice.js";
+import { tunIngressMapping, vethIngressMapping } from "../path/core/skb.js";
+import type { Kernel } from "../path/kernel.js";
+import { portCounters, PORT_COUNTER } from "../sync/counters.js";
+import { type Addr, CPU, CPU_STATE, cpuBlock, ld, rcuReadLock } from "../sync/index.js";
+import { rcuReadUnlock } from "../sync/index.js";
+import type { QueueTable } from "../sync/queue-table.js";
+import type { Capture } from "./capture.js";
+import { FRAME_BYTES_MAX, HEADROOM_BYTES, slotOffset, VNET_BYTES } from "./frame-pool.js";
+import type { PathTransmit } from "./transmit.js";
+
+/** Frames of one queue before the others get their turn; also the length of a read section. */
+const BURST_MAX = 32;
+/** Sleep without traffic; a kick ends it at once, so it only bounds the damage of a lost one. */
+const IDLE_WAIT_MS = 100;
+/** Reads in a row that fail in a way nobody expects before the queue counts as dead. */
+const FAILURES_MAX = 10;
+const ETH_HLEN = 14;
+
+interface RxQueue {
+  readonly port: number;
+  readonly handle: number;
+  readonly ovsDev: Addr;
+  /** The device's rx handler decides whether frames are the switch's (not for internal ports). */
+  readonly handled: boolean;
+  readonly vnetBytes: number;
+  /** queue_mapping that frames of this queue arrive with. */
+  readonly queueMapping: number;
+  failures: number;
+  dead: boolean;
+}
+
+export interface LoopParts {
+  readonly k: Kernel;
+  readonly cpu: number;
+  readonly io: QueueIo;
+  readonly table: QueueTable;
+  readonly datapath: Datapath;
+  readonly transmit: PathTransmit;
+  readonly counters: Float64Array;
+  readonly pool: SharedArrayBuffer;
+  readonly capture: Capture | null;
+}
+
+export class Loop {
+  private readonly p: LoopParts;
+  private readonly frame: Frame;
+  private readonly slot: number;
+  private readonly block: Addr;
+  private generation = -1;
+  private queues: RxQueue[] = [];
+  private handles: number[] = [];
+  private ready = new Uint8Array(0);
+
+  constructor(parts: LoopParts) {
+    this.p = parts;
+    this.slot = slotOffset(parts.cpu) + HEADROOM_BYTES;
+    this.block = cpuBlock(parts.cpu);
+    this.frame = {
+      bytes: new Uint8Array(parts.pool),
+      offset: 0,
+      length: 0,
+      vnetOffset: -1,
+      inPort: 0,
+      queueMapping: 0,
+      hash: 0,
+    };
+  }
+
+  /** Runs until the port table says stop. */
+  run(): void {
+    const { k, table, cpu } = this.p;
+    const m = k.m;
+    while (!table.isStopping()) {
+      m[this.block + CPU.heartbeat]!++;
+      if (table.generation() !== this.generation) this.takePorts();
+      const stall = table.takeStall(cpu);
+      if (stall !== 0) this.standStill(stall);
+      if (this.round() === 0) this.idle();
+    }
+    m[this.block + CPU.state] = CPU_STATE.stopped;
+  }
+
+  private takePorts(): void {
+    const { table, cpu, transmit, k } = this.p;
+    const generation = table.generation();
+    const ports = table.read();
+    const queues: RxQueue[] = [];
+    for (const port of ports) {
+      for (let q = cpu; q < port.handles.length; q += table.workers) {
+        queues.push({
+          port: port.number,
+          handle: port.handles[q]!,
+          ovsDev: port.ovsDev,
+          handled: port.kind !== KIND.internal,
+          vnetBytes: port.vnetHeaderBytes,
+          queueMapping: ingressMapping(k, port.kind, q),
+          failures: 0,
+          dead: false,
+        });
+      }
+    }
+    transmit.usePorts(ports);
+    this.queues = queues;
+    this.collectHandles();
+    this.generation = generation;
+    table.acknowledge(cpu, generation);
+  }
+
+  private collectHandles(): void {
+    this.handles = this.queues.filter((queue) => !queue.dead).map((queue) => queue.handle);
+    this.ready = new Uint8Array(this.handles.length);
+  }
+
+  /** One burst of every queue; answers how many frames were read. */
+  private round(): number {
+    const m = this.p.k.m;
+    let frames = 0;
+    for (const queue of this.queues) {
+      if (queue.dead) continue;
+      rcuReadLock(m);
+      frames += this.burst(queue);
+      rcuReadUnlock(m);
+    }
+    return frames;
+  }
+
+  private burst(queue: RxQueue): number {
+    const frame = this.frame;
+    const io = this.p.io;
+    const lengthMax = VNET_BYTES + FRAME_BYTES_MAX;
+    for (let n = 0; n < BURST_MAX; n++) {
+      const read = io.read(queue.handle, this.slot, lengthMax);
+      if (read <= 0) {
+        this.readFailed(queue, -read);
+        return n;
+      }
+      queue.failures = 0;
+      frame.vnetOffset = queue.vnetBytes === 0 ? -1 : this.slot;
+      frame.offset = this.slot + queue.vnetBytes;
+      frame.length = read - queue.vnetBytes;
+      frame.inPort = queue.port;
+      frame.queueMapping = queue.queueMapping;
+      frame.hash = 0;
+      this.receive(queue, read === lengthMax);
+    }
+    return BURST_MAX;
+  }
+
+  private receive(queue: RxQueue, truncated: boolean): void {
+    const { k, counters, datapath, transmit, capture } = this.p;
+    const frame = this.frame;
+    const m = k.m;
+    const at = portCounters(queue.port);
+    counters[at + PORT_COUNTER.rx]!++;
+    counters[at + PORT_COUNTER.rxBytes] =
+      (counters[at + PORT_COUNTER.rxBytes] as number) + frame.length;
+    m[this.block + CPU.inHandPort] = queue.port;
+    m[this.block + CPU.inHand] = 1;
+    if (capture !== null) capture.received(frame);
+    if (frame.length < ETH_HLEN) transmit.drop(frame, DROP.runt);
+    else if (truncated) transmit.drop(frame, DROP.giant);
+    else if (queue.handled && ld(m, queue.ovsDev + DEV.rxHandler) === 0) {
+      // netdev_frame_hook is gone: the switch no longer gets what this device receives.
+      transmit.drop(frame, DROP["rx-unpublished"]);
+    } else datapath.receive(frame);
+    m[this.block + CPU.inHand] = 0;
+  }
+
+  private readFailed(queue: RxQueue, errno: number): void {
+    if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return;
+    const gone = errno === ERRNO.EBADFD || errno === ERRNO.EFAULT || errno === ERRNO.EBADF;
+    if (!gone && ++queue.failures < FAILURES_MAX) return;
+    queue.dead = true;
+    this.collectHandles();
+  }
+
+  private idle(): void {
+    const m = this.p.k.m;
+    m[this.block + CPU.state] = CPU_STATE.idle;
+    if (this.p.capture !== null) this.p.capture.flush();
+    this.p.io.wait(this.handles, this.ready, IDLE_WAIT_MS);
+    m[this.block + CPU.state] = CPU_STATE.forwarding;
+  }
+
+  // A fault: the worker stands still, outside of any read section, as a CPU that is stolen would.
+  private standStill(ms: number): void {
+    const m = this.p.k.m;
+    m[this.block + CPU.state] = CPU_STATE.stalled;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    m[this.block + CPU.state] = CPU_STATE.forwarding;
+  }
+}
+
+// What the kernel's rule makes of the queue that the far end transmitted on.
+function ingressMapping(k: Kernel, kind: number, queueIndex: number): number {
+  if (kind === KIND.tun) return tunIngressMapping(queueIndex);
+  return kind === KIND.veth ? vethIngressMapping(k.profile, queueIndex, false) : 0;
+}

@@ -1,0 +1,71 @@
+// Entry of a queue worker: wires the queue I/O, the kernel's path, the fast path and the slow path
+// together and runs the loop until it is told to stop. Worker k is CPU k, in softirq context: it
+// never sleeps on a lock.
+import { readlinkSync } from "node:fs";
+import { basename } from "node:path";
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { realClock } from "../base/clock.js";
+import { Datapath } from "../datapath/datapath.js";
+import { openQueueIo } from "../host/open.js";
+import { FlowTables } from "../pipeline/flow-tables.js";
+import { MacTable } from "../pipeline/mac-table.js";
+import { PortTable } from "../pipeline/ports.js";
+import { Pipeline } from "../pipeline/translate.js";
+import { CounterBlocks } from "../sync/counters.js";
+import { bindThread, CPU, CPU_STATE, cpuBlock } from "../sync/index.js";
+import { QueueTable } from "../sync/queue-table.js";
+import { Capture } from "./capture.js";
+import { Loop } from "./loop.js";
+import { openEvents, openKernel, type ThreadData } from "./shared.js";
+import { PathTransmit } from "./transmit.js";
+
+export type QueueWorkerData = ThreadData;
+
+export type WorkerMessage =
+  | { readonly type: "ready"; readonly stopHandle?: number }
+  | { readonly type: "stopped"; readonly stats: Record<string, number> };
+
+async function main(data: QueueWorkerData): Promise<void> {
+  const { parts, index, cpu } = data;
+  const k = await openKernel(parts);
+  const io = await openQueueIo(parts.backend);
+  io.usePool(parts.pool);
+  bindThread({ task: index, cpu, maySleep: false, events: openEvents(data.events), deed: null });
+  const counters = new CounterBlocks(parts.workers, parts.ports, parts.counters).block(index);
+  const transmit = new PathTransmit(k, io, counters, cpu);
+  const capture = data.capture === null ? null : new Capture(data.capture, index, parts.pool);
+  transmit.capture = capture;
+  const datapath = openSwitch(data, transmit);
+  const table = new QueueTable(parts.workers, parts.ports, parts.queueTable);
+  const pool = parts.pool;
+  const loop = new Loop({ k, cpu, io, table, datapath, transmit, counters, pool, capture });
+  k.m[cpuBlock(cpu) + CPU.tid] = threadId();
+  k.m[cpuBlock(cpu) + CPU.state] = CPU_STATE.forwarding;
+  post({ type: "ready", stopHandle: io.stopHandle });
+  loop.run();
+  capture?.close();
+  io.close();
+  post({ type: "stopped", stats: { ...datapath.stats() } });
+}
+
+function openSwitch(data: QueueWorkerData, transmit: PathTransmit): Datapath {
+  const parts = data.parts.switch;
+  const records = new Float64Array(parts.flowRecords[data.index]!);
+  const tables = new FlowTables({ clock: realClock, records });
+  tables.apply(parts.flows.map((flow) => ({ type: "add", flow })));
+  const ports = new PortTable(parts.ports as SharedArrayBuffer);
+  const macs = new MacTable(parts.macTable);
+  const pipeline = new Pipeline({ tables, ports, macs, clock: realClock });
+  return new Datapath({ pipeline, transmit });
+}
+
+/** The thread id of this thread, as `ps -L` and the kernel's messages show it. */
+function threadId(): number {
+  return Number(basename(readlinkSync("/proc/thread-self")));
+}
+
+function post(message: WorkerMessage): void {
+  parentPort!.postMessage(message);
+}
+
+if (!isMainThread && parentPort !== null) await main(workerData as QueueWorkerData);

@@ -1,0 +1,85 @@
+// The soft-lockup detector over the queue workers; main thread, one timer. A CPU shows life when
+// its heartbeat moves, or when it says that it sleeps: an idle worker is not stuck. The arithmetic
+// is the kernel's (path/watchdog.ts).
+import { nowNs } from "../base/clock.js";
+import {
+  type CpuWatch,
+  newCpuWatch,
+  samplePeriodMs,
+  softLockupMessage,
+  touch,
+  watchdogTick,
+} from "../path/watchdog.js";
+import { CPU, CPU_STATE, cpuBlock, type Mem } from "../sync/memory.js";
+
+/** The watchdog looks at least this often, so that a worker's stalls can be drawn. */
+const LOOK_MS = 100;
+
+export interface LockupNotice {
+  readonly worker: number;
+  readonly seconds: number;
+  readonly message: string;
+  /** False for the repeated report of the same lockup. */
+  readonly first: boolean;
+}
+
+export class Watchdog {
+  private readonly m: Mem;
+  private readonly watches: CpuWatch[];
+  private readonly heartbeats: number[];
+  private readonly reported = new Set<number>();
+  private readonly thresh: number;
+  private readonly onLockup: (notice: LockupNotice) => void;
+  private timer: NodeJS.Timeout | null = null;
+  private nextTickNs = 0;
+
+  /** @param thresh watchdog_thresh in seconds, 0 = off; the lockup shows after twice that. */
+  constructor(m: Mem, workers: number, thresh: number, onLockup: (notice: LockupNotice) => void) {
+    this.m = m;
+    this.thresh = thresh;
+    this.onLockup = onLockup;
+    const now = nowNs();
+    this.watches = Array.from({ length: workers }, () => newCpuWatch(now));
+    this.heartbeats = new Array<number>(workers).fill(-1);
+  }
+
+  start(): void {
+    if (this.thresh !== 0) this.timer = setInterval(() => this.look(nowNs()), LOOK_MS);
+  }
+
+  stop(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+  }
+
+  /** Workers found locked up so far. */
+  lockedUp(): ReadonlySet<number> {
+    return this.reported;
+  }
+
+  /** One look at every CPU; tests call it with a time of their own. */
+  look(now: number): void {
+    const due = now >= this.nextTickNs;
+    if (due) this.nextTickNs = now + samplePeriodMs(this.thresh) * 1e6;
+    for (const [worker, watch] of this.watches.entries()) {
+      const block = cpuBlock(worker);
+      const heartbeat = Atomics.load(this.m, block + CPU.heartbeat);
+      const state = Atomics.load(this.m, block + CPU.state);
+      const sleeps = state === CPU_STATE.idle || state === CPU_STATE.off;
+      const stopped = state === CPU_STATE.stopped || state === CPU_STATE.stalled;
+      if (heartbeat !== this.heartbeats[worker] || sleeps || stopped) {
+        this.heartbeats[worker] = heartbeat;
+        touch(watch, now);
+      } else if (due) this.tick(worker, watch, now);
+    }
+  }
+
+  private tick(worker: number, watch: CpuWatch, now: number): void {
+    const lockup = watchdogTick(watch, now, this.thresh);
+    if (lockup === null) return;
+    const first = !this.reported.has(worker);
+    this.reported.add(worker);
+    const tid = Atomics.load(this.m, cpuBlock(worker) + CPU.tid);
+    const message = softLockupMessage(worker, lockup.seconds, `rxq${worker}`, tid);
+    this.onLockup({ worker, seconds: lockup.seconds, message, first });
+  }
+}
