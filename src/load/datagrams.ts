@@ -66,7 +66,16 @@ export function openSocket(kind: SocketKind, address: string): number {
   const icmp = isV6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
   const protocol = kind === "udp" ? IPPROTO_UDP : icmp;
   const socket = libc.socket(isV6 ? C.AF_INET6 : C.AF_INET, type, protocol);
-  return checked(`cannot open a ${kind} socket`, socket);
+  sockets.push(checked(`cannot open a ${kind} socket`, socket));
+  return socket;
+}
+
+/** Of this thread. The kernel closes no descriptor when a thread ends, only when a process does. */
+const sockets: number[] = [];
+
+/** Closes what the calling thread has opened; its last deed, whatever happened before. */
+export function closeSockets(): void {
+  for (const socket of sockets.splice(0)) libc.close(socket);
 }
 
 /**

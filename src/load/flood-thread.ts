@@ -13,6 +13,7 @@ import { PacketpathError } from "../base/errors.js";
 import { enterNamespace } from "../host/open.js";
 import {
   bindSocket,
+  closeSockets,
   ErrnoCounts,
   isUnresolved,
   openSocket,
@@ -77,7 +78,6 @@ class FloodSender {
     this.awaitNeighbor();
     if (this.spec.ratePerSecond > 0) this.runPaced();
     else this.runUnpaced();
-    for (const socket of this.sockets) libc.close(socket);
     const seconds = (nowMs() - startMs) / 1000;
     return { sent: this.sent, errors: this.errors.toRecord(), seconds };
   }
@@ -214,7 +214,6 @@ class FloodReceiver {
         hasEnded = endMs !== Infinity && (!hasSome || nowMs() >= endMs);
       }
     }
-    libc.close(this.socket);
     return this.received;
   }
 
@@ -232,13 +231,11 @@ class FloodReceiver {
 
 await connectRole<FloodRoleSpec>(async (line) => {
   await enterNamespace(line.descriptor, line.namespace);
-  if (line.spec.role === "receive") {
-    const receiver = new FloodReceiver(line);
+  try {
+    const end = line.spec.role === "receive" ? new FloodReceiver(line) : new FloodSender(line);
     line.ready();
-    line.finish(receiver.run());
-  } else {
-    const sender = new FloodSender(line);
-    line.ready();
-    line.finish(sender.run());
+    line.finish(end.run());
+  } finally {
+    closeSockets();
   }
 });

@@ -39,17 +39,18 @@ export function startHttpClient(
 }
 
 async function runBoth(group: RoleGroup, spec: HttpLoadSpec): Promise<HttpLoadResult> {
+  const server = group.start<null, HttpLoadSpec>("http-server", SERVER, spec.server, spec);
   try {
-    const server = group.start<null, HttpLoadSpec>("http-server", SERVER, spec.server, spec);
     await server.ready;
-    const client = startClient(group, spec);
     // The client ends by itself whatever the server does, because every request has a deadline;
     // a server that failed is reported once the client has its results.
-    const answer = await client.result;
+    const answer = await startClient(group, spec).result;
     server.stop();
     await server.result;
     return toResult(answer, group.counters);
   } finally {
+    // Also when the client could not begin: the group's stop alone only makes the server release.
+    server.stop();
     await group.end();
   }
 }

@@ -7,7 +7,7 @@ import { nowMs } from "../base/clock.js";
 import { ERRNO } from "../base/errno.js";
 import { PacketpathError } from "../base/errors.js";
 import { enterNamespace } from "../host/open.js";
-import { ErrnoCounts, openSocket, ReadableWait, socketAddress } from "./datagrams.js";
+import { closeSockets, ErrnoCounts, openSocket, ReadableWait, socketAddress } from "./datagrams.js";
 import { LatencyRecorder } from "./latency.js";
 import { connectRole, type RoleLine } from "./threads.js";
 import { LOAD_COUNTER, type DatagramResult, type PingSpec } from "./types.js";
@@ -73,7 +73,6 @@ class Pinger {
       if (hasSome) this.receive();
       this.giveUp(this.isStopped() ? 0 : this.spec.timeoutMs);
     }
-    libc.close(this.socket);
     return {
       sent: this.sent,
       received: this.received,
@@ -196,7 +195,11 @@ function hasPayload(bytes: Uint8Array, start: number, sequence: number): boolean
 
 await connectRole<PingSpec>(async (line) => {
   await enterNamespace(line.descriptor, line.namespace);
-  const pinger = new Pinger(line);
-  line.ready();
-  line.finish(pinger.run());
+  try {
+    const pinger = new Pinger(line);
+    line.ready();
+    line.finish(pinger.run());
+  } finally {
+    closeSockets();
+  }
 });

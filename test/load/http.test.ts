@@ -49,11 +49,9 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
   });
 
   it("keeps to the concurrency that it was given", async () => {
-    const spec = httpSpec(hosts, { requests: 500, concurrency: 7 });
+    const spec = httpSpec(hosts, { requests: 500, concurrency: 7, holdUntilInFlight: 7 });
     const result = await loads.startHttp(spec).done;
-    expect(result).toMatchObject({ sent: 500, ok: 500, failed: {} });
-    expect(result.maxInFlight).toBeLessThanOrEqual(7);
-    expect(result.maxInFlight).toBeGreaterThan(1);
+    expect(result).toMatchObject({ sent: 500, ok: 500, failed: {}, maxInFlight: 7 });
   });
 
   it("answers bodies longer than a socket buffer, byte for byte, also over IPv6", async () => {
@@ -122,8 +120,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     handle.stop();
     const result = await handle.done;
     expect(nowMs() - askedMs).toBeLessThan(2000);
-    expect(result.sent).toBe(50);
-    expect(result.ok + failures(result)).toBe(50);
+    expect(result).toMatchObject({ sent: 50, ok: 0, failed: { "connect ECANCELED": 50 } });
   });
 
   it("is refused when its port is taken, by address and errno", async () => {

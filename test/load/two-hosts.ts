@@ -2,9 +2,10 @@
 // on the kernel's own devices, without any of the switch.
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
+import { FdTable } from "../../src/host/fd-table.js";
 import type { BackendDescriptor, NamespaceRef } from "../../src/host/types.js";
 
-export const LINUX: BackendDescriptor = { kind: "linux" };
+export const LINUX: BackendDescriptor = { kind: "linux", shared: FdTable.create().shared };
 
 const isRoot = process.getuid?.() === 0;
 const hasIp = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].some((path) => existsSync(path));
