@@ -21,9 +21,11 @@ export const FD_EVENT = -2;
 export const FD_NETLINK = -3;
 
 export class FdTable {
+  readonly shared: SharedArrayBuffer;
   private readonly words: Int32Array;
 
-  constructor(readonly shared: SharedArrayBuffer) {
+  constructor(shared: SharedArrayBuffer) {
+    this.shared = shared;
     this.words = new Int32Array(shared);
   }
 

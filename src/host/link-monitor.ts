@@ -24,8 +24,11 @@ interface Watch {
 
 export class LinkMonitor {
   private readonly watches = new Map<number, Watch>();
+  private readonly table: FdTable;
 
-  constructor(private readonly table: FdTable) {}
+  constructor(table: FdTable) {
+    this.table = table;
+  }
 
   /** Begins to watch; a second call for the same namespace changes nothing. */
   watch(namespace: NamespaceRef): void {

@@ -117,12 +117,15 @@ function counters(text: string): Map<string, number> {
   return found;
 }
 
-/** Inode numbers of the namespaces in `wanted` that a thread or descriptor still holds. */
-export function heldNamespaces(wanted: ReadonlySet<string>): Set<string> {
-  const held = new Set<string>();
+/**
+ * Which of the namespaces in `wanted` (inode numbers) a thread or a descriptor of this process, or
+ * another process, still holds, each with a path that leads to it.
+ */
+export function heldNamespaces(wanted: ReadonlySet<string>): Map<string, string> {
+  const held = new Map<string, string>();
   const look = (path: string): void => {
     const inode = /^net:\[(\d+)\]$/.exec(linkText(path))?.[1];
-    if (inode !== undefined && wanted.has(inode)) held.add(inode);
+    if (inode !== undefined && wanted.has(inode)) held.set(inode, path);
   };
   for (const fd of list("/proc/self/fd")) look(`/proc/self/fd/${fd}`);
   for (const task of list("/proc/self/task")) look(`/proc/self/task/${task}/ns/net`);

@@ -39,11 +39,13 @@ export function makeStopHandle(table: FdTable): number {
 
 /** An array of struct pollfd that is filled anew for each poll. Entry 0 is the stop handle. */
 export class PollSet {
+  private readonly stopHandle: number;
   private readonly entries = block(pollfd.size * (POLL_ENTRIES_MAX + 1));
   private readonly fds = new Int32Array(this.entries.buffer);
   private readonly events = new Int16Array(this.entries.buffer);
 
-  constructor(readonly stopHandle: number) {
+  constructor(stopHandle: number) {
+    this.stopHandle = stopHandle;
     this.set(0, stopHandle);
   }
 
@@ -87,12 +89,14 @@ export class PollSet {
 export class LinuxQueueIo implements QueueIo {
   readonly stopHandle: number;
   private readonly pollSet: PollSet;
+  private readonly table: FdTable;
   private base = 0;
-  private size = 0;
-  /** Held so that the address in `base` stays valid. */
+  /** Held, for the address in `base` is valid only as long as the buffer is. */
   private pool: SharedArrayBuffer | null = null;
+  private size = 0;
 
-  constructor(private readonly table: FdTable) {
+  constructor(table: FdTable) {
+    this.table = table;
     this.stopHandle = makeStopHandle(table);
     this.pollSet = new PollSet(this.stopHandle);
   }
@@ -100,7 +104,7 @@ export class LinuxQueueIo implements QueueIo {
   usePool(pool: SharedArrayBuffer): void {
     this.pool = pool;
     this.base = addressOf(pool);
-    this.size = pool.byteLength;
+    this.size = this.pool.byteLength;
   }
 
   read(queue: number, offset: number, lengthMax: number): number {

@@ -44,17 +44,17 @@ export interface LinkChange {
 
 export class RtnetlinkSocket {
   readonly fd: number;
+  private readonly table: FdTable;
+  private readonly namespace: NamespaceRef;
   private readonly request = block(REQUEST_BYTES);
   private readonly answer = block(RECEIVE_BYTES);
   private length = 0;
   private sequence = 0;
 
   /** @param groups multicast groups to listen to (RTMGRP_*); 0 for requests only. */
-  constructor(
-    private readonly table: FdTable,
-    readonly namespace: NamespaceRef,
-    groups = 0,
-  ) {
+  constructor(table: FdTable, namespace: NamespaceRef, groups = 0) {
+    this.table = table;
+    this.namespace = namespace;
     const type = C.SOCK_RAW | C.SOCK_CLOEXEC | (groups === 0 ? 0 : C.SOCK_NONBLOCK);
     const fd = withNetns(namespace.handle, () => socket(C.AF_NETLINK, type, C.NETLINK_ROUTE));
     if (fd < 0) this.fail("socket", fd);

@@ -142,7 +142,7 @@ export function changeCarrier(device: DeviceRef, on: boolean, table: FdTable): n
   return -ERRNO.ENODEV;
 }
 
-/** TUNSETQUEUE. @returns 0; -EINVAL already so; -ENODEV gone; -ENXIO no such queue. */
+/** TUNSETQUEUE. @returns 0; -EINVAL already so, or no such queue; -ENODEV gone. */
 export function changeAttachment(
   device: DeviceRef,
   queueIndex: number,
@@ -150,7 +150,7 @@ export function changeAttachment(
   table: FdTable,
 ): number {
   const fd = device.queues[queueIndex];
-  if (fd === undefined) return -ERRNO.ENXIO;
+  if (fd === undefined) return -ERRNO.EINVAL;
   if (table.ownerOf(fd) !== device.id) return -ERRNO.ENODEV;
   const result = setQueueAttached(fd, attached);
   return result === -ERRNO.EBADFD ? -ERRNO.ENODEV : result;
