@@ -1,0 +1,58 @@
+// Port numbers and their names in ofctl text (lib/ofp-port.c, Open vSwitch 3.1).
+import { OFPP } from "../flow/types.js";
+import { parseUnsigned } from "./scan.js";
+
+/** Port numbers by name: the interfaces of the switch that the text is for. */
+export type PortMap = ReadonlyMap<string, number>;
+
+const RESERVED: readonly (readonly [string, number])[] = [
+  ["IN_PORT", OFPP.inPort],
+  ["TABLE", OFPP.table],
+  ["NORMAL", OFPP.normal],
+  ["FLOOD", OFPP.flood],
+  ["ALL", OFPP.all],
+  ["CONTROLLER", OFPP.controller],
+  ["LOCAL", OFPP.local],
+  ["NONE", OFPP.none],
+  ["ANY", OFPP.none],
+  ["UNSET", OFPP.unset],
+];
+
+const BY_NAME = new Map(RESERVED);
+const BY_NUMBER = new Map(RESERVED.map(([name, port]) => [port, name === "ANY" ? "NONE" : name]));
+
+/** The number of a reserved port, by its name in any case. */
+export function reservedPort(text: string): number | null {
+  return BY_NAME.get(text.toUpperCase()) ?? null;
+}
+
+/** Reads a port: a number, a reserved name, or the name of an interface (quoted or not). */
+export function parsePort(text: string, ports: PortMap): number | null {
+  if (/^[0-9]+$/.test(text)) {
+    const number = Number(text);
+    if (number <= 0xffff) return number;
+    // The 32-bit form of reserved ports (OpenFlow 1.1 and later).
+    return number >= 0xffffff00 && number <= 0xffffffff ? number & 0xffff : null;
+  }
+  const quoted = /^"(.*)"$/.exec(text);
+  const byName = ports.get(quoted === null ? text : quoted[1]!);
+  return byName ?? (quoted === null ? reservedPort(text) : null);
+}
+
+/** True when an action may send to this port. */
+export function isOutputPort(port: number): boolean {
+  if (port < OFPP.max) return true;
+  return port >= OFPP.inPort && port !== OFPP.none;
+}
+
+/** Prints a port: its number, a reserved name, or the interface's name when `names` has one. */
+export function formatPort(port: number, names?: ReadonlyMap<number, string>): string {
+  const name = names?.get(port);
+  if (name !== undefined) return /^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name) ? name : `"${name}"`;
+  return BY_NUMBER.get(port) ?? String(port);
+}
+
+/** Reads a table number, 0 to 255 (255 means "any" where that makes sense). */
+export function parseTable(text: string): number | null {
+  return parseUnsigned(text, 255);
+}

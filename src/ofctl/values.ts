@@ -1,0 +1,214 @@
+// Values of match fields: from text to (value, mask) and Open vSwitch's sentences when it is none
+// (lib/meta-flow.c mf_parse, 3.1). The printing side is format-match.ts.
+import { fieldFullMask, type Field } from "../flow/fields.js";
+import { parseIpv4, parseIpv6, parseMac } from "./addresses.js";
+import { parsePort, type PortMap } from "./ports.js";
+import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf } from "./scan.js";
+
+/** A value under a mask, as big-endian words of the field. */
+export interface MaskedValue {
+  readonly value: Uint32Array;
+  readonly mask: Uint32Array;
+}
+
+/** Flags with a name per bit, lowest first; `''` where a bit has none. */
+export const TCP_FLAG_NAMES = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns"];
+export const CT_STATE_NAMES = ["new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"];
+
+/** Fragment types: text, value, mask (lib/meta-flow.c mf_from_frag_string). */
+export const FRAGMENT_TYPES: readonly (readonly [string, number, number])[] = [
+  ["no", 0, 3],
+  ["yes", 1, 1],
+  ["first", 1, 3],
+  ["later", 3, 3],
+  ["not_later", 0, 2],
+];
+
+/** Bytes that Open vSwitch gives a field: 1, 2, 4, 6, 8 or 16. */
+function byteWidth(field: Field): number {
+  if (field.bits <= 8) return 1;
+  if (field.bits <= 16) return 2;
+  if (field.bits <= 32) return 4;
+  return field.bits / 8;
+}
+
+function exact(field: Field, value: bigint): MaskedValue {
+  const mask = fieldFullMask(field);
+  const words = wordsOf(value, field.words);
+  return { value: words.map((word, i) => word & mask[i]!), mask };
+}
+
+function masked(field: Field, value: bigint, mask: bigint): MaskedValue {
+  const full = numberOf(fieldFullMask(field));
+  return {
+    value: wordsOf(value & mask & full, field.words),
+    mask: wordsOf(mask & full, field.words),
+  };
+}
+
+/** Reads an integer for a field, in Open vSwitch's words when it does not fit. */
+function integerFor(field: Field, text: string, at: number): bigint {
+  const value = parseInteger(text);
+  if (value === null) {
+    throw new FlowTextError(`${text}: bad syntax for ${field.id} value`, at);
+  }
+  const bytes = byteWidth(field);
+  if (value >> BigInt(8 * bytes) !== 0n) {
+    throw new FlowTextError(`${text}: value too large for ${bytes}-byte field ${field.id}`, at);
+  }
+  // Open vSwitch stores these and the switch then refuses them; we refuse at once.
+  if (field.id === "ipv6_label" && value > 0xfffffn) {
+    throw new FlowTextError(`${text}: value too large for 20-bit field ipv6_label`, at);
+  }
+  return value;
+}
+
+function parseIntegerValue(field: Field, text: string, at: number): MaskedValue {
+  const slash = text.indexOf("/");
+  if (slash < 0) return exact(field, integerFor(field, text, at));
+  const value = integerFor(field, text.slice(0, slash), at);
+  const mask = integerFor(field, text.slice(slash + 1), at + slash + 1);
+  return masked(field, value, mask);
+}
+
+function parseFlags(field: Field, text: string, at: number): MaskedValue {
+  const names = field.format === "tcp-flags" ? TCP_FLAG_NAMES : CT_STATE_NAMES;
+  const what = field.format === "tcp-flags" ? "TCP" : "ct_state";
+  const bitOf = (name: string, index: number): bigint => {
+    const bit = names.indexOf(name);
+    if (bit < 0) throw new FlowTextError(`${name}: unknown ${what} flag(s)`, index);
+    return 1n << BigInt(bit);
+  };
+  if (text.startsWith("+") || text.startsWith("-")) {
+    let [value, mask] = [0n, 0n];
+    for (const part of text.matchAll(/([+-])([^+-]*)/g)) {
+      const bit = bitOf(part[2]!, at + part.index + 1);
+      if ((mask & bit) !== 0n) {
+        throw new FlowTextError(`${part[2]!}: Each ${what} flag can be specified only once`, at);
+      }
+      mask |= bit;
+      if (part[1] === "+") value |= bit;
+    }
+    return masked(field, value, mask);
+  }
+  if (/^[0-9]/.test(text)) {
+    const [first = "", second] = text.split("/");
+    const value = parseInteger(first);
+    const mask = second === undefined ? onesOf(field.bits) : parseInteger(second);
+    const limit = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
+    if (value === null || value > limit) {
+      throw new FlowTextError(`${first}: unknown ${what} flag(s)`, at);
+    }
+    if (mask === null || (second !== undefined && mask > limit)) {
+      throw new FlowTextError(`${second ?? ""}: unknown ${what} flag(s)`, at + first.length + 1);
+    }
+    return masked(field, value, mask);
+  }
+  let value = 0n;
+  let index = at;
+  for (const name of text.split("|")) {
+    value |= bitOf(name, index);
+    index += name.length + 1;
+  }
+  return exact(field, value);
+}
+
+function parseIpv4Value(field: Field, text: string, at: number): MaskedValue {
+  const [address = "", suffix] = text.split("/");
+  const value = parseIpv4(address);
+  if (value === null) throw new FlowTextError(`${text}: invalid IP address`, at);
+  if (suffix === undefined) return exact(field, value);
+  const dotted = parseIpv4(suffix);
+  if (dotted !== null) return masked(field, value, dotted);
+  if (!/^[0-9]+$/.test(suffix)) throw new FlowTextError(`${text}: invalid IP address`, at);
+  const length = Number(suffix);
+  if (length > 32) {
+    const range = "IPv4 network prefix bits not between 0 and 32, inclusive";
+    throw new FlowTextError(`${text}: ${range}`, at);
+  }
+  return masked(field, value, onesOf(32) ^ onesOf(32 - length));
+}
+
+function parseIpv6Value(field: Field, text: string, at: number): MaskedValue {
+  const [address = "", suffix] = text.split("/");
+  const value = parseIpv6(address);
+  if (value === null) throw new FlowTextError(`${text}: invalid IPv6 address`, at);
+  if (suffix === undefined) return exact(field, value);
+  if (/^[0-9]+$/.test(suffix)) {
+    const length = Number(suffix);
+    if (length > 128) {
+      const range = "IPv6 network prefix bits not between 0 and 128, inclusive";
+      throw new FlowTextError(`${text}: ${range}`, at);
+    }
+    return masked(field, value, onesOf(128) ^ onesOf(128 - length));
+  }
+  const mask = parseIpv6(suffix);
+  if (mask === null) throw new FlowTextError(`${text}: invalid IPv6 address`, at);
+  return masked(field, value, mask);
+}
+
+function parseMacValue(field: Field, text: string, at: number): MaskedValue {
+  const [first = "", second, more] = text.split("/");
+  const value = parseMac(first);
+  const mask = second === undefined ? onesOf(48) : parseMac(second);
+  if (value === null || mask === null || more !== undefined) {
+    throw new FlowTextError(`${text}: invalid Ethernet address`, at);
+  }
+  return masked(field, value, mask);
+}
+
+function parseFragment(field: Field, text: string, at: number): MaskedValue {
+  const type = FRAGMENT_TYPES.find(([name]) => name === text.toLowerCase());
+  if (type === undefined) {
+    const names = FRAGMENT_TYPES.map(([name]) => `"${name}"`).join(", ");
+    throw new FlowTextError(`${text}: unknown fragment type (valid types are ${names})`, at);
+  }
+  return masked(field, BigInt(type[1]), BigInt(type[2]));
+}
+
+function parsePortValue(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
+  const port = parsePort(text, ports);
+  if (port === null) {
+    throw new FlowTextError(`${text}: invalid or unknown port for ${field.id}`, at);
+  }
+  return exact(field, BigInt(port));
+}
+
+function parseByFormat(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
+  switch (field.format) {
+    case "decimal":
+    case "hexadecimal":
+      return parseIntegerValue(field, text, at);
+    case "ethernet":
+      return parseMacValue(field, text, at);
+    case "ipv4":
+      return parseIpv4Value(field, text, at);
+    case "ipv6":
+      return parseIpv6Value(field, text, at);
+    case "frag":
+      return parseFragment(field, text, at);
+    case "tcp-flags":
+    case "ct-state":
+      return parseFlags(field, text, at);
+    case "port":
+      return parsePortValue(field, text, at, ports);
+  }
+}
+
+/**
+ * Reads what follows `field=`.
+ * @param at index of the value in the whole text, for errors.
+ * @throws FlowTextError with Open vSwitch's sentence.
+ */
+export function parseValue(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
+  if (text === "" || text === "*") {
+    return { value: new Uint32Array(field.words), mask: new Uint32Array(field.words) };
+  }
+  const result = parseByFormat(field, text, at, ports);
+  const full = numberOf(fieldFullMask(field));
+  const mask = numberOf(result.mask);
+  if (!field.maskable && mask !== 0n && mask !== full) {
+    throw new FlowTextError(`${text}: invalid mask for field ${field.id}`, at);
+  }
+  return result;
+}
