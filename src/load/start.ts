@@ -21,7 +21,7 @@ export async function openLoads(
 async function openLinuxLoads(descriptor: BackendDescriptor): Promise<Loads> {
   // The thread pool lives in the namespace of the thread that uses it first: settle it here,
   // before any load thread has entered one.
-  const { settleThreadPool } = await import("../host/open.js");
+  const { settleThreadPool } = await import("../host/netns.js");
   await settleThreadPool();
   const { startFlood, startHttp, startPing } = await import("./linux.js");
   const open = new Set<LoadHandle<unknown>>();
