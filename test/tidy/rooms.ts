@@ -1,0 +1,96 @@
+// The rooms of src/ and what each may import, as data: the tidy test holds the import lines
+// against it. The sentences are what a failure prints.
+
+export interface Room {
+  /** What the room is for; printed when an import breaks its rule. */
+  readonly sentence: string;
+  readonly mayImport: readonly string[];
+}
+
+const ALL_BUT_CLI = [
+  "base",
+  "wire",
+  "sync",
+  "path",
+  "models",
+  "explore",
+  "flow",
+  "ofctl",
+  "classifier",
+  "datapath",
+  "pipeline",
+  "host",
+  "worker",
+  "fault",
+  "load",
+  "report",
+];
+
+/** `index` stands for src/index.ts, the library's door. */
+export const ROOMS: Readonly<Record<string, Room>> = {
+  base: { sentence: "clock, random, errno, errors; at the bottom of everything", mayImport: [] },
+  wire: { sentence: "how bytes lie", mayImport: ["base"] },
+  sync: { sentence: "the primitives that shared state is touched with", mayImport: ["base"] },
+  path: { sentence: "the kernel's transmit and unregister path", mayImport: ["base", "sync"] },
+  models: { sentence: "other systems on the same primitives", mayImport: ["base", "sync"] },
+  explore: { sentence: "runs programs under every schedule", mayImport: ["base", "sync"] },
+  flow: { sentence: "fields, keys, masks", mayImport: ["base", "wire"] },
+  ofctl: { sentence: "ovs-ofctl text in and out", mayImport: ["base", "flow"] },
+  classifier: { sentence: "highest-priority match", mayImport: ["base", "flow"] },
+  datapath: {
+    sentence: "fast path; the miss handler is passed in, so it never sees the pipeline",
+    mayImport: ["base", "wire", "sync", "path", "flow", "classifier"],
+  },
+  pipeline: {
+    sentence: "slow path: tables, resubmit, NORMAL",
+    mayImport: ["base", "wire", "flow", "classifier"],
+  },
+  host: { sentence: "the only room that makes system calls or spawns", mayImport: ["base"] },
+  worker: {
+    sentence: "the loop of one queue, heartbeat, watchdog, stop ladder",
+    mayImport: [
+      "base",
+      "wire",
+      "sync",
+      "path",
+      "flow",
+      "classifier",
+      "datapath",
+      "pipeline",
+      "host",
+    ],
+  },
+  fault: { sentence: "fault kinds and triggers", mayImport: ["base", "sync", "path", "host"] },
+  load: { sentence: "load and servers; knows nothing of the switch", mayImport: ["base", "host"] },
+  report: { sentence: "reads, never steers", mayImport: ["base", "wire", "sync"] },
+  scenario: { sentence: "YAML in, verdict out", mayImport: ALL_BUT_CLI },
+  cli: { sentence: "commands, exit codes, help", mayImport: [...ALL_BUT_CLI, "scenario"] },
+  index: { sentence: "the library's door", mayImport: [...ALL_BUT_CLI, "scenario"] },
+};
+
+/**
+ * Imports outside the table that are meant, each with its reason. A listed import that no longer
+ * exists fails the test too.
+ */
+export const IMPORT_EXCEPTIONS: Readonly<Record<string, string>> = {};
+
+/** Rooms that run in any JavaScript engine: no `node:` import, no `process`, no `Buffer`. */
+export const ENGINE_ONLY = ["wire", "flow", "classifier", "ofctl", "path", "models"];
+
+/** Files that are doors of the package (its `exports`), hence allowed to be called index.ts. */
+export const DOORS = ["src/index.ts", "src/sync/index.ts", "src/explore/index.ts"];
+
+/** What reaches the kernel beside Node itself, and the rooms that may load it. */
+export const SYSTEM_MODULES: Readonly<Record<string, readonly string[]>> = {
+  koffi: [],
+  "@packetpath/libc": ["host", "load"],
+  tuntap2: ["host"],
+  cap: ["host"],
+  "raw-socket": ["host"],
+  "node:child_process": ["host"],
+};
+
+/** Rooms whose files may import each other in circles, with the reason. */
+export const CYCLIC_ROOMS: Readonly<Record<string, string>> = {
+  path: "its functions call each other as the kernel's do, across the kernel's own files",
+};
