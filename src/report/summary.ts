@@ -51,13 +51,19 @@ export function summary(record: RunRecord, options: SummaryOptions): string {
   const lines = [...headline(report, paint), ""];
   for (const row of rows(record)) {
     const width = row.whole === true ? Number.POSITIVE_INFINITY : WIDTH - INDENT;
-    wrap(row.text, width).forEach((line, index) => {
+    wrap(printable(row.text), width).forEach((line, index) => {
       const label = index === 0 ? row.label : "";
       const text = row.tone === undefined ? line : paint(row.tone, line);
       lines.push(`  ${paint("label", label.padEnd(INDENT - 2))}${text}`);
     });
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** Names come from files: one with an escape sequence in it must not reach the terminal. */
+function printable(text: string): string {
+   
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
 }
 
 type Paint = (
@@ -88,12 +94,12 @@ function headline(report: RunReport, paint: Paint): string[] {
   const { met, text } = expectation(report);
   const tone = verdictTone(report);
   const badge = ` ${report.verdict} `;
-  const left = ` ${report.scenario}, guard ${report.guard}, ${report.backend} backend`;
+  const left = printable(` ${report.scenario}, guard ${report.guard}, ${report.backend} backend`);
   const gap = WIDTH - badge.length - left.length - text.length;
   const state = paint(met ? "good" : "bad", text);
   const first = paint(`verdict-${tone}`, badge) + left;
   const head = gap >= 1 ? [first + " ".repeat(gap) + state] : [first, `  ${state}`];
-  return [...head, ...wrap(report.why, WIDTH - 2).map((line) => `  ${line}`)];
+  return [...head, ...wrap(printable(report.why), WIDTH - 2).map((line) => `  ${line}`)];
 }
 
 function rows(record: RunRecord): Row[] {

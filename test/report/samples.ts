@@ -376,7 +376,7 @@ function sampleLanes(random: Random, locked: readonly number[], seconds: number)
       lanes.push({ lane: `rxq${worker}`, fromMs: now, toMs, state: "forwarding" });
       const idle = near ? random.fraction() * 0.03 : random.fraction() * (now > 5900 ? 300 : 9);
       lanes.push({ lane: `rxq${worker}`, fromMs: toMs, toMs: toMs + idle, state: "idle" });
-      now = toMs + idle;
+      now = now < FAULT_MS - 2 ? Math.min(toMs + idle, FAULT_MS - 1.9) : toMs + idle;
     }
     if (hang >= 0)
       lanes.push({ lane: `rxq${worker}`, fromMs: stopMs, toMs: end, state: "spinning" });

@@ -69,26 +69,43 @@ export interface LaneLayout {
   readonly hatch: string;
 }
 
-/** The lanes, one row each. */
-export function drawLanes(lanes: readonly Lane[], layout: LaneLayout): Markup {
-  return html`${lanes.map((lane, index) => drawLane(lane, layout, index))}`;
+/** The empty lanes and their names; what lies behind the bars is drawn between the two calls. */
+export function drawTracks(lanes: readonly Lane[], layout: LaneLayout): Markup {
+  const { x, top, rowHeight } = layout;
+  const bar = barHeight(rowHeight);
+  const tracks = lanes.map((lane, index) => {
+    const y = top + index * rowHeight;
+    // Rows lower than the font share the names: every other one is left out.
+    const named = rowHeight >= 11 || index % 2 === 0;
+    const name = named
+      ? html`<text class="lane" x="${x.start - 6}" y="${y + bar / 2 + 3.5}" text-anchor="end">
+          ${lane.name}
+        </text>`
+      : null;
+    return html`<rect
+        class="track"
+        x="${x.start}"
+        y="${y}"
+        width="${x.end - x.start}"
+        height="${bar}"
+      />${name}`;
+  });
+  return html`${tracks}`;
 }
 
-function drawLane(lane: Lane, layout: LaneLayout, index: number): Markup {
-  const { x, rowHeight } = layout;
-  const top = layout.top + index * rowHeight;
-  const bar = rowHeight - Math.max(2, rowHeight * 0.18);
-  const visible = lane.spans.filter((span) => span.toMs >= x.from && span.fromMs <= x.to);
-  const bars = merged(visible, x).map((span) => drawBar(span, layout, top, bar));
-  return html`<rect
-      class="track"
-      x="${x.start}"
-      y="${top}"
-      width="${x.end - x.start}"
-      height="${bar}"
-    /><text class="lane" x="${x.start - 6}" y="${top + bar / 2 + 3.5}" text-anchor="end"
-      >${lane.name}</text
-    >${bars}`;
+/** What each thread did, one row each. */
+export function drawBars(lanes: readonly Lane[], layout: LaneLayout): Markup {
+  const { x, top, rowHeight } = layout;
+  const bars = lanes.map((lane, index) => {
+    const visible = lane.spans.filter((span) => span.toMs >= x.from && span.fromMs <= x.to);
+    const y = top + index * rowHeight;
+    return merged(visible, x).map((span) => drawBar(span, layout, y, barHeight(rowHeight)));
+  });
+  return html`${bars}`;
+}
+
+function barHeight(rowHeight: number): number {
+  return rowHeight - Math.max(2, rowHeight * 0.18);
 }
 
 function drawBar(span: LaneSpan, layout: LaneLayout, top: number, height: number): Markup | null {

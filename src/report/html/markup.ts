@@ -48,7 +48,7 @@ function rounded(value: number): number {
 export function escapeText(text: string): string {
   return (
     text
-      // eslint-disable-next-line no-control-regex
+       
       .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "\ufffd")
       .replace(/&/g, "&amp;")
       .replace(/</g, "&lt;")

@@ -46,18 +46,14 @@ export function reportPage(record: RunRecord): string {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
-        <style>
-          ${{ markup: STYLE }}
-        </style>
+        ${{ markup: `<style>${STYLE}</style>` }}
       </head>
       <body>
         <main>
           ${sections}
           <footer>packetpath report, schema ${report.schemaVersion}</footer>
         </main>
-        <script>
-          ${{ markup: SCRIPT }};
-        </script>
+        ${{ markup: `<script>${SCRIPT}</script>` }}
       </body>
     </html> `;
   return page.markup;

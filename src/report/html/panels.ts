@@ -140,6 +140,14 @@ function pathTiles(record: RunRecord): Tile[] {
       tone: report.frames.balanced ? "good" : "bad",
     },
     {
+      name: "grace periods",
+      value: report.rcu.stalled ? "stalled" : grouped(report.rcu.gracePeriods),
+      note: report.rcu.stalled
+        ? "one still waits for a locked-up worker"
+        : `the longest took ${duration(report.rcu.longestMs)}`,
+      tone: report.rcu.stalled ? "bad" : "",
+    },
+    {
       name: "left behind",
       value: leaks === 0 ? "nothing" : grouped(leaks),
       note: leaks === 0 ? "namespaces, devices, fds, workers" : leakText(report),
@@ -174,37 +182,58 @@ function leakText(report: RunReport): string {
 export function lockupSection({ lockups }: RunReport): Markup | null {
   const first = lockups[0];
   if (first === undefined) return null;
-  const shown = lockups.slice(0, LOCKUPS_MAX);
-  const lines = shown.slice(0, 8).map((lockup) => `${lockup.message}\n`);
+  const lines = lockups.slice(0, 8).map((lockup) => `${lockup.message}\n`);
   const more = lockups.length > 8 ? `... and ${lockups.length - 8} more\n` : "";
-  const words = table({
-    caption: "What each of them was doing, and the state of the device",
+  const groups = [...deviceGroups(lockups.slice(0, LOCKUPS_MAX)).values()].map(lockupGroup);
+  const body = html`<pre class="kernel">${lines}${more}</pre>
+    ${groups}`;
+  return section("lockups", "Lockups", explanation(first), body);
+}
+
+/** Workers that were caught on the same device in the same state share its state words. */
+function deviceGroups(lockups: readonly LockupReport[]): Map<string, LockupReport[]> {
+  const groups = new Map<string, LockupReport[]>();
+  for (const lockup of lockups) {
+    const { device, kind, realNumTxQueues, regState, start, carrier, up } = lockup.state;
+    const key = JSON.stringify([device, kind, realNumTxQueues, regState, start, carrier, up]);
+    groups.set(key, [...(groups.get(key) ?? []), lockup]);
+  }
+  return groups;
+}
+
+function lockupGroup(lockups: readonly LockupReport[]): Markup {
+  const { state } = lockups[0]!;
+  const words: readonly (readonly [string, string, boolean])[] = [
+    ["real_num_tx_queues", String(state.realNumTxQueues), state.realNumTxQueues === 0],
+    ["reg_state", state.regState, state.regState !== "registered"],
+    ["START", bit(state.start), !state.start],
+    ["carrier", bit(state.carrier), !state.carrier],
+    ["IFF_UP", bit(state.up), !state.up],
+  ];
+  const chips = words.map(
+    ([name, value, odd]) =>
+      html`<li><span class="quiet">${name}</span> <b class="${odd ? "bad" : ""}">${value}</b></li>`,
+  );
+  const workers = table({
+    caption: `Workers that never left ${state.device}, and the values their loop runs on`,
     head: [
       "worker",
       "#cpu",
       "#tid",
       "#stuck",
       "in",
-      "device",
-      "#real_num_tx_queues",
-      "reg_state",
       "#queue_mapping",
       "#recorded rx queue",
       "#hash",
       "#qcount",
-      "START",
-      "carrier",
-      "IFF_UP",
     ],
-    rows: shown.map(lockupRow),
+    rows: lockups.map(lockupRow),
   });
-  return section(
-    "lockups",
-    "Lockups",
-    explanation(first),
-    html`<pre class="kernel">${lines}${more}</pre>
-      ${words}`,
-  );
+  return html`<h3>${state.device} (${state.kind})</h3>
+    <ul class="chips">
+      ${chips}
+    </ul>
+    ${workers}`;
 }
 
 /** Why this loop does not end, in the values that were read. */
@@ -223,23 +252,16 @@ function explanation({ state, where, worker }: LockupReport): string {
 }
 
 function lockupRow({ state, ...lockup }: LockupReport): Content[] {
-  const zero = (value: number): Content => (value === 0 ? html`<b class="bad">0</b>` : value);
   return [
     lockup.worker,
     lockup.cpu,
     lockup.tid,
     `${short(lockup.seconds)} s`,
     lockup.where,
-    `${state.device} (${state.kind})`,
-    zero(state.realNumTxQueues),
-    state.regState,
     state.queueMapping,
     state.recordedRxQueue ?? "none",
     state.hash,
-    zero(state.qcount),
-    bit(state.start),
-    bit(state.carrier),
-    bit(state.up),
+    state.qcount === 0 ? html`<b class="bad">0</b>` : state.qcount,
   ];
 }
 

@@ -54,9 +54,8 @@ a { color: var(--a); }
 .warnings { margin-top: 14px; }
 .warnings li { color: var(--warn); background: var(--warn-ground); border-radius: 6px;
   padding: 6px 12px; margin-top: 6px; overflow-wrap: anywhere; }
-.tiles { display: grid; gap: 12px; margin: 0 0 16px;
-  grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
-.tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 16px; }
+.tile { flex: 1 1 210px; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 16px; }
 .tile dt { color: var(--quiet); font-size: 14px; }
 .tile dd { font-size: 24px; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; }
@@ -85,6 +84,9 @@ th, td { padding: 5px 12px 5px 0; text-align: left; border-bottom: 1px solid var
 thead th.num, td.num { text-align: right; white-space: nowrap; }
 tbody th { font-weight: 600; white-space: nowrap; }
 details { margin-top: 6px; } summary { color: var(--quiet); cursor: pointer; font-size: 14px; }
+.chips { display: flex; flex-wrap: wrap; gap: 6px; font-size: 14px; }
+.chips li { background: var(--code); border: 1px solid var(--line); border-radius: 6px;
+  padding: 2px 9px; }
 .legend, .faultkey { display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 14px;
   color: var(--quiet); margin-bottom: 4px; }
 .faultkey { color: var(--ink); }
@@ -113,7 +115,7 @@ svg .s-spin-text { fill: #ffffff; font-weight: 600; }
 .fault { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 4 3; }
 .fault-dot { fill: var(--ink); } svg .fault-number { fill: var(--card); font-weight: 700;
   font-size: 10px; pointer-events: none; }
-.band { fill: var(--band); opacity: .2; pointer-events: none; }
+.band { fill: var(--band); opacity: .26; }
 .band-edge { stroke: var(--band); stroke-width: 1.6; fill: none; }
 svg .band-label { fill: var(--bad); font-weight: 700; font-size: 12px; }
 .step-line { stroke: var(--quiet); stroke-width: .8; opacity: .55; }
@@ -127,8 +129,8 @@ footer { color: var(--quiet); font-size: 14px; text-align: center; }
 @media (max-width: 760px) {
   main { padding: 10px 8px 32px; } header, section { padding: 14px; border-radius: 8px; }
   h1 { font-size: 27px; } .sign { width: 44px; height: 44px; } .why { font-size: 17px; }
-  .tiles { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px; }
-  .tile { padding: 10px 12px; } .tile dd { font-size: 20px; }
+  .tiles { gap: 8px; }
+  .tile { flex-basis: 145px; padding: 10px 12px; } .tile dd { font-size: 20px; }
   figure svg.wide { display: none; } figure svg.narrow { display: block; }
 }
 @media print {

@@ -2,7 +2,15 @@
 // the faults marked through all three. Pure; any thread.
 import { grouped, moment, plural, trigger } from "../text.js";
 import type { RunRecord, Sample } from "../types.js";
-import { drawLanes, hatchPattern, laneLegend, laneRows, lanesOf, type Lane } from "./lanes.js";
+import {
+  drawBars,
+  drawTracks,
+  hatchPattern,
+  laneLegend,
+  laneRows,
+  lanesOf,
+  type Lane,
+} from "./lanes.js";
 import { folded, html, section, table, type Markup } from "./markup.js";
 import {
   areaPath,
@@ -207,7 +215,7 @@ function drawThreads(
   const hatch = `hatch-run-${size.name}`;
   const layout = { x, top, rowHeight, labels: false, time: moment, hatch };
   const content = html`${hatchPattern(hatch)}${timeAxis(x, top, bottom, runTime)}
-    ${drawLanes(lanes, layout)}${faultMarks(record, x, top, bottom)}
+    ${drawTracks(lanes, layout)}${drawBars(lanes, layout)}${faultMarks(record, x, top, bottom)}
     <g
       class="plot"
       data-x0="${x.start}"

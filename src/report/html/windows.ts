@@ -3,10 +3,11 @@
 // scales of its own: the whole unregistration, and below it the window itself, with lines that
 // show which part was enlarged. Pure; any thread.
 import { stepOf, windowStories, type WindowStory } from "../story.js";
-import { duration, microseconds, moment, plural, short } from "../text.js";
-import type { RunEvent, RunRecord } from "../types.js";
+import { microseconds, moment, plural } from "../text.js";
+import type { RunRecord } from "../types.js";
 import {
-  drawLanes,
+  drawBars,
+  drawTracks,
   hatchPattern,
   laneLegend,
   lanesOf,
@@ -15,22 +16,20 @@ import {
   type LaneLayout,
 } from "./lanes.js";
 import { folded, html, section, table, type Markup } from "./markup.js";
+import { figure, timeAxis, type Drawing, type Scale, type Size } from "./scale.js";
 import {
-  at,
-  clamped,
-  figure,
-  packRows,
-  textWidth,
-  timeAxis,
-  type Drawing,
-  type Scale,
-  type Size,
-} from "./scale.js";
+  band,
+  funnel,
+  LABEL_HEIGHT,
+  precise,
+  relative,
+  stepLabels,
+  type Range,
+  type View,
+} from "./window-marks.js";
 
 const DRAWN_MAX = 6;
 const LANES_MAX = 36;
-const LABEL_ROWS = 5;
-const LABEL_HEIGHT = 14;
 const STEPS_MAX = 80;
 /** Each side of the window shows at least so much of what was around it. */
 const PAD_MS_MIN = 0.03;
@@ -101,11 +100,6 @@ function sentence(story: WindowStory): string {
   }
 }
 
-interface Range {
-  readonly from: number;
-  readonly to: number;
-}
-
 interface Views {
   /** From the fault to the end of the story; null when the detail shows nearly as much. */
   readonly whole: Range | null;
@@ -162,12 +156,13 @@ function drawViews(
   const { size } = where;
   const hatch = `hatch-window-${where.index}-${size.name}`;
   const shared = { story, lanes: lanes.shown, size, hatch, open: views.open };
+  const rowHeight = lanes.shown.length > 14 ? 8 : 12;
   let top = 0;
   const parts: Markup[] = [hatchPattern(hatch)];
   if (views.whole !== null) {
-    const whole = drawView({ ...shared, range: views.whole, top, rowHeight: 9, detail: false });
+    const whole = drawView({ ...shared, range: views.whole, top, rowHeight, detail: false });
     const next = whole.bottom + 40;
-    parts.push(whole.content, funnel(views, size, whole.lanesBottom, next));
+    parts.push(whole.content, funnel(views.whole, views.detail, size, whole.bottom, next));
     top = next;
   }
   const detail = drawView({ ...shared, range: views.detail, top, rowHeight: 19, detail: true });
@@ -179,20 +174,7 @@ function drawViews(
   return { height: detail.bottom + (lanes.hidden > 0 ? 18 : 4), content: html`${parts}` };
 }
 
-interface View {
-  readonly story: WindowStory;
-  readonly lanes: readonly Lane[];
-  readonly size: Size;
-  readonly hatch: string;
-  readonly open: Range | null;
-  readonly range: Range;
-  readonly top: number;
-  readonly rowHeight: number;
-  /** The enlarged view: names in bars, times relative to the zero. */
-  readonly detail: boolean;
-}
-
-function drawView(view: View): { content: Markup; bottom: number; lanesBottom: number } {
+function drawView(view: View): { content: Markup; bottom: number } {
   const { size, range, story } = view;
   const x: Scale = { ...range, start: size.left, end: size.width - size.right };
   const labels = stepLabels(view, x);
@@ -208,9 +190,11 @@ function drawView(view: View): { content: Markup; bottom: number; lanesBottom: n
     hatch: view.hatch,
   };
   const zeroed = { ...x, from: range.from - story.zeroedAtMs!, to: range.to - story.zeroedAtMs! };
+  const open = band(view, x, lanesTop, lanesBottom);
   const content = html`${timeAxis(zeroed, lanesTop, lanesBottom, relative)}
-    ${labels.draw(lanesTop, lanesBottom)}${drawLanes(view.lanes, layout)}
-    ${band(view, x, lanesTop, lanesBottom)}
+    ${labels.draw(lanesTop, lanesBottom)}${drawTracks(view.lanes, layout)}
+    ${open === null ? null : open.ground}${drawBars(view.lanes, layout)}
+    ${open === null ? null : open.frame}
     <g
       class="plot"
       data-x0="${x.start}"
@@ -221,138 +205,7 @@ function drawView(view: View): { content: Markup; bottom: number; lanesBottom: n
       data-to="${precise(zeroed.to)}"
       data-relative="1"
     ></g>`;
-  return { content, bottom: lanesBottom + 18, lanesBottom: lanesBottom + 18 };
-}
-
-/** Numbers of an attribute to the nanosecond; `html` rounds bare numbers to a hundredth. */
-function precise(ms: number): string {
-  return ms.toFixed(6);
-}
-
-/** A moment relative to the zero of the count, in microseconds. */
-function relative(ms: number): string {
-  const us = Math.round(ms * 1e6) / 1e3;
-  if (us === 0) return "0";
-  const sign = us > 0 ? "+" : "−";
-  const size = Math.abs(us);
-  return size >= 10_000 ? `${sign}${duration(size / 1000)}` : `${sign}${short(size)} µs`;
-}
-
-/** The open window itself, across all lanes, with its length above it. */
-function band(view: View, x: Scale, top: number, bottom: number): Markup | null {
-  if (view.open === null) return null;
-  const from = clamped(x, view.open.from);
-  const to = clamped(x, view.open.to);
-  const width = Math.max(to - from, 1.5);
-  const { kind } = view.story;
-  const us = view.story.microseconds;
-  const length = kind === "still-open" || us === null ? "never unpublished" : microseconds(us);
-  const wide = view.detail && view.size.name === "wide";
-  const text = wide ? `count 0, still published: ${length}` : length;
-  const half = textWidth(text) / 2;
-  const middle = Math.min(Math.max(from + width / 2, x.start + half), x.end - half);
-  const y = view.top + 12;
-  const end =
-    kind === "still-open"
-      ? html`<path
-          class="band-edge"
-          d="M${to - 7} ${top - 9}L${to} ${top - 4}L${to - 7} ${top + 1}"
-        />`
-      : html`<line
-          class="band-edge"
-          x1="${from + width}"
-          x2="${from + width}"
-          y1="${y + 4}"
-          y2="${bottom}"
-        />`;
-  return html`<rect
-      class="band"
-      x="${from}"
-      y="${y + 4}"
-      width="${width}"
-      height="${bottom - y - 4}"
-      ><title>${view.story.device}: count 0 and still published, ${length}</title></rect
-    ><line class="band-edge" x1="${from}" x2="${from}" y1="${y + 4}" y2="${bottom}" />${end}<text
-      class="band-label"
-      x="${middle}"
-      y="${y}"
-      text-anchor="middle"
-      >${text}</text
-    >`;
-}
-
-/** Lines from the part of the upper view that the lower one enlarges. */
-function funnel(views: Views, size: Size, top: number, bottom: number): Markup {
-  const x: Scale = { ...views.whole!, start: size.left, end: size.width - size.right };
-  const left = clamped(x, views.detail.from);
-  const right = Math.max(clamped(x, views.detail.to), left + 2);
-  const path = `M${left} ${top}L${right} ${top}L${x.end} ${bottom}L${x.start} ${bottom}Z`;
-  return html`<path class="funnel" d="${path}" />`;
-}
-
-interface StepLabels {
-  readonly rows: number;
-  draw(lanesTop: number, lanesBottom: number): Markup;
-}
-
-/** Flags above the lanes: which step of the kernel's order happened when. */
-function stepLabels(view: View, x: Scale): StepLabels {
-  const { range } = view;
-  const steps = distinctSteps(view.story)
-    .filter((event) => event.atMs >= range.from && event.atMs <= range.to)
-    .slice(0, STEPS_MAX);
-  const starts = steps.map((event) => at(x, event.atMs));
-  const texts = steps.map((event) => labelText(event, view));
-  const widths = texts.map(textWidth);
-  const flipped = starts.map((px, i) => px + 3 + widths[i]! > x.end);
-  const lefts = starts.map((px, i) => (flipped[i] === true ? px - 3 - widths[i]! : px));
-  const order = lefts.map((_, i) => i).sort((a, b) => lefts[a]! - lefts[b]!);
-  const packed = packRows(
-    order.map((i) => lefts[i]!),
-    order.map((i) => widths[i]! + 3),
-    LABEL_ROWS,
-  );
-  const rowOf = new Map(order.map((i, place) => [i, packed[place]!]));
-  const rows = Math.max(0, ...packed.map((row) => row + 1));
-  return {
-    rows,
-    draw(lanesTop, lanesBottom) {
-      const marks = steps.map((event, i) => {
-        const row = rowOf.get(i)!;
-        const px = starts[i]!;
-        const y = lanesTop - 6 - (rows - 1 - row) * LABEL_HEIGHT;
-        const anchor = flipped[i] === true ? "end" : "start";
-        const dx = flipped[i] === true ? -3 : 3;
-        const label =
-          row < 0
-            ? null
-            : html`<text class="step" x="${px + dx}" y="${y}" text-anchor="${anchor}"
-                >${texts[i]!}</text
-              >`;
-        const up = row < 0 ? lanesTop - 4 : y - 9;
-        return html`<line class="step-line" x1="${px}" x2="${px}" y1="${up}" y2="${lanesBottom}">
-            <title>${event.what}, ${event.thread}, ${moment(event.atMs)}</title></line
-          >${label}`;
-      });
-      return html`<g>${marks}</g>`;
-    },
-  };
-}
-
-/** Events with a step or a meaning of their own; what packets did is in the lanes. */
-function distinctSteps(story: WindowStory): RunEvent[] {
-  return story.events.filter((event) => {
-    if (event.fields["skb_addr"] !== undefined) return false;
-    if (stepOf(event.what).step !== "") return true;
-    return /^(fault |RTM_|soft lockup)|ovs_dp_detach_port|remove_queue_kobjects/.test(event.what);
-  });
-}
-
-function labelText(event: RunEvent, view: View): string {
-  const { step, name } = stepOf(event.what);
-  const short = name.split(/[\s(:,]/)[0]!;
-  if (view.size.name === "narrow" || !view.detail) return step === "" ? short.slice(0, 12) : step;
-  return step === "" ? name.slice(0, 34) : `${step} ${short}`;
+  return { content, bottom: lanesBottom + 18 };
 }
 
 function stepTable(story: WindowStory): Markup {
