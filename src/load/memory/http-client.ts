@@ -139,7 +139,11 @@ export class HttpClient implements Activity {
     this.latency.record(nowMs() - request.beganMs);
     Atomics.add(this.words, LOAD_COUNTER.ok, 1);
     this.settle(request);
-    if (request.connection !== null) this.tcp.send(request.connection, EMPTY, true);
+  }
+
+  /** Ends our direction too; the FIN also acknowledges the server's. */
+  hangUp(connection: Connection): void {
+    this.tcp.send(connection, EMPTY, true);
   }
 
   /** Ends a request as failed, in the phase it is in, and its connection with a reset. */
@@ -215,8 +219,9 @@ class Request implements Owner {
   }
 
   /** The whole answer must have come before the end. */
-  ended(): void {
+  ended(connection: Connection): void {
     this.client.fail(this, "ECONNRESET");
+    this.client.hangUp(connection);
   }
 
   closed(_connection: Connection, errno: number): void {

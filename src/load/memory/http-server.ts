@@ -58,7 +58,12 @@ export class HttpServer implements Activity {
 
   left(exchange: Exchange): void {
     this.exchanges.delete(exchange);
+    this.landed(exchange);
+  }
+
+  private landed(exchange: Exchange): void {
     if (exchange.isInFlight) Atomics.sub(this.words, LOAD_COUNTER.inFlight, 1);
+    exchange.isInFlight = false;
   }
 
   private release(): void {
@@ -80,6 +85,7 @@ export class HttpServer implements Activity {
     if (this.content.bodyBytes !== bodyBytes) this.content = new AnswerContent(bodyBytes);
     const head = Buffer.from(answerHead(bodyBytes), "latin1");
     this.tcp.send(connection, Buffer.concat([head, this.content.body(number)]), true);
+    this.landed(exchange);
   }
 
   /** Not HTTP, or not ours. */

@@ -255,6 +255,8 @@ function inputData(
   if (segment.fin !== 0) {
     c.rcvNxt = (c.rcvNxt + 1) | 0;
     c.finReceived = true;
+    // Again: an answer to the data may have gone out since, and it did not cover the FIN.
+    tcp.ackLater(c);
     c.owner.ended(c);
   }
 }
