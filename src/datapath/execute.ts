@@ -43,6 +43,8 @@ export class Executor {
           if (frame.length > maxBytes) this.outputCut(frame, actions[i + 1]!, maxBytes, left === 0);
           else transmit.output(frame, actions[i + 1]!, left === 0);
           maxBytes = NO_TRUNCATION;
+          // The port may lead back into this datapath, which locates its own headers.
+          located = false;
           i += 2;
           break;
         case ODP.set:
