@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../base/errors.js";
 import { writeOut } from "./failure.js";
-import { collect, readText } from "./read-text.js";
+import { collect, readText } from "./input.js";
 
 interface FlowFlags {
   readonly port: readonly string[];

@@ -9,8 +9,14 @@ import type { RunRecord } from "../report/types.js";
 import type { Scenario } from "../scenario/types.js";
 import { writeOut } from "./failure.js";
 import { type CheckedGuard, checkGuard } from "./guard-module.js";
-import { backendOption, needRoot, seedOption, type BackendName } from "./options.js";
-import { collect, readScenario } from "./read-text.js";
+import {
+  backendOption,
+  type BackendName,
+  collect,
+  needRoot,
+  readScenario,
+  seedOption,
+} from "./input.js";
 import { listenForStop, type StopRequest } from "./signals.js";
 
 interface RunFlags {

@@ -3,8 +3,7 @@
 import type { Command } from "commander";
 import { EXIT } from "../base/errors.js";
 import { checkGuard } from "./guard-module.js";
-import { backendOption, needRoot, type BackendName } from "./options.js";
-import { collect, readScenario } from "./read-text.js";
+import { backendOption, type BackendName, collect, needRoot, readScenario } from "./input.js";
 import { listenForStop } from "./signals.js";
 
 interface UpFlags {
