@@ -136,8 +136,7 @@ export class Tuntap extends Duplex {
   }
 
   set carrier(on) {
-    const attached = this.queues.find((queue) => queue.attached);
-    const result = attached === undefined ? -77 : setCarrier(attached.fd, on);
+    const result = this.destroyed ? -77 : setCarrier(this._fd, on);
     if (result < 0) throw systemError("ioctl TUNSETCARRIER", result, this._ifName);
   }
 

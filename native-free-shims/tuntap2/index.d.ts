@@ -32,11 +32,11 @@ export interface OpenDevice {
 export function openDevice(options: TapOptions & { readonly mode: "tap" | "tun" }): OpenDevice;
 /** TUNSETPERSIST. @returns 0 or the negative errno, as the four below. */
 export function setPersist(fd: number, on: boolean): number;
-/** TUNSETQUEUE; -EINVAL when it is so already or the device has one queue only. */
+/** TUNSETQUEUE; -EINVAL when it is so already, or the device has one queue or is gone. */
 export function setQueueAttached(fd: number, on: boolean): number;
-/** TUNSETCARRIER; -EBADFD when the device is gone or this queue is detached. */
+/** TUNSETCARRIER; -EBADFD when the device is gone. */
 export function setCarrier(fd: number, on: boolean): number;
-/** TUNGETIFF; null when the device is gone or this queue is detached. */
+/** TUNGETIFF; null when the device is gone. */
 export function deviceName(fd: number): string | null;
 /** TUNGETDEVNETNS: a new fd of the namespace the device lives in, or the negative errno. */
 export function deviceNetns(fd: number): number;

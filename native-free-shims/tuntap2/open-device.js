@@ -110,7 +110,7 @@ export function setPersist(fd, on) {
 /**
  * Attaches a queue to its device or detaches it (IFF_MULTI_QUEUE only). A detached queue reads
  * as empty for ever, and writes to it vanish without an error.
- * @returns 0; -EINVAL when it is so already, or the device has a single queue; -EBADFD gone.
+ * @returns 0; -EINVAL when it is so already, the device has a single queue, or is gone.
  */
 export function setQueueAttached(fd, on) {
   request.bytes.fill(0);
@@ -118,7 +118,7 @@ export function setQueueAttached(fd, on) {
   return ioctl(fd, C.TUNSETQUEUE, request.address);
 }
 
-/** @returns 0 or -errno; -EBADFD also for a detached queue. */
+/** @returns 0 or -errno; -EBADFD when the device is gone. A detached queue will do. */
 export function setCarrier(fd, on) {
   request.view.setInt32(0, on ? 1 : 0, true);
   return ioctl(fd, C.TUNSETCARRIER, request.address);
@@ -126,7 +126,7 @@ export function setCarrier(fd, on) {
 
 /**
  * The present name of the device behind a queue; it follows renames and moves.
- * @returns null when the device is gone or the queue is detached.
+ * @returns null when the device is gone.
  */
 export function deviceName(fd) {
   request.bytes.fill(0);

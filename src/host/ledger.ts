@@ -40,7 +40,7 @@ type Deed =
   | ({ readonly deed: "netns"; readonly name: string } & NamespaceIdentity)
   /** /run/netns was made a shared mount point, as `ip netns add` does. */
   | { readonly deed: "netns-dir"; readonly created: boolean }
-  | { readonly deed: "undone"; readonly name: string };
+  | ({ readonly deed: "undone"; readonly name: string } & NamespaceIdentity);
 
 /** What `sweep` did. */
 export interface SweepResult {
@@ -120,11 +120,12 @@ function prepareNetnsDir(): void {
 export function nameNamespace(name: string, fd: number): string {
   const path = `${NETNS_DIR}/${name}`;
   prepareNetnsDir();
-  record({ deed: "netns", name, ...namespaceIdentity(`/proc/self/fd/${fd}`) });
+  const identity = namespaceIdentity(`/proc/self/fd/${fd}`);
+  record({ deed: "netns", name, ...identity });
   try {
     appendFileSync(path, "", { flag: "ax", mode: 0o444 });
   } catch (error) {
-    record({ deed: "undone", name });
+    record({ deed: "undone", name, ...identity });
     forgetIfDone();
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     throw new PacketpathError("ENVIRONMENT", `the namespace name "${name}" is taken: ${path}`, {
@@ -135,28 +136,38 @@ export function nameNamespace(name: string, fd: number): string {
   }
   const mounted = mount(`/proc/self/fd/${fd}`, path, "none", C.MS_BIND);
   if (mounted < 0) {
-    unnameNamespace(name);
+    unnameNamespace(name, fd);
     throw new PacketpathError("SYSTEM_CALL", `mount ${path}: ${errnoName(mounted)}`);
   }
   return path;
 }
 
-/** Takes a name of this run away; the namespace lives on while something holds it. */
-export function unnameNamespace(name: string): void {
+/**
+ * Takes a name of this run away; the namespace lives on while something holds it.
+ * @param fd the open file descriptor of the namespace, which tells it from others of the name.
+ */
+export function unnameNamespace(name: string, fd: number): void {
   const run = processIdentity(process.pid);
-  const own = run === null ? undefined : pending(readLedger(run)).find((one) => one.name === name);
+  if (run === null) return;
+  const key = keyOf({ name, ...namespaceIdentity(`/proc/self/fd/${fd}`) });
+  const own = pending(readLedger(run)).find((one) => keyOf(one) === key);
   if (own === undefined) return;
   removeName(own);
-  record({ deed: "undone", name });
+  const { ino, madeNs } = own;
+  record({ deed: "undone", name, ino, madeNs });
   forgetIfDone();
+}
+
+function keyOf({ name, ino, madeNs }: { name: string } & NamespaceIdentity): string {
+  return `${name} ${ino} ${madeNs}`;
 }
 
 /** Names that the ledger says are still there, last first. */
 function pending(deeds: readonly Deed[]): (Deed & { deed: "netns" })[] {
   const open = new Map<string, Deed & { deed: "netns" }>();
   for (const deed of deeds) {
-    if (deed.deed === "netns") open.set(deed.name, deed);
-    if (deed.deed === "undone") open.delete(deed.name);
+    if (deed.deed === "netns") open.set(keyOf(deed), deed);
+    if (deed.deed === "undone") open.delete(keyOf(deed));
   }
   return [...open.values()].reverse();
 }

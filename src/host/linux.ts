@@ -132,7 +132,8 @@ export class LinuxDeviceControl implements DeviceControl {
   }
 
   unlinkNamespace(namespace: NamespaceRef): void {
-    if (namespace.path !== null) unnameNamespace(namespace.path);
+    const isOpen = this.table.ownerOf(namespace.handle) === FD_NAMESPACE;
+    if (namespace.path !== null && isOpen) unnameNamespace(namespace.path, namespace.handle);
   }
 
   watch(namespace: NamespaceRef): void {

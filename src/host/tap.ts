@@ -131,15 +131,12 @@ export function openQueuesOf(device: DeviceRef, table: FdTable): number[] {
   return device.queues.filter((fd) => table.ownerOf(fd) === device.id);
 }
 
-/** TUNSETCARRIER, through any queue that is attached. */
+/** TUNSETCARRIER, through any queue; one that is detached will do. */
 export function changeCarrier(device: DeviceRef, on: boolean, table: FdTable): number {
-  let result = -ERRNO.ENODEV;
-  for (const fd of openQueuesOf(device, table)) {
-    result = setCarrier(fd, on);
-    // A detached queue says the same as a dead device: ask the next one.
-    if (result !== -ERRNO.EBADFD) return result;
-  }
-  return -ERRNO.ENODEV;
+  const fd = openQueuesOf(device, table)[0];
+  if (fd === undefined) return -ERRNO.ENODEV;
+  const result = setCarrier(fd, on);
+  return result === -ERRNO.EBADFD ? -ERRNO.ENODEV : result;
 }
 
 /** TUNSETQUEUE. @returns 0; -EINVAL already so, or no such queue; -ENODEV gone. */
@@ -153,7 +150,8 @@ export function changeAttachment(
   if (fd === undefined) return -ERRNO.EINVAL;
   if (table.ownerOf(fd) !== device.id) return -ERRNO.ENODEV;
   const result = setQueueAttached(fd, attached);
-  return result === -ERRNO.EBADFD ? -ERRNO.ENODEV : result;
+  // The kernel says EINVAL for a dead device too (tun_set_queue, Linux 6.18).
+  return result < 0 && deviceName(fd) === null ? -ERRNO.ENODEV : result;
 }
 
 /**
