@@ -55,13 +55,16 @@ export type Action =
       readonly reason: ControllerReason;
       readonly id: number;
     }
+  /** The same as no actions at all, which is what the parser makes of `drop`. */
   | { readonly type: "drop" }
   /** null: the packet's own in_port; the current table. */
   | { readonly type: "resubmit"; readonly port: number | null; readonly table: number | null }
   | { readonly type: "goto-table"; readonly table: number }
   /**
    * Sets the bits of `mask` in a field to those of `value`; both have the field's number of words,
-   * lowest bits in the last. For vlan_vid, dl_vlan and dl_vlan_pcp a frame without a tag gets one.
+   * lowest bits in the last. A packet that lacks the field (see its prerequisite) passes unchanged.
+   * With the spelling "mod": tcp_src and tcp_dst stand for the ports of TCP, UDP and SCTP alike;
+   * dl_vlan and dl_vlan_pcp (mod_vlan_vid, mod_vlan_pcp) push a tag onto a frame that has none.
    */
   | {
       readonly type: "set-field";

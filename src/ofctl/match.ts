@@ -1,0 +1,199 @@
+// The match half of a flow: protocol shorthands, field pairs with the VLAN duals, and the removal of
+// what cannot mean anything (lib/ofp-flow.c parse_ofp_str__, lib/ofp-match.c
+// ofputil_normalize_match; Open vSwitch 3.1). Slow path; any thread.
+import {
+  FIELDS,
+  fieldByName,
+  fieldOf,
+  getField,
+  isFieldZero,
+  setField,
+  type Field,
+  type FieldId,
+} from "../flow/fields.js";
+import { VLAN_PRESENT } from "../flow/key.js";
+import { prerequisiteHolds, setMatchField } from "../flow/match.js";
+import type { Match } from "../flow/types.js";
+import type { PortMap } from "./ports.js";
+import { FlowTextError, onesOf, parseInteger, wordsOf, type Pair } from "./scan.js";
+import { parseSubField } from "./subfield.js";
+import { parseValue, type MaskedValue } from "./values.js";
+
+/** Shorthand, ethertype, IP protocol (-1: none). */
+export const PROTOCOLS: readonly (readonly [string, number, number])[] = [
+  ["ip", 0x0800, -1],
+  ["ipv4", 0x0800, -1],
+  ["ip4", 0x0800, -1],
+  ["arp", 0x0806, -1],
+  ["icmp", 0x0800, 1],
+  ["tcp", 0x0800, 6],
+  ["udp", 0x0800, 17],
+  ["sctp", 0x0800, 132],
+  ["ipv6", 0x86dd, -1],
+  ["ip6", 0x86dd, -1],
+  ["icmp6", 0x86dd, 58],
+  ["tcp6", 0x86dd, 6],
+  ["udp6", 0x86dd, 17],
+  ["sctp6", 0x86dd, 132],
+  ["rarp", 0x8035, -1],
+  ["mpls", 0x8847, -1],
+  ["mplsm", 0x8848, -1],
+];
+
+const PROTOCOL_BY_NAME = new Map(PROTOCOLS.map((row) => [row[0], row]));
+
+/** Fields of Open vSwitch that this switch does not have; named so that the refusal can be plain. */
+const UNSUPPORTED =
+  /^(mpls_(label|tc|bos|ttl)|nsh_\w+|tun_\w+|gtpu_\w+|nd_(reserved|options_type))$/;
+
+/** Marks a field as looked at exactly. */
+function setExact(match: Match, id: FieldId, value: number): void {
+  setMatchField(match, fieldOf(id), wordsOf(BigInt(value), fieldOf(id).words));
+}
+
+/**
+ * Applies a protocol shorthand.
+ * @returns false when `name` is none.
+ */
+export function applyProtocol(match: Match, name: string): boolean {
+  // Every frame is an Ethernet frame here.
+  if (name === "eth") return true;
+  const row = PROTOCOL_BY_NAME.get(name);
+  if (row === undefined) return false;
+  setExact(match, "eth_type", row[1]);
+  if (row[2] >= 0) setExact(match, "nw_proto", row[2]);
+  return true;
+}
+
+/** Ports and ICMP types are stored in one place; the names that Open vSwitch lets stand for all. */
+function findField(name: string): Field | undefined {
+  const field = fieldByName(name);
+  return field !== undefined && field.names.includes(name) ? field : undefined;
+}
+
+/** dl_vlan, vlan_vid, the priorities and vlan_tci all write one word, each in its own way. */
+function setVlan(match: Match, field: Field, parsed: MaskedValue, exactText: boolean): void {
+  const tci = fieldOf("vlan_tci");
+  const value = parsed.value[0]!;
+  const mask = parsed.mask[0]!;
+  const oldValue = getField(match.value, tci);
+  const oldMask = getField(match.mask, tci);
+  const put = (keep: number, newMask: number, newValue: number): void => {
+    setField(match.mask, tci, (oldMask & keep) | newMask);
+    setField(match.value, tci, (oldValue & keep) | (newValue & newMask));
+  };
+  switch (field.id) {
+    case "dl_vlan":
+      if (mask === 0) put(0xe000, 0, 0);
+      else put(0xe000, 0x1fff, value | VLAN_PRESENT);
+      return;
+    case "dl_vlan_pcp":
+    case "vlan_pcp":
+      if (mask === 0) put(0x1fff, 0, 0);
+      else put(0x0fff, 0xf000, (value << 13) | VLAN_PRESENT);
+      return;
+    case "vlan_vid":
+      // A VID that is said exactly but without VLAN_PRESENT is "no tag".
+      if (exactText && mask !== 0 && (value & VLAN_PRESENT) === 0) put(0, 0xffff, 0);
+      else put(0xe000, mask, value);
+      return;
+    default:
+      put(0, mask, exactText && (value & VLAN_PRESENT) === 0 ? 0 : value);
+  }
+}
+
+/** OFP10_VLAN_NONE: `dl_vlan=0xffff` asks for frames without a tag. */
+function isNoVlan(field: Field, text: string): boolean {
+  return field.id === "dl_vlan" && parseInteger(text) === 0xffffn;
+}
+
+/**
+ * Applies `field=value` or `field[a..b]=value`.
+ * @returns false when there is no such field.
+ */
+export function applyField(match: Match, pair: Pair, ports: PortMap): boolean {
+  const bracket = pair.key.indexOf("[");
+  if (bracket >= 0) {
+    applySubField(match, pair);
+    return true;
+  }
+  const field = findField(pair.key);
+  if (field === undefined) {
+    if (!UNSUPPORTED.test(pair.key)) return false;
+    throw new FlowTextError(`${pair.key}: this field is not supported here`, pair.keyAt);
+  }
+  if (field.id === "skb_priority") {
+    throw new FlowTextError("skb_priority: a flow cannot match this field", pair.keyAt);
+  }
+  if (isNoVlan(field, pair.value)) {
+    setExact(match, "vlan_tci", 0);
+    return true;
+  }
+  const parsed = parseValue(field, pair.value, pair.valueAt, ports);
+  const isVlan = field.id.includes("vlan");
+  if (isVlan) setVlan(match, field, parsed, !pair.value.includes("/"));
+  else setMatchField(match, field, parsed.value, parsed.mask);
+  return true;
+}
+
+function applySubField(match: Match, pair: Pair): void {
+  const sub = parseSubField(pair.key, pair.keyAt);
+  const field = fieldOf(sub.field);
+  const value = parseInteger(pair.value);
+  if (value === null) {
+    throw new FlowTextError(`${pair.value}: bad syntax for ${field.id} value`, pair.valueAt);
+  }
+  if (value >> BigInt(sub.width) !== 0n) {
+    const hex = `0x${value.toString(16)}`;
+    const message = `${pair.key}: value ${hex} does not fit into ${sub.width} bits`;
+    throw new FlowTextError(message, pair.valueAt);
+  }
+  if (!field.maskable && sub.width !== field.bits) {
+    throw new FlowTextError(`${pair.key}: invalid mask for field ${field.id}`, pair.keyAt);
+  }
+  const shift = BigInt(sub.offset);
+  const mask = wordsOf(onesOf(sub.width) << shift, field.words);
+  setMatchField(match, field, wordsOf(value << shift, field.words), mask);
+}
+
+/** Fields whose prerequisite is only "IP or ARP", because the key stores them in one place. */
+const SHARED: Readonly<Partial<Record<FieldId, readonly FieldId[]>>> = {
+  nw_proto: ["arp_op"],
+  ip_src: ["arp_spa"],
+  ip_dst: ["arp_tpa"],
+  tcp_src: ["udp_src", "sctp_src", "icmp_type", "icmpv6_type"],
+  tcp_dst: ["udp_dst", "sctp_dst", "icmp_code", "icmpv6_code"],
+  arp_sha: ["nd_sll"],
+  arp_tha: ["nd_tll"],
+};
+
+/** Fields that stand for a place of the key, each with a prerequisite that can be missing. */
+const CHECKED: readonly Field[] = FIELDS.filter(
+  (field) =>
+    field.prerequisite !== "none" &&
+    field.prerequisite !== "ethernet" &&
+    !Object.values(SHARED).some((ids) => ids.includes(field.id)) &&
+    !["vlan_pcp", "ip_dscp", "nw_ecn"].includes(field.id),
+);
+
+/**
+ * Removes what the match says about fields whose prerequisite it does not ask for, as Open vSwitch
+ * does silently: `tp_dst=80` without a protocol matches every frame.
+ * @returns the names of the fields removed.
+ */
+export function normalizeMatch(match: Match): string[] {
+  const removed: string[] = [];
+  // Outer layers first: taking nw_proto away takes the ports' prerequisite with it.
+  for (const field of CHECKED) {
+    if (isFieldZero(match.mask, field)) continue;
+    const places = [field.id, ...(SHARED[field.id] ?? [])];
+    if (places.some((id) => prerequisiteHolds(match, fieldOf(id).prerequisite))) continue;
+    const zero = new Uint32Array(field.words);
+    // nw_tos names the DSCP bits; its byte holds ECN too, which needs the same.
+    const whole = field.id === "nw_tos" ? fieldOf("nw_ecn") : null;
+    if (whole !== null) setMatchField(match, whole, zero, zero);
+    setMatchField(match, field, zero, zero);
+    removed.push(field.names[1] !== undefined && field.id === "tcp_src" ? "tp_src" : field.id);
+  }
+  return removed;
+}

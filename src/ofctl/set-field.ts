@@ -1,0 +1,114 @@
+// The actions that write fields: set_field, load and move (lib/ofp-actions.c, lib/nx-match.c; Open
+// vSwitch 3.1). Slow path; any thread.
+import { fieldByName, fieldFullMask, fieldOf, type Field } from "../flow/fields.js";
+import type { Action, SubField } from "../flow/types.js";
+import type { PortMap } from "./ports.js";
+import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "./scan.js";
+import { parseSubField } from "./subfield.js";
+import { parseValue } from "./values.js";
+
+/** Refuses fields that no action, or none outside of `ct(exec(...))`, may write. */
+function checkWritable(field: Field, at: number): void {
+  if (field.id === "ct_mark" || field.id === "ct_label") {
+    throw new FlowTextError("cannot set CT fields outside of ct action", at);
+  }
+  if (!field.writable) throw new FlowTextError(`${field.id} is read-only`, at);
+}
+
+/** Splits `a->b`, with Open vSwitch's sentences for what is missing. */
+function splitArrow(pair: Pair, missing: string): { left: string; right: string; rightAt: number } {
+  const arrow = pair.value.indexOf("->");
+  if (arrow < 0) throw new FlowTextError(`${pair.value}: missing \`->'${missing}`, pair.valueAt);
+  return {
+    left: pair.value.slice(0, arrow),
+    right: pair.value.slice(arrow + 2),
+    rightAt: pair.valueAt + arrow + 2,
+  };
+}
+
+/** `set_field:VALUE[/MASK]->FIELD`. */
+export function parseSetField(pair: Pair, ports: PortMap): Action {
+  const { left, right, rightAt } = splitArrow(pair, "");
+  if (right === "") {
+    const message = `${pair.value}: missing field name following \`->'`;
+    throw new FlowTextError(message, rightAt);
+  }
+  const field = fieldByName(right);
+  const isNamed =
+    field?.names.includes(right) === true || field?.wireNames.includes(right) === true;
+  if (field === undefined || !isNamed) {
+    throw new FlowTextError(`${right} is not a valid OXM field name`, rightAt);
+  }
+  checkWritable(field, rightAt);
+  if (field.id === "dl_vlan" || field.id === "dl_vlan_pcp") {
+    // Open vSwitch 3.1 takes these and sends something else; mod_* says what is meant.
+    const better = field.id === "dl_vlan" ? "mod_vlan_vid" : "mod_vlan_pcp";
+    throw new FlowTextError(`${field.id} cannot be set with set_field: use ${better}`, rightAt);
+  }
+  if (left === "") {
+    throw new FlowTextError(`: bad syntax for ${field.id} value`, pair.valueAt);
+  }
+  const { value, mask } = parseValue(field, left, pair.valueAt, ports);
+  checkSettable(field, value, left, pair.valueAt);
+  return { type: "set-field", field: field.id, value, mask, spelling: "set_field" };
+}
+
+/** Values that the field can be matched against but not set to. */
+function checkSettable(field: Field, value: Uint32Array, text: string, at: number): void {
+  const limits: Partial<Record<Field["id"], number>> = { nw_ecn: 3, ip_dscp: 63, vlan_pcp: 7 };
+  const limit = limits[field.id];
+  const number = parseInteger(text);
+  const tooLarge = limit !== undefined && number !== null && number > BigInt(limit);
+  const isOddTos = field.id === "nw_tos" && number !== null && (number & 3n) !== 0n;
+  const isUntagged = field.id === "vlan_vid" && (value[0]! & 0x1000) === 0 && !text.includes("/");
+  if (tooLarge || isOddTos || isUntagged) {
+    throw new FlowTextError(`${text} is not a valid value for field ${field.id}`, at);
+  }
+}
+
+/** `load:VALUE->FIELD[a..b]`. */
+export function parseLoad(pair: Pair): Action {
+  const { left, right, rightAt } = splitArrow(pair, "");
+  const number = left.startsWith("-") ? null : parseInteger(left);
+  if (number === null) {
+    throw new FlowTextError(`${pair.value}: cannot parse integer value`, pair.valueAt);
+  }
+  const target = parseSubField(right, rightAt);
+  const field = fieldOf(target.field);
+  checkWritable(field, rightAt);
+  if (number >> BigInt(target.width) !== 0n) {
+    const fits = `value 0x${number.toString(16)} does not fit into ${target.width} bits`;
+    throw new FlowTextError(`${pair.value}: ${fits}`, pair.valueAt);
+  }
+  const shift = BigInt(target.offset);
+  // The low two bits of nw_tos belong to nw_ecn and stay as they are.
+  const full = numberOf(fieldFullMask(field));
+  const mask = (onesOf(target.width) << shift) & full;
+  return {
+    type: "set-field",
+    field: field.id,
+    value: wordsOf((number << shift) & mask, field.words),
+    mask: wordsOf(mask, field.words),
+    spelling: "load",
+  };
+}
+
+/** `move:FIELD[a..b]->FIELD[c..d]`. */
+export function parseMove(pair: Pair): Action {
+  const arrow = pair.value.indexOf("->");
+  if (arrow < 0) {
+    // The source is read first; its own mistakes come first too.
+    parseSubField(pair.value, pair.valueAt);
+    throw new FlowTextError(`${pair.value}: missing \`->' following source`, pair.valueAt);
+  }
+  const { left, right, rightAt } = splitArrow(pair, "");
+  const source: SubField = parseSubField(left, pair.valueAt, pair.value);
+  const target: SubField = parseSubField(right, rightAt);
+  if (source.width !== target.width) {
+    const widths =
+      `source field is ${source.width} bits wide ` + `but destination is ${target.width} bits wide`;
+    throw new FlowTextError(`${pair.value}: ${widths}`, pair.valueAt);
+  }
+  checkWritable(fieldOf(target.field), rightAt);
+  return { type: "move", source, target };
+}
