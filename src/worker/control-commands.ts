@@ -50,6 +50,8 @@ export type ControlAction =
     }
   | { readonly op: "set-txqueuelen"; readonly port: string; readonly frames: number }
   | { readonly op: "watch"; readonly ref: NamespaceRef }
+  /** Nothing: the answer says that everything before it is done. */
+  | { readonly op: "ping" }
   | { readonly op: "stop" };
 
 export interface ControlRequest {

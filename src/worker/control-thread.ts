@@ -132,6 +132,7 @@ class Control {
         return this.setTxQueueLen(ports.get(action.port), action.frames);
       case "watch":
         return this.host.watch(action.ref);
+      case "ping":
       case "stop":
         return;
     }

@@ -132,6 +132,7 @@ export class Loop {
     for (const queue of this.queues) {
       if (queue.dead) continue;
       rcuReadLock(m);
+      this.p.datapath.beginBurst();
       frames += this.burst(queue);
       rcuReadUnlock(m);
     }

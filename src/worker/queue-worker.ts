@@ -5,7 +5,7 @@ import { readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { realClock } from "../base/clock.js";
-import { Datapath } from "../datapath/datapath.js";
+import { Datapath, DATAPATH_COUNTER } from "../datapath/datapath.js";
 import { openQueueIo } from "../host/open.js";
 import { FlowTables } from "../pipeline/flow-tables.js";
 import { MacTable } from "../pipeline/mac-table.js";
@@ -45,7 +45,7 @@ async function main(data: QueueWorkerData): Promise<void> {
   loop.run();
   capture?.close();
   io.close();
-  post({ type: "stopped", stats: { ...datapath.stats() } });
+  post({ type: "stopped", stats: statsOf(datapath) });
 }
 
 function openSwitch(data: QueueWorkerData, transmit: PathTransmit): Datapath {
@@ -56,7 +56,18 @@ function openSwitch(data: QueueWorkerData, transmit: PathTransmit): Datapath {
   const ports = new PortTable(parts.ports as SharedArrayBuffer);
   const macs = new MacTable(parts.macTable);
   const pipeline = new Pipeline({ tables, ports, macs, clock: realClock });
-  return new Datapath({ pipeline, transmit });
+  return new Datapath({
+    transmit,
+    miss: (_frame, key) => pipeline.translate(key),
+    revisions: pipeline,
+    records,
+    clock: realClock,
+  });
+}
+
+function statsOf(datapath: Datapath): Record<string, number> {
+  const entries = Object.entries(DATAPATH_COUNTER);
+  return Object.fromEntries(entries.map(([name, index]) => [name, datapath.counters[index]!]));
 }
 
 /** The thread id of this thread, as `ps -L` and the kernel's messages show it. */

@@ -54,6 +54,8 @@ export class Supervisor {
   /** What the workers said when they ended, by worker index. */
   readonly workerStats: (Record<string, number> | undefined)[] = [];
   devices: readonly PortDevices[] = [];
+  /** Deletions by outsiders that the control thread has noticed. */
+  linksNoticed = 0;
   private readonly options: SupervisorOptions;
   private readonly queues: QueueTable;
   private readonly commands: MessagePort;
@@ -158,7 +160,7 @@ export class Supervisor {
         this.devices = message.devices;
         this.waiting.get(message.id)?.(message.error);
         this.waiting.delete(message.id);
-      }
+      } else if (message.type === "link" && !message.ours) this.linksNoticed++;
       this.options.onControl(message);
     }
   }

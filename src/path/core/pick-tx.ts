@@ -38,7 +38,8 @@ export function netdevCorePickTx(k: Kernel, dev: Addr, skb: Skb): number {
 // For observers only. The line is printed before the loop, because after it there is no "after".
 function notePickAtZero(k: Kernel, dev: Addr, skb: Skb): void {
   skb.picksAtZero++;
-  if (skbRxQueueRecorded(skb)) trace(k.m, EVENT.brokenDevice, dev, skb.queueMapping, skb.len);
+  const event = skbRxQueueRecorded(skb) ? EVENT.brokenDevice : EVENT.pickAtZero;
+  trace(k.m, event, dev, skb.queueMapping, skb.len);
 }
 
 function ndoSelectQueue(k: Kernel, dev: Addr, skb: Skb): number {

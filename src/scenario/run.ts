@@ -1,0 +1,271 @@
+// One scenario to its verdict: build, load, strike, watch, close the books, tear down, judge. Main
+// thread. Whatever happens, the host is as before when this resolves or rejects.
+import { readdirSync } from "node:fs";
+import { nowMs } from "../base/clock.js";
+import { LOAD_COUNTER } from "../load/types.js";
+import type { RunRecord, Sample } from "../report/types.js";
+import { PORT_COUNTER } from "../sync/counters.js";
+import { CPU_STATE, CPU, cpuBlock } from "../sync/memory.js";
+import type { ControlMessage } from "../worker/control-commands.js";
+import { Watchdog } from "../worker/watchdog.js";
+import { closeBooks } from "./books.js";
+import { FaultDriver } from "./fault-driver.js";
+import { buildLab, type Lab, tearDown } from "./lab.js";
+import { RunningLoads } from "./loads.js";
+import { makeRecord } from "./record.js";
+import { Timeline } from "./timeline.js";
+import type { RunOptions, Scenario } from "./types.js";
+import { WorkerLanes } from "./worker-lanes.js";
+
+/** How often triggers are looked at: a fault strikes at most this late. */
+const LOOK_MS = 1;
+const SAMPLE_MS = 50;
+/** After the first lockup, others get this long to be noticed too. */
+const LOCKUP_GRACE_MS = 1_500;
+/** A run that has not come to an end by itself so long after its loads should have is ended. */
+const OVERTIME_MS = 60_000;
+
+export async function runScenario(scenario: Scenario, options: RunOptions): Promise<RunRecord> {
+  const startMs = nowMs();
+  const fdsBefore = openFds();
+  const portNames = new Map(scenario.ports.map((port) => [port.number, port.name]));
+  const early: ControlMessage[] = [];
+  let onControl = (message: ControlMessage): void => void early.push(message);
+  const lab = await buildLab(scenario, {
+    backend: options.backend,
+    guard: options.guard,
+    guardModule: options.guardModule,
+    seed: options.seed,
+    named: false,
+    captureFolder: options.outFolder,
+    onControl: (message) => onControl(message),
+  });
+  const run = new Run(lab, options, new Timeline(lab.kernel, portNames));
+  onControl = (message) => run.heard(message);
+  early.forEach(onControl);
+  let outcome: Outcome;
+  try {
+    outcome = await run.toTheEnd();
+  } catch (error) {
+    await tearDown(lab, run.lost());
+    throw error;
+  }
+  const left = { ...lab.backend.leaks(), workers: lab.supervisor.alive() };
+  const fds = Math.max(left.fds, openFds() - fdsBefore);
+  const leaks = { ...left, fds };
+  return makeRecord(run, outcome, { leaks, seconds: (nowMs() - startMs) / 1000 });
+}
+
+export type Outcome = Awaited<ReturnType<Run["toTheEnd"]>>;
+
+function openFds(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** A run in progress, and what it has gathered. */
+export class Run {
+  readonly lab: Lab;
+  readonly options: RunOptions;
+  readonly timeline: Timeline;
+  readonly samples: Sample[] = [];
+  readonly lanes: WorkerLanes;
+  readonly faults: FaultDriver;
+  readonly lockups = new Map<number, string>();
+  private readonly watchdog: Watchdog;
+  private firstLockupMs: number | null = null;
+  private quietSinceMs: number | null = null;
+  private nextSampleMs = 0;
+  private trafficStartMs = 0;
+
+  constructor(lab: Lab, options: RunOptions, timeline: Timeline) {
+    this.lab = lab;
+    this.options = options;
+    this.timeline = timeline;
+    this.lanes = new WorkerLanes(lab.kernel.m, lab.scenario.workers);
+    this.faults = new FaultDriver(lab, timeline);
+    const thresh = lab.scenario.watchdog.threshSeconds;
+    this.watchdog = new Watchdog(lab.kernel.m, lab.scenario.workers, thresh, (notice) => {
+      this.lockups.set(notice.worker, notice.message);
+      this.firstLockupMs ??= nowMs();
+      this.lab.supervisor.markLost(notice.worker);
+      const { message: what, worker: cpu } = notice;
+      this.timeline.note({ thread: `rxq${cpu}`, cpu, what, device: null, fields: {} });
+    });
+  }
+
+  heard(message: ControlMessage): void {
+    if (message.type === "link") this.timeline.noteLink(message.event, message.port, message.ours);
+    if (message.type !== "done") return;
+    for (const device of message.devices) {
+      this.timeline.nameDevice(device.ovsDevice, device.name);
+      if (device.wireDevice !== device.ovsDevice) {
+        this.timeline.nameDevice(device.wireDevice, `${device.name} (peer)`);
+      }
+    }
+  }
+
+  lost(): ReadonlySet<number> {
+    return this.watchdog.lockedUp();
+  }
+
+  async toTheEnd() {
+    for (const device of this.lab.supervisor.devices) {
+      this.timeline.nameDevice(device.ovsDevice, device.name);
+    }
+    const loads = await RunningLoads.open(this.lab);
+    this.faults.onReplug = () => loads.devicesChanged();
+    let ended: string;
+    try {
+      loads.start();
+      this.trafficStartMs = nowMs();
+      this.watchdog.start();
+      ended = await this.watch(loads);
+    } finally {
+      this.faults.stop();
+      this.watchdog.stop();
+    }
+    this.timeline.drain(this.lab.supervisor.threads);
+    const faults = this.faults.report();
+    const results = await loads.stop();
+    const network = this.networkStats();
+    await this.drainQueues();
+    const m = this.lab.kernel.m;
+    const tids = this.threadIds();
+    await this.lab.supervisor.stopWorkers(this.lost());
+    this.timeline.drain(this.lab.supervisor.threads);
+    const lockedUp = new Set(this.lockups.keys());
+    const lost = this.terminated();
+    const books = closeBooks(this.lab.counters, m, this.lab.scenario.ports, { lost, lockedUp });
+    const endMs = this.timeline.msOf();
+    await this.lab.supervisor.stopKernelThreads();
+    this.timeline.drain(this.lab.supervisor.threads);
+    this.lab.backend.close();
+    return { ended, faults, results, network, books, tids, endMs, elapsedMs: this.elapsed() };
+  }
+
+  private elapsed(): number {
+    return nowMs() - this.trafficStartMs;
+  }
+
+  /** Workers that did not end by themselves. */
+  private terminated(): Set<number> {
+    const lost = new Set(this.lost());
+    for (let i = 0; i < this.lab.scenario.workers; i++) {
+      if (this.lab.supervisor.workerStats[i] === undefined) lost.add(i);
+    }
+    return lost;
+  }
+
+  /** Looks at everything until the run is over; answers why it is. */
+  private async watch(loads: RunningLoads): Promise<string> {
+    const { scenario, supervisor } = this.lab;
+    const hardLimitMs =
+      (scenario.durationMs ?? 0) + (scenario.load.http?.timeoutMs ?? 0) + OVERTIME_MS;
+    for (;;) {
+      if (this.options.signal.aborted) return "interrupted";
+      const failed = supervisor.failed();
+      if (failed !== null) throw failed.error!;
+      if (loads.failure !== null) throw loads.failure;
+      if (this.faults.failure !== null) throw this.faults.failure;
+      if (this.lockupIsOver()) return "lockup";
+      if (this.faults.stuck !== null) return "stuck";
+      this.faults.look(this.progress(loads));
+      this.sample(loads);
+      if (this.isComplete(loads)) return "complete";
+      if (this.elapsed() > hardLimitMs) return "overtime";
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  private lockupIsOver(): boolean {
+    if (this.firstLockupMs === null) return false;
+    if (this.lab.scenario.watchdog.onLockup === "continue") return false;
+    return nowMs() - this.firstLockupMs >= LOCKUP_GRACE_MS;
+  }
+
+  private isComplete(loads: RunningLoads): boolean {
+    const { scenario } = this.lab;
+    const durationOver = this.elapsed() >= (scenario.durationMs ?? 0);
+    // A trigger that can still come is waited for as long as there is load to bring it about.
+    const idle = loads.httpDone && loads.pingsDone && durationOver;
+    const struck = this.faults.finished() || (idle && this.faults.pending());
+    if (!idle || !struck) {
+      this.quietSinceMs = null;
+      return false;
+    }
+    this.quietSinceMs ??= nowMs();
+    return nowMs() - this.quietSinceMs >= scenario.settleMs;
+  }
+
+  private progress(loads: RunningLoads) {
+    return {
+      elapsedMs: this.elapsed(),
+      inFlight: loads.counter(LOAD_COUNTER.inFlight),
+      requestsSent: loads.counter(LOAD_COUNTER.sent),
+      responses: loads.counter(LOAD_COUNTER.ok),
+      framesSeen: this.sum(PORT_COUNTER.rx),
+    };
+  }
+
+  private sum(counter: number): number {
+    const { scenario, counters } = this.lab;
+    return scenario.ports.reduce((sum, port) => sum + counters.sum(port.number, counter), 0);
+  }
+
+  private sample(loads: RunningLoads): void {
+    const atMs = this.timeline.msOf();
+    this.lanes.look(atMs);
+    if (atMs < this.nextSampleMs) return;
+    this.nextSampleMs = atMs + SAMPLE_MS;
+    this.timeline.drain(this.lab.supervisor.threads);
+    const framesIn = this.sum(PORT_COUNTER.rx);
+    const framesOut = this.sum(PORT_COUNTER.sent);
+    const sample: Sample = {
+      atMs,
+      requestsSent: loads.counter(LOAD_COUNTER.sent),
+      requestsOk: loads.counter(LOAD_COUNTER.ok),
+      requestsFailed: loads.counter(LOAD_COUNTER.failed),
+      inFlight: loads.counter(LOAD_COUNTER.inFlight),
+      framesIn,
+      framesOut,
+      framesDropped: framesIn + this.sum(PORT_COUNTER.cloned) - framesOut,
+      rssBytes: process.memoryUsage.rss(),
+    };
+    this.samples.push(sample);
+    this.options.onProgress(sample);
+  }
+
+  /** Lets the workers finish what the loads have left in the queues. */
+  private async drainQueues(): Promise<void> {
+    const m = this.lab.kernel.m;
+    const deadline = nowMs() + 500;
+    const lost = this.lost();
+    const busy = (): boolean => {
+      for (let worker = 0; worker < this.lab.scenario.workers; worker++) {
+        const state = Atomics.load(m, cpuBlock(worker) + CPU.state);
+        if (!lost.has(worker) && state === CPU_STATE.forwarding) return true;
+      }
+      return false;
+    };
+    while (busy() && nowMs() < deadline) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+
+  private networkStats(): { listenOverflows: number; retransmittedSegments: number } {
+    let listenOverflows = 0;
+    let retransmittedSegments = 0;
+    for (const { ref } of this.lab.topology.namespaces.values()) {
+      const stats = this.lab.backend.networkStats(ref);
+      listenOverflows += stats.listenOverflows;
+      retransmittedSegments += stats.retransmittedSegments;
+    }
+    return { listenOverflows, retransmittedSegments };
+  }
+
+  private threadIds(): Map<string, number> {
+    const tids = new Map<string, number>();
+    for (let i = 0; i < this.lab.scenario.workers; i++) {
+      tids.set(`rxq${i}`, Atomics.load(this.lab.kernel.m, cpuBlock(i) + CPU.tid));
+    }
+    return tids;
+  }
+}

@@ -1,0 +1,53 @@
+// `packetpath up`: the topology of a scenario with named namespaces, forwarding until it is told to
+// stop, so that real programs can be run inside. Main thread.
+import { buildLab, type Lab, tearDown } from "./lab.js";
+import type { Scenario, UpOptions } from "./types.js";
+
+export async function upScenario(scenario: Scenario, options: UpOptions): Promise<void> {
+  const lab = await buildLab(scenario, {
+    backend: options.backend,
+    guard: options.guard,
+    guardModule: options.guardModule,
+    seed: scenario.seed,
+    named: options.backend === "linux",
+    captureFolder: null,
+    onControl: () => undefined,
+  });
+  try {
+    options.onReady(readyText(lab, options.backend));
+    await untilStopped(lab, options.signal);
+  } finally {
+    await tearDown(lab, new Set());
+  }
+}
+
+/** Resolves when the user asks for the end; rejects when a thread dies. */
+function untilStopped(lab: Lab, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve();
+    const timer = setInterval(() => {
+      const failed = lab.supervisor.failed();
+      if (failed === null) return;
+      clearInterval(timer);
+      reject(failed.error!);
+    }, 200);
+    signal.addEventListener("abort", () => {
+      clearInterval(timer);
+      resolve();
+    });
+  });
+}
+
+function readyText(lab: Lab, backend: string): string {
+  const lines = lab.scenario.ports.map((port) => {
+    const where = port.namespace === null ? "no namespace" : `${port.namespace} ${port.device}`;
+    const addresses = port.addresses.length === 0 ? "" : `  ${port.addresses.join(" ")}`;
+    return `  port ${port.number}  ${port.name}  ${port.kind}  ${where}${addresses}`;
+  });
+  const first = lab.scenario.ports.find((port) => port.namespace !== null);
+  const hint =
+    backend === "linux" && first !== undefined
+      ? [`Try: ip netns exec ${first.namespace} ip addr`, "Ctrl-C removes all of it."]
+      : ["Ctrl-C ends it."];
+  return [`${lab.scenario.bridge.name} is forwarding:`, ...lines, ...hint].join("\n");
+}
