@@ -199,6 +199,9 @@ export function setrlimit(resource, soft, hard) {
 const NAMES = new Map(Object.entries(constants.errno).map(([name, n]) => [n, name]));
 // Node has no name for the errno of a TAP queue whose device is gone.
 NAMES.set(77, "EBADFD");
+// Two names of one number: the one that the manual pages of system calls use.
+NAMES.set(11, "EAGAIN");
+NAMES.set(95, "EOPNOTSUPP");
 
 /** The name of an errno, from its positive or negative number. */
 export function errnoName(errno) {
