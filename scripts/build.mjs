@@ -1,20 +1,23 @@
 // Builds dist/ from src/: one output file per source file, so that worker threads find their
 // entry files under the same names, and a stack trace points at the line that was written.
+// Outputs are replaced in place and only what has lost its source is removed, so that a program
+// that runs from dist/ meanwhile does not find it empty.
 import { build } from "esbuild";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const entryPoints = readdirSync(join(root, "src"), { recursive: true })
-  .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
-  .map((file) => join(root, "src", file));
+const src = join(root, "src");
+const dist = join(root, "dist");
+const sources = readdirSync(src, { recursive: true }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".d.ts"),
+);
 
-rmSync(join(root, "dist"), { recursive: true, force: true });
 await build({
-  entryPoints,
-  outdir: join(root, "dist"),
-  outbase: join(root, "src"),
+  entryPoints: sources.map((file) => join(src, file)),
+  outdir: dist,
+  outbase: src,
   bundle: false,
   format: "esm",
   platform: "node",
@@ -22,3 +25,9 @@ await build({
   sourcemap: "linked",
   logLevel: "warning",
 });
+
+const built = new Set(sources.map((file) => file.replace(/\.ts$/, ".js")));
+for (const file of existsSync(dist) ? readdirSync(dist, { recursive: true }) : []) {
+  const source = file.replace(/\.map$/, "");
+  if (source.endsWith(".js") && !built.has(source)) rmSync(join(dist, file), { force: true });
+}
