@@ -53,7 +53,7 @@ function xml(text: string): string {
   return (
     text
       // XML 1.0 has no way to write control characters, lone surrogates and U+FFFE, U+FFFF.
-       
+
       .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "")
       .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "")
       .replace(/&/g, "&amp;")

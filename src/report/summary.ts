@@ -62,7 +62,6 @@ export function summary(record: RunRecord, options: SummaryOptions): string {
 
 /** Names come from files: one with an escape sequence in it must not reach the terminal. */
 function printable(text: string): string {
-   
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
 }
 
@@ -195,7 +194,7 @@ function bookRows(report: RunReport): Row[] {
   const injected = ` + ${grouped(frames.injected)} injected losses`;
   const result = frames.balanced
     ? "balanced"
-    : `NOT balanced, ${grouped(frames.in - accounted)} frames unaccounted for`;
+    : `NOT balanced, ${plural(frames.in - accounted, "frame")} unaccounted for`;
   const row: Row = {
     label: "books",
     text: `${grouped(frames.in)} frames in = ${sum}${injected}: ${result}`,

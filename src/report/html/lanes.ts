@@ -79,7 +79,7 @@ export function drawTracks(lanes: readonly Lane[], layout: LaneLayout): Markup {
     const named = rowHeight >= 11 || index % 2 === 0;
     const name = named
       ? html`<text class="lane" x="${x.start - 6}" y="${y + bar / 2 + 3.5}" text-anchor="end">
-          ${lane.name}
+          ${fitted(lane.name, x.start - 8)}
         </text>`
       : null;
     return html`<rect
@@ -102,6 +102,12 @@ export function drawBars(lanes: readonly Lane[], layout: LaneLayout): Markup {
     return merged(visible, x).map((span) => drawBar(span, layout, y, barHeight(rowHeight)));
   });
   return html`${bars}`;
+}
+
+/** A name cut to the pixels left of the lanes; the bars' tooltips have it whole. */
+function fitted(name: string, pixels: number): string {
+  const most = Math.max(3, Math.floor(pixels / 5.8));
+  return name.length <= most ? name : `${name.slice(0, most - 1)}…`;
 }
 
 function barHeight(rowHeight: number): number {

@@ -46,16 +46,14 @@ function rounded(value: number): number {
 
 /** Safe in element content and in quoted attributes. Control characters are shown, not sent. */
 export function escapeText(text: string): string {
-  return (
-    text
-       
-      .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "\ufffd")
-      .replace(/&/g, "&amp;")
-      .replace(/</g, "&lt;")
-      .replace(/>/g, "&gt;")
-      .replace(/"/g, "&quot;")
-      .replace(/'/g, "&#39;")
-  );
+  return text
+
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "\ufffd")
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;")
+    .replace(/"/g, "&quot;")
+    .replace(/'/g, "&#39;");
 }
 
 /** A table with a caption for readers that cannot see the picture beside it. */

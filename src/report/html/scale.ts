@@ -14,7 +14,7 @@ export interface Size {
 
 export const SIZES: readonly Size[] = [
   { name: "wide", width: 980, left: 92, right: 16 },
-  { name: "narrow", width: 380, left: 58, right: 8 },
+  { name: "narrow", width: 380, left: 66, right: 8 },
 ];
 
 /** Draws a chart in both sizes. `title` is what a screen reader says instead. */
@@ -68,7 +68,8 @@ export function ticks(from: number, to: number, count: number): number[] {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999) ?? 10 * power;
   const values: number[] = [];
-  const first = Math.ceil(from / step - 1e-9);
+  // Adding 0 turns -0, which prints as 0 but is not equal to it, into 0.
+  const first = Math.ceil(from / step - 1e-9) + 0;
   for (let i = first; i * step <= to + step * 1e-9 && values.length < 50; i++) {
     values.push(i * step);
   }
