@@ -64,13 +64,15 @@ describe("fast path, slow path and the naive switch", () => {
         (flows, frames) => {
           const { send } = lab(flows, PORTS);
           const naive = new NaiveSwitch(flows, PORTS);
-          for (const { bytes, inPort } of [...frames, ...frames]) {
+          for (const { bytes, inPort, isCut } of [...frames, ...frames]) {
             const fates = send(bytes, inPort);
             if (isRefused(fates)) continue;
             const sent = fates.filter((fate) => fate.port !== null);
             const expected = naive.receive(keyOf(bytes, inPort));
             expect(sent.map((fate) => fate.port)).toEqual(expected.map((each) => each.port));
             sent.forEach((fate, i) => {
+              // A header that is cut off cannot be written; the naive key does not know.
+              if (isCut) return;
               const left = keyOf(fate.bytes, inPort);
               expect(frameWords(left)).toEqual(frameWords(expected[i]!.key));
               if (checksumsHold(bytes)) expect(checksumsHold(fate.bytes)).toBe(true);

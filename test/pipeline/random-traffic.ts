@@ -28,7 +28,11 @@ const transport = fc
     if (protocol === 6) return { protocol, payload: buildTcp(ports) };
     if (protocol === 17) return { protocol, payload: buildUdp(ports) };
     if (protocol === 132) return { protocol, payload: buildSctp(ports) };
-    if (protocol === 1) return { protocol, payload: buildIcmp({ type: source & 1 ? 8 : 0 }) };
+    if (protocol === 1) {
+      // Not all zero: the one packet whose checksum RFC 1624 cannot update.
+      const rest = new Uint8Array(8).fill(1);
+      return { protocol, payload: buildIcmp({ type: (source & 1) !== 0 ? 8 : 0, rest }) };
+    }
     if (protocol === 58) {
       const rest = new Uint8Array(28).fill(9);
       rest.set([1, 1], 20);
@@ -90,7 +94,7 @@ export const randomFrame = fc
   )
   .map(([from, destination, frameTags, { type, payload }, inPort, cut]) => {
     const whole = buildEthernet({ source: mac(from), destination, tags: frameTags, type, payload });
-    return { bytes: whole.slice(0, whole.length - cut), inPort };
+    return { bytes: whole.slice(0, whole.length - cut), inPort, isCut: cut !== 0 };
   });
 
 const randomFields: fc.Arbitrary<Fields> = fc.oneof(
