@@ -5,6 +5,9 @@ import * as libc from "@packetpath/libc";
 import { readAddress, SOCKADDR_IN6_BYTES, writeAddress } from "./address.js";
 
 const { C, STRUCTS } = libc;
+const EAGAIN = 11;
+const EINTR = 4;
+// Where a peer's address and its length lie in the socket's small block.
 const ADDRESS = 0;
 const ADDRESS_LENGTH = 32;
 
@@ -73,7 +76,7 @@ export function sendRaw(io, bytes, address) {
   memory.bytes.set(bytes);
   const destination = { address: io.names.address + ADDRESS, length };
   const sent = libc.sendto(io.fd, memory.address, bytes.length, C.MSG_DONTWAIT, destination);
-  if (sent < 0 && libc.errnoName(sent) === "EAGAIN") return null;
+  if (sent === -EAGAIN) return null;
   return must(sent);
 }
 
@@ -89,11 +92,8 @@ export function receiveRaw(io) {
     names.address + ADDRESS,
     names.address + ADDRESS_LENGTH,
   );
-  if (length < 0) {
-    const code = libc.errnoName(length);
-    if (code === "EAGAIN" || code === "EINTR") return null;
-    throw failure(length);
-  }
+  if (length === -EAGAIN || length === -EINTR) return null;
+  must(length);
   const buffer = Buffer.from(receive.bytes.subarray(0, length));
   return { buffer, source: readAddress(names.view, ADDRESS, io.ipv6) };
 }
