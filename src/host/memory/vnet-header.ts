@@ -10,6 +10,7 @@ const GSO_SIZE = 4;
 const CSUM_START = 6;
 const CSUM_OFFSET = 8;
 const STRUCT_BYTES = 10;
+const VNET_HEADER_BYTES = 12;
 
 const NEEDS_CSUM = 1;
 const GSO_NONE = 0;
@@ -69,6 +70,8 @@ function checkHeader(bytes: Uint8Array, at: number, rest: number, tap: boolean):
   let headerBytes = le16(bytes, at + HDR_LEN);
   if (needsChecksum && checksumEnd > headerBytes) headerBytes = checksumEnd;
   if (headerBytes > rest) return REFUSED;
+  // skb_partial_csum_set knows the frame itself.
+  if (needsChecksum && checksumEnd > rest - (VNET_HEADER_BYTES - STRUCT_BYTES)) return REFUSED;
   if (tap && headerBytes !== 0 && headerBytes < ETH_HLEN) return REFUSED;
 
   const gsoType = bytes[at + GSO_TYPE]!;
