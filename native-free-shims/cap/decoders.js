@@ -122,7 +122,7 @@ function skipExtensions(b, start, first) {
   }
 }
 
-/** IPv6 (RFC 8200). The payload's length is in `info`; the place beside it stays empty, as in cap. */
+/** IPv6 (RFC 8200). `payloadlen` is in `info`; the place beside it stays empty, as in cap. */
 function IPV6(b, offset = 0) {
   const info = {
     class: ((b[offset] & 0x0f) << 4) + ((b[offset + 1] & 0xf0) >> 4),

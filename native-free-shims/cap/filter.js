@@ -225,7 +225,7 @@ export function compileFilter(text, linkType = "ETHERNET") {
   return reached.map(encode).reverse();
 }
 
-/** The instructions as `struct sock_filter[]` (8 bytes each; every machine Node runs on here is little-endian). */
+/** The instructions as `struct sock_filter[]` (8 bytes each, little-endian). */
 export function filterBytes(program) {
   const bytes = Buffer.alloc(program.length * 8);
   program.forEach(({ code, jt, jf, k }, index) => {

@@ -1,5 +1,5 @@
-// IP addresses between text and `sockaddr_in` / `sockaddr_in6` (ip(7), ipv6(7)). Pure functions over
-// a DataView, on any thread; socket.js alone calls them.
+// IP addresses between text and `sockaddr_in` / `sockaddr_in6` (ip(7), ipv6(7)). Pure functions
+// over a DataView, on any thread; raw-io.js alone calls them.
 import { isIPv4, isIPv6 } from "node:net";
 
 const AF_INET = 2;

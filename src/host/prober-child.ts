@@ -73,7 +73,7 @@ interface Run {
   corrupted: number;
 }
 
-/** The payload of request `sequence`: every request differs, so that a stale answer is found out. */
+/** A byte of request `sequence`'s payload: all differ, so that a stale answer is found out. */
 function payloadByte(sequence: number, index: number): number {
   return (sequence * 31 + index) & 0xff;
 }

@@ -27,8 +27,8 @@ export interface FrameCount {
   /** Bytes on the wire, with Ethernet headers. */
   readonly bytes: number;
   /**
-   * 16 hexadecimal digits: the sums of two mixings of each frame's CRC-32 and length. Independent of
-   * order; a lost, doubled or changed frame goes unnoticed with a chance of about 2^-32.
+   * 16 hexadecimal digits: the sums of two mixings of each frame's CRC-32 and length. Independent
+   * of order; a lost, doubled or changed frame goes unnoticed with a chance of about 2^-32.
    */
   readonly digest: string;
 }
@@ -47,7 +47,7 @@ export interface WitnessReport extends FrameCount {
   readonly dropped: number;
   /** Frames longer than 65535 bytes, of which only so much was digested. */
   readonly truncated: number;
-  /** Whether `stop` ended the capture, or the removal (under cap: also the going down) of the device. */
+  /** What ended the capture: `stop`, or the device's removal (under cap also its going down). */
   readonly ended: "stopped" | "device-gone";
 }
 
@@ -129,7 +129,8 @@ function checkOptions(device: string, options: WitnessOptions): Omit<WitnessRequ
   if (!whole || bufferSizeBytes < MIB || bufferSizeBytes > 1_024 * MIB) {
     throw new PacketpathError(
       "USAGE",
-      `witness on ${device}: bufferSizeBytes is ${bufferSizeBytes}; it must be 1048576 to 1073741824`,
+      `witness on ${device}: bufferSizeBytes is ${bufferSizeBytes}; ` +
+        "it must be 1048576 to 1073741824",
     );
   }
   return { kind: "open", device, library: options.library ?? "auto", bufferSizeBytes };

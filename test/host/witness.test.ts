@@ -43,8 +43,8 @@ interface Pair {
 const opened: number[] = [];
 const children: { kill(signal: NodeJS.Signals): unknown }[] = [];
 
-function ip(namespace: NamespaceRef, ...args: string[]): void {
-  libc.withNetns(namespace.handle, () => execFileSync("ip", args));
+function ip(namespace: NamespaceRef, ...args: string[]): string {
+  return libc.withNetns(namespace.handle, () => execFileSync("ip", args, { encoding: "utf8" }));
 }
 
 function namespace(name: string): NamespaceRef {
@@ -61,7 +61,7 @@ function namespace(name: string): NamespaceRef {
   return { name, handle, path: null };
 }
 
-function pair(): Pair {
+async function pair(): Promise<Pair> {
   const a = namespace("a");
   const b = namespace("b");
   ip(a, "link", "add", "veth0", "type", "veth", "peer", "name", "peer0");
@@ -75,6 +75,11 @@ function pair(): Pair {
     ip(side, "addr", "add", `10.9.0.${last}/24`, "dev", "veth0");
     ip(side, "addr", "add", `fd09::${last}/64`, "dev", "veth0", "nodad");
     ip(side, "link", "set", "veth0", "up");
+  }
+  // Until the kernel's link watch has run, a veth has the noop qdisc and drops what it is given.
+  for (const side of [a, b]) {
+    const up = (): boolean => ip(side, "-o", "link", "show", "veth0").includes("state UP");
+    await eventually("veth0 to be up", up, { timeoutMs: 5_000 });
   }
   return { a, b };
 }
@@ -153,7 +158,7 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
   it.skipIf(skip)(
     `sees exactly the frames that were sent, in their direction${reason}`,
     async () => {
-      const { a, b } = pair();
+      const { a, b } = await pair();
       const out = await startWitness(a, "veth0", "ether proto 0x88b5", { library });
       const into = await startWitness(b, "veth0", "ether proto 0x88b5", { library });
       const list = frames(1_000);
@@ -168,14 +173,14 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
   );
 
   it.skipIf(skip)(`the filter keeps other frames out${reason}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     const witness = await startWitness(a, "veth0", "arp", { library });
     sendAll(a, frames(20));
     expect(await witness.stop()).toMatchObject(NOTHING);
   });
 
   it.skipIf(skip)(`a buffer too small for a burst is reported, not hidden${reason}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     const options = { library, bufferSizeBytes: 1_048_576 };
     const witness = await startWitness(a, "veth0", "ether proto 0x88b5", options);
     // Stopped, the child cannot empty its buffer: 1 MiB holds fewer than 20000 frames of either.
@@ -190,7 +195,7 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
   it.skipIf(skip)(
     `the removal of the device ends the capture and keeps the count${reason}`,
     async () => {
-      const { a } = pair();
+      const { a } = await pair();
       const before = { children: childCount(), fds: fdCount() };
       const witness = await startWitness(a, "veth0", "ether proto 0x88b5", { library });
       const list = frames(300);
@@ -207,7 +212,7 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
   );
 
   it.skipIf(skip)(`ten witnesses leave no process and no descriptor behind${reason}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     const before = { children: childCount(), fds: fdCount() };
     for (let i = 0; i < 10; i++) {
       const witness = await startWitness(a, "veth0", "", { library });
@@ -219,7 +224,7 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
   it.skipIf(skip)(
     `a missing device is an error in its words, and no child stays${reason}`,
     async () => {
-      const { a } = pair();
+      const { a } = await pair();
       const before = { children: childCount(), fds: fdCount() };
       await expect(startWitness(a, "nosuch0", "", { library })).rejects.toMatchObject({
         code: "ENVIRONMENT",
@@ -269,7 +274,7 @@ function noticed(pid: number, library: CaptureLibrary): boolean {
 
 describe("children and their parents", () => {
   it.skipIf(!root)(`a witness dies with a parent that is killed${needsRoot}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     const entry = fileURLToPath(new URL("./witness-parent.mjs", import.meta.url));
     const parent = fork(entry, [], {
       stdio: ["ignore", "ignore", "inherit", "ipc", a.handle],
@@ -318,7 +323,7 @@ describe.each(PROBES)("prober with $library", ({ library, built }) => {
   const reason = needsRoot + (built ? "" : " (needs the package raw-socket, not built)");
 
   it.skipIf(skip)(`every request is answered, IPv4 and IPv6${reason}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     for (const target of ["10.9.0.2", "fd09::2"]) {
       const report = await probe(a, target, { count: 20, intervalMs: 1, library });
       expect(report).toMatchObject({
@@ -335,7 +340,7 @@ describe.each(PROBES)("prober with $library", ({ library, built }) => {
   });
 
   it.skipIf(skip)(`silence and refusals are counted, not thrown${reason}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     const silent = await probe(a, "10.9.0.77", { count: 2, intervalMs: 1, timeoutMs: 50, library });
     expect(silent).toMatchObject({ received: 0, rttMs: [] });
     const refused = await probe(a, "192.0.2.1", {
@@ -348,7 +353,7 @@ describe.each(PROBES)("prober with $library", ({ library, built }) => {
   });
 
   it.skipIf(skip)(`a large payload comes back byte for byte${reason}`, async () => {
-    const { a } = pair();
+    const { a } = await pair();
     const before = { children: childCount(), fds: fdCount() };
     const report = await probe(a, "10.9.0.2", { count: 3, sizeBytes: 8_000, library });
     expect(report).toMatchObject({ sent: 3, received: 3, corrupted: 0 });

@@ -30,7 +30,7 @@ const BUFFER = 16 * 1_048_576;
 let home = -1;
 
 /** Runs a test of this file inside a namespace of its own, with veth0 <-> veth1 up. */
-beforeEach(() => {
+beforeEach(async () => {
   if (!root) return;
   home = libc.open("/proc/thread-self/ns/net", libc.C.O_RDONLY | libc.C.O_CLOEXEC);
   expect(libc.unshare(libc.C.CLONE_NEWNET)).toBe(0);
@@ -42,6 +42,9 @@ beforeEach(() => {
     ip(`link set ${name} address 02:00:00:00:00:0${last} addrgenmode none`);
     ip(`link set ${name} up`);
   }
+  // Until the kernel's link watch has run, a veth has the noop qdisc and drops what it is given.
+  const up = () => execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).match(/state UP/g);
+  await eventually("both ends to be up", () => up()?.length === 2, { timeoutMs: 5_000 });
 });
 
 afterEach(() => {
@@ -57,7 +60,7 @@ function ip(command: string): void {
 }
 
 const captures: Cap[] = [];
-/** cap leaves its libuv handle in the loop after `close`: collecting the object corrupts the heap. */
+/** cap's libuv handle stays in the loop after `close`: collecting the object corrupts the heap. */
 const pinned: unknown[] = [];
 
 interface Seen {
@@ -273,7 +276,7 @@ describe("cap shim beside cap", () => {
   });
 
   it.skipIf(withReal)(
-    `a VLAN tag that the kernel took off is put back, and filters see past it${needsRoot}${needsReal}`,
+    `a VLAN tag that the kernel took off is put back, filters see past it${needsRoot}${needsReal}`,
     async () => {
       const [real, ours] = [watch(RealCap!, "veth1", "tcp"), watch(Cap, "veth1", "tcp")];
       // Where the frame is sent the tag is still in it, so "tcp" does not see the TCP header.

@@ -1,5 +1,5 @@
-// The filters of the cap shim: same verdicts as libpcap's own compiler (asked through tcpdump -ddd),
-// frame by frame, and refusals by name.
+// The filters of the cap shim: same verdicts as libpcap's own compiler (asked through tcpdump
+// -ddd), frame by frame, and refusals by name.
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
