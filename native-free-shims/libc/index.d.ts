@@ -74,6 +74,7 @@ export function setAffinity(cpus: readonly number[]): number;
 export function getrlimit(resource: number): { soft: number; hard: number } | number;
 export function setrlimit(resource: number, soft: number, hard: number): number;
 export function gettid(): number;
+export function syscall(number: number, a: number, b: number, count: number): number;
 
 export function errnoName(errno: number): string;
 

@@ -59,6 +59,7 @@ const c = {
   getrlimit: lib.func("int getrlimit(int resource, uintptr_t limit)"),
   setrlimit: lib.func("int setrlimit(int resource, uintptr_t limit)"),
   gettid: lib.func("int gettid()"),
+  syscall: lib.func("long syscall(long number, long a, uintptr_t b, unsigned long c)"),
 };
 
 /** The result of a call, or its negative errno. `koffi.errno` is this thread's. */
@@ -75,6 +76,8 @@ export const unshare = (flags) => answer(c.unshare(flags));
 export const umount2 = (target, flags) => answer(c.umount2(target, flags));
 export const eventfd = (initial, flags) => answer(c.eventfd(initial, flags));
 export const gettid = () => c.gettid();
+/** A system call that libc has no function for, with three arguments. */
+export const syscall = (number, a, b, count) => answer(c.syscall(number, a, b, count));
 
 export function read(fd, address, length) {
   const n = c.read(fd, address, length);

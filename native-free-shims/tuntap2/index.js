@@ -3,6 +3,7 @@
 import { Tap, Tun } from "./device.js";
 
 export { Tap, Tun };
+export { releaseSteering, setFlowSteering } from "./steering.js";
 export {
   QUEUES_MAX,
   VNET_HEADER_BYTES,

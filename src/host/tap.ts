@@ -2,7 +2,14 @@
 // ioctls of a queue. Synchronous; main and control threads.
 import { existsSync } from "node:fs";
 import { withNetns } from "@packetpath/libc";
-import { deviceName, deviceNetns, openDevice, setCarrier, setQueueAttached } from "tuntap2";
+import {
+  deviceName,
+  deviceNetns,
+  openDevice,
+  setCarrier,
+  setFlowSteering,
+  setQueueAttached,
+} from "tuntap2";
 import { ERRNO, errnoName } from "../base/errno.js";
 import { PacketpathError } from "../base/errors.js";
 import type { FdTable } from "./fd-table.js";
@@ -28,6 +35,8 @@ export function createDevice(
     const link = netlink.getLink(spec.name);
     if (typeof link === "number") return refuse(spec, "getlink", link);
     configure(spec, link.ifindex, netlink);
+    // Best effort: a kernel without bpf(2) keeps the TAP's own steering, slower but not wrong.
+    if (spec.steering === "flow-hash") setFlowSteering(opened.fds[0]!);
     const made = netlink.getLink(link.ifindex);
     return {
       id,

@@ -30,6 +30,12 @@ export interface DeviceSpec {
   readonly vnetHeader: boolean;
   /** TUN_F_CSUM | TSO4 | TSO6; needs `vnetHeader`. */
   readonly offloads: boolean;
+  /**
+   * How the device's kernel chooses the queue it sends a frame on. "automq" (default): the TAP's
+   * own way, the queue that carried the flow's last written frame, one packet late. "flow-hash":
+   * a function of addresses and ports, as stable as a veth's.
+   */
+  readonly steering?: "automq" | "flow-hash";
   /** 68 to 65521. */
   readonly mtu: number;
   /** Frames that each queue holds before the kernel drops silently. */

@@ -160,6 +160,7 @@ function portSpec(
           queues: port.queues,
           vnetHeader: true,
           offloads: port.offloads,
+          steering: "flow-hash",
           mtu: port.mtu,
           txQueueLen: port.txQueueLen,
           mac: port.mac,

@@ -11,8 +11,7 @@
 //   ifb       stays on                         no               nowhere: counted, freed
 //   internal  never transmits through here: see openvswitch/vport.ts
 import { type Addr, ld, NULL, st, synchronizeRcu, tick, trace } from "../../sync/index.js";
-import { DEV, isUp, KIND, LINK_STATE, QUEUE_STATE, TXQ, txq } from "../core/netdevice.js";
-import { netifCarrierOk, netifRunning } from "../core/netdevice.js";
+import { DEV, isUp, KIND, QUEUE_STATE, TXQ, txq } from "../core/netdevice.js";
 import { netifCarrierOff, netifCarrierOn } from "../core/link-watch.js";
 import { netifRx } from "../core/backlog.js";
 import { devQueueXmit } from "../core/xmit.js";
@@ -188,12 +187,3 @@ export function tunSetCarrier(k: Kernel, dev: Addr, on: boolean): boolean {
   else netifCarrierOn(k, dev);
   return true;
 }
-
-/** Whether the far side of a veth would take a packet now; for tests of the READY drop. */
-export function vethPeerReady(k: Kernel, dev: Addr): boolean {
-  const peer = ld(k.m, dev + DEV.peer);
-  return peer !== NULL && netifRunning(k, peer) && netifCarrierOk(k, peer);
-}
-
-/** Bits that a device which has been opened and has carrier shows, for tests. */
-export const RUNNING_STATE = LINK_STATE.start | LINK_STATE.present;
