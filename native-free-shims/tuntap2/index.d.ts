@@ -37,7 +37,6 @@ export function setQueueAttached(fd: number, on: boolean): number;
 /** TUNSETCARRIER; -EBADFD when the device is gone. */
 /** Makes the transmit queue a function of the flow (an eBPF program); 0 or a negative errno. */
 export function setFlowSteering(fd: number): number;
-export function releaseSteering(): void;
 export function setCarrier(fd: number, on: boolean): number;
 /** TUNGETIFF; null when the device is gone. */
 export function deviceName(fd: number): string | null;

@@ -3,7 +3,7 @@
 import { Tap, Tun } from "./device.js";
 
 export { Tap, Tun };
-export { releaseSteering, setFlowSteering } from "./steering.js";
+export { setFlowSteering } from "./steering.js";
 export {
   QUEUES_MAX,
   VNET_HEADER_BYTES,

@@ -5,7 +5,7 @@
 // of the kind: its queue is the sender's choice. So a small steering program makes the queue a
 // function of the frame's addresses and ports alone (TUNSETSTEERINGEBPF, Linux 4.16).
 import { arch } from "node:os";
-import { block, close, ioctl, systemError, syscall } from "@packetpath/libc";
+import { block, close, ioctl, syscall } from "@packetpath/libc";
 
 const BPF_SYSCALL = { x64: 321, arm64: 280 }[arch()] ?? -1;
 const BPF_PROG_LOAD = 5;
@@ -80,11 +80,8 @@ function assemble() {
   return { memory, count: code.length };
 }
 
-let loaded = null;
-
-/** The program's descriptor, loaded once per thread that makes devices, or a negative errno. */
+/** Loads the program; answers its descriptor or a negative errno. */
 function load() {
-  if (loaded !== null) return loaded;
   const { memory, count } = assemble();
   const license = block(8);
   license.bytes.set(new TextEncoder().encode("MIT\0"));
@@ -93,8 +90,7 @@ function load() {
   attributes.view.setUint32(4, count, true);
   attributes.view.setBigUint64(8, BigInt(memory.address), true);
   attributes.view.setBigUint64(16, BigInt(license.address), true);
-  loaded = syscall(BPF_SYSCALL, BPF_PROG_LOAD, attributes.address, 128);
-  return loaded;
+  return syscall(BPF_SYSCALL, BPF_PROG_LOAD, attributes.address, 128);
 }
 
 /**
@@ -107,14 +103,8 @@ export function setFlowSteering(fd) {
   if (program < 0) return program;
   const argument = block(8);
   argument.view.setInt32(0, program, true);
-  return ioctl(fd, TUNSETSTEERINGEBPF, argument.address);
-}
-
-/** Closes this thread's program descriptor; devices keep the program they have. */
-export function releaseSteering() {
-  if (loaded !== null && loaded >= 0) {
-    const result = close(loaded);
-    if (result < 0) throw systemError("close", result, "steering program");
-  }
-  loaded = null;
+  const result = ioctl(fd, TUNSETSTEERINGEBPF, argument.address);
+  // The device holds the program from here on.
+  close(program);
+  return result;
 }
