@@ -3,13 +3,19 @@
 // bounded: one block of each input and one output buffer, however long the captures are.
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { PacketpathError } from "../base/errors.js";
-import { PCAPNG_BLOCK } from "../wire/pcapng.js";
+import { type InterfaceInfo, PCAPNG_BLOCK, pcapngBuffer, writeInterface } from "../wire/pcapng.js";
 
 /** Inputs are read in pieces of this size; the largest frame (64 KiB) fits many times. */
 const READ_BYTES = 256 * 1024;
 const WRITE_BYTES = 1024 * 1024;
 /** No block that the project writes is longer; a longer one means that the file is damaged. */
 const BLOCK_BYTES_MAX = READ_BYTES;
+/** Options of an interface description: if_name, if_description, if_tsresol. */
+const OPTION_NAME = 2;
+const OPTION_DESCRIPTION = 3;
+const OPTION_RESOLUTION = 9;
+/** An interface description with the longest name and description that options can hold. */
+const INTERFACE_BYTES_MAX = 32 + 2 * (4 + 65_536) + 8;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 
 export interface MergeResult {
@@ -20,8 +26,8 @@ export interface MergeResult {
 }
 
 /**
- * Merges captures by time. Interfaces that two inputs describe with the same bytes become one, so
- * the captures of all workers of a port show as one interface in Wireshark. Inputs must be in the
+ * Merges captures by time. Interfaces of the same name and link type become one, so the captures
+ * of all workers of a port show as one interface in Wireshark. Inputs must be in the
  * order of time themselves (each is one worker's), and have nanosecond times. Equal times keep
  * the order of `inputs`.
  * @throws PacketpathError FILE_UNUSABLE when a file cannot be opened or is not such a capture.
@@ -107,23 +113,34 @@ function readHead(reader: BlockReader): void {
   for (;;) {
     advance(reader);
     if (reader.blockBytes === 0 || blockType(reader) !== PCAPNG_BLOCK.interfaceDescription) return;
+    if (reader.blockBytes < 20) throw damaged(reader, "has a short interface description");
     const block = currentBlock(reader);
-    if (!hasNanoseconds(block)) throw damaged(reader, "has times that are not in nanoseconds");
+    if (option(block, OPTION_RESOLUTION)?.[0] !== 9)
+      throw damaged(reader, "has times that are not in nanoseconds");
     reader.interfaces.push(block);
   }
 }
 
-/** Whether an interface description carries if_tsresol 9. */
-function hasNanoseconds(block: Buffer): boolean {
+/** The value of an option of an interface description, or null. */
+function option(block: Buffer, wanted: number): Buffer | null {
   let at = 16;
   while (at + 4 <= block.length - 4) {
     const code = block.readUInt16LE(at);
     const length = block.readUInt16LE(at + 2);
-    if (code === 0) return false;
-    if (code === 9) return block[at + 4] === 9;
+    if (code === 0) return null;
+    if (code === wanted) return block.subarray(at + 4, at + 4 + length);
     at += 4 + ((length + 3) & ~3);
   }
-  return false;
+  return null;
+}
+
+function interfaceInfo(block: Buffer): InterfaceInfo {
+  return {
+    name: option(block, OPTION_NAME)?.toString("utf8") ?? "",
+    description: option(block, OPTION_DESCRIPTION)?.toString("utf8") ?? "",
+    linkType: block.readUInt16LE(8),
+    snapLengthBytes: block.readUInt32LE(12),
+  };
 }
 
 function blockType(reader: BlockReader): number {
@@ -182,19 +199,28 @@ function damaged(reader: BlockReader, what: string): PacketpathError {
   return new PacketpathError("FILE_UNUSABLE", `capture ${reader.path} ${what}`);
 }
 
-/** One section header, then each different interface once. */
+/** One section header, then each interface once. */
 function writeHeaders(sink: Sink, readers: readonly BlockReader[]): void {
   const first = readers.find((reader) => reader.section.length > 0);
   if (first === undefined) return;
   put(sink, first.section, 0, first.section.length);
-  const known: Buffer[] = [];
+  const known: InterfaceInfo[] = [];
   for (const reader of readers) {
     reader.interfaceIds = reader.interfaces.map((block) => {
-      const index = known.findIndex((other) => other.equals(block));
-      if (index >= 0) return index;
-      put(sink, block, 0, block.length);
-      return known.push(block) - 1;
+      const info = interfaceInfo(block);
+      const index = known.findIndex(
+        (other) => other.name === info.name && other.linkType === info.linkType,
+      );
+      if (index < 0) return known.push(info) - 1;
+      // What the descriptions say differently is said of one worker, not of the port.
+      const same = known[index]!.description === info.description;
+      if (!same) known[index] = { ...known[index]!, description: "" };
+      return index;
     });
+  }
+  for (const info of known) {
+    const block = pcapngBuffer(new ArrayBuffer(INTERFACE_BYTES_MAX));
+    put(sink, Buffer.from(block.bytes.buffer), 0, writeInterface(block, 0, info));
   }
 }
 

@@ -92,9 +92,10 @@ function kindOf(
   close: number | null,
   us: number | null,
 ): WindowStory["kind"] {
+  // Shorter than the clock's microsecond is still open: the order decides, then the length.
+  if (zeroed !== null && close !== null) return close >= zeroed ? "open" : "safe-order";
   if (us !== null) return us > 0 ? "open" : "safe-order";
-  if (zeroed === null) return "unknown";
-  return close === null ? "still-open" : close > zeroed ? "open" : "safe-order";
+  return zeroed === null ? "unknown" : "still-open";
 }
 
 function around(

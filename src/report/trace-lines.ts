@@ -4,8 +4,8 @@
 //   <function> <dev>: real_num_tx_queues: N, cpu: C, pid: P, tid: T
 //
 // plus skb_addr and reg_state for transmit functions, addr of the net_device for
-// netdev_core_pick_tx, event and reg_state for dp_device_event. Where a packet's selection never
-// ends the line begins with `broken device`. Source: "openvswitch: fix lockup on tx to
+// netdev_core_pick_tx, event and reg_state for dp_device_event. Where a packet is about to pick a
+// queue among none the line begins with `broken device`. Source: "openvswitch: fix lockup on tx to
 // unregistering netdev with carrier", first posting, 31 March 2023. Pure; any thread.
 import type { RunEvent } from "./types.js";
 
@@ -47,7 +47,7 @@ export function traceText(events: readonly RunEvent[]): string {
 /** The line of one event, or null if no probe of the script would have seen it. */
 export function traceLine(event: RunEvent): string | null {
   const device = event.device ?? "";
-  if (/soft lockup|broken device/.test(event.what) && event.device !== null) {
+  if (event.what.includes("broken device") && event.device !== null) {
     return `broken device ${device}: ${common(event)}`;
   }
   const name = probeOf(event);

@@ -102,7 +102,8 @@ export function packetInfo(): PacketInfo {
  * Sets the time of a frame. Nanoseconds since 1970 do not fit a double (they need 61 bits), so
  * the product is made in two halves, each exact.
  * @param seconds since 1970, a whole number below 2^33.
- * @param nanoseconds 0 or more; may exceed a second (an elapsed monotonic time), below 2^52.
+ * @param nanoseconds 0 or more, below 2^53 - 2^46; may be a monotonic time, with `seconds` the
+ *   wall-clock time at its zero.
  */
 export function setPacketTime(info: PacketInfo, seconds: number, nanoseconds: number): void {
   const upperSeconds = Math.floor(seconds / 65536);

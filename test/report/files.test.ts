@@ -114,7 +114,8 @@ describe("trace.txt", () => {
     expect(line("netdev_rx_handler_unregister", { ret: true })).toBe(
       `netdev_rx_handler_unregister ret server: ${common}, reg_state: 1`,
     );
-    expect(line("soft lockup")).toBe(`broken device server: ${common}`);
+    expect(line("broken device")).toBe(`broken device server: ${common}`);
+    expect(line("soft lockup")).toBeNull();
     expect(line("topology ready")).toBeNull();
   });
 

@@ -159,7 +159,8 @@ describe("drawing", () => {
 
   it("states have the class that the legend explains", () => {
     const classes = ["idle", "forwarding", "spinning", "holds ovs_mutex", "waits for ovs_mutex"];
-    classes.push("U5 synchronize_net", "U8 unlist_netdevice", "locked up");
+    classes.push("U5 synchronize_net", "U8 unlist_netdevice", "locked up", "stopped");
+    classes.push("synchronize_rcu_expedited ret", "ovs flow dump holds ovs_mutex", "ovs_lock");
     expect(classes.map(stateClass)).toEqual([
       "idle",
       "work",
@@ -169,6 +170,10 @@ describe("drawing", () => {
       "wait",
       "step",
       "spin",
+      "idle",
+      "step",
+      "lock",
+      "lock",
     ]);
   });
 });

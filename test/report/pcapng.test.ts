@@ -53,7 +53,12 @@ function writeCapture(path: string, port: string, worker: number, frames: readon
   const out = pcapngBuffer(new ArrayBuffer(8 * 1024 * 1024));
   const pool = pcapngBuffer(new SharedArrayBuffer(70_000));
   let at = writeSectionHeader(out, 0, "packetpath");
-  const name = { name: port, description: "", linkType: LINKTYPE_ETHERNET, snapLengthBytes: 0 };
+  const name = {
+    name: port,
+    description: `worker ${worker}`,
+    linkType: LINKTYPE_ETHERNET,
+    snapLengthBytes: 0,
+  };
   at += writeInterface(out, at, name);
   const info = packetInfo();
   for (const frame of frames) {

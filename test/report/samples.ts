@@ -11,7 +11,6 @@ import type {
   Verdict,
 } from "../../src/report/types.js";
 
-const WORKERS = 8;
 const FAULT_MS = 3205.114;
 
 /** The unregister path of one veth port: microseconds after the fault, thread, step. */
@@ -43,6 +42,7 @@ export interface SampleOptions {
   readonly locked?: readonly number[];
   readonly requests?: number;
   readonly seed?: number;
+  readonly workers?: number;
 }
 
 export function lockupRun(): RunRecord {
@@ -145,7 +145,7 @@ export function sampleRun(options: SampleOptions = {}): RunRecord {
       "server is deleted under them, as in the original report.",
     events: sampleEvents(locked, seconds),
     samples: sampleSamples(random, requests, seconds),
-    lanes: sampleLanes(random, locked, seconds),
+    lanes: sampleLanes(random, locked, seconds, options.workers ?? 8),
     latencyHistogram: histogram(),
     environment: {
       kernel: "6.18.3-amd64",
@@ -300,7 +300,12 @@ function sampleEvents(locked: readonly number[], seconds: number): RunEvent[] {
       skb_addr: `0x${(4096 + worker).toString(16)}`,
       tid: 41_000 + worker,
     };
-    for (const name of ["ovs_vport_send", "__dev_queue_xmit", "netdev_core_pick_tx"]) {
+    for (const name of [
+      "ovs_vport_send",
+      "__dev_queue_xmit",
+      "netdev_core_pick_tx",
+      "broken device",
+    ]) {
       events.push(event(at(us), `rxq${worker}`, worker, name, "server", fields));
     }
     const line = "soft lockup";
@@ -350,7 +355,12 @@ function sampleSamples(random: Random, requests: number, seconds: number): Sampl
   return samples;
 }
 
-function sampleLanes(random: Random, locked: readonly number[], seconds: number): LaneSpan[] {
+function sampleLanes(
+  random: Random,
+  locked: readonly number[],
+  seconds: number,
+  workers: number,
+): LaneSpan[] {
   const end = seconds * 1000;
   const at = (us: number) => FAULT_MS + us / 1000;
   const lanes: LaneSpan[] = [];
@@ -365,7 +375,7 @@ function sampleLanes(random: Random, locked: readonly number[], seconds: number)
     { lane: "kworker/8:0", fromMs: at(714), toMs: at(769), state: "waits for ovs_mutex" },
     { lane: "kworker/8:0", fromMs: at(769), toMs: at(791), state: "holds ovs_mutex" },
   );
-  for (let worker = 0; worker < WORKERS; worker++) {
+  for (let worker = 0; worker < workers; worker++) {
     const hang = locked.indexOf(worker);
     const stopMs = hang < 0 ? end - 400 : at(ZERO_US + 14 + 17 * hang);
     let now = 600 + random.below(30);

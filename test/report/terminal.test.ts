@@ -67,7 +67,7 @@ describe("summary", () => {
     const run = hostileRun();
     const scenario = "x\u001b[2Jy\u009b1m";
     const text = plain({ ...run, report: { ...run.report, scenario, command: scenario } });
-     
+
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
   });
 

@@ -35,7 +35,7 @@ describe("pcapng writer", () => {
       source: fc.nat(13),
       extra: fc.nat(70_000),
       seconds: fc.nat(2 ** 31 - 1),
-      nanoseconds: fc.maxSafeNat().map((n) => n % 4e15),
+      nanoseconds: fc.maxSafeNat().map((n) => n % (2 ** 53 - 2 ** 46)),
       queue: fc.nat(255),
       high: fc.nat(0xffffffff),
       low: fc.nat(0xffffffff),

@@ -2,7 +2,7 @@
 // each reason means. Pure; any thread.
 import { DROP_REASONS } from "../../base/drop-reasons.js";
 import { accountedFrames } from "../story.js";
-import { grouped, total } from "../text.js";
+import { grouped, plural, total } from "../text.js";
 import type { RunReport } from "../types.js";
 import { html, section, table, type Markup } from "./markup.js";
 
@@ -14,7 +14,7 @@ export function booksSection(report: RunReport): Markup {
   const difference = frames.in - accountedFrames(frames);
   const result = frames.balanced
     ? html`<b class="good">✓ balanced</b>`
-    : html`<b class="bad">✗ ${grouped(difference)} frames unaccounted for</b>`;
+    : html`<b class="bad">✗ ${plural(difference, "frame")} unaccounted for</b>`;
   const cloned = frames.cloned > 0 ? ` (${grouped(frames.cloned)} of them copies)` : "";
   const equation = html`<p class="equation">
     <span>${grouped(frames.in)} in${cloned}</span> <span>= ${grouped(frames.out)} out</span>

@@ -25,11 +25,13 @@ export const STATE_CLASSES = {
 export type StateClass = keyof typeof STATE_CLASSES;
 
 export function stateClass(state: string): StateClass {
-  if (/^idle\b/.test(state)) return "idle";
+  if (/^(idle|off|stopped)\b/.test(state)) return "idle";
   if (/^(spin|stuck|lock(ed)? ?up|hung)/i.test(state)) return "spin";
   if (/^(forward|running|busy|burst)/i.test(state)) return "work";
-  if (/^holds?\b/i.test(state)) return "lock";
-  if (/synchronize|grace|\bwait|sleep|rcu_barrier|\bblocked/i.test(state)) return "wait";
+  if (/\bholds?\b|\b(ovs|rtnl)_lock\b/.test(state)) return "lock";
+  // What follows the end of a grace period is work again.
+  if (/\b(ret|ended)\b/.test(state)) return "step";
+  if (/synchronize|grace|\bwait|sleep|stall|rcu_barrier|\bblocked/i.test(state)) return "wait";
   return "step";
 }
 

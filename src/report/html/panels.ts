@@ -175,7 +175,12 @@ function windowTile(record: RunRecord): Tile {
 
 function leakText(report: RunReport): string {
   const { namespaces, devices, fds, workers } = report.leaks;
-  return `${namespaces} namespaces, ${devices} devices, ${fds} fds, ${workers} workers`;
+  return [
+    plural(namespaces, "namespace"),
+    plural(devices, "device"),
+    plural(fds, "fd"),
+    plural(workers, "worker"),
+  ].join(", ");
 }
 
 /** What the watchdog saw; null when it saw nothing. */

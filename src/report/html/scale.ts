@@ -110,7 +110,7 @@ export function axis(
 
 /** Horizontal grid lines with counts on the left. */
 export function countAxis(y: Scale, x: Scale): Markup {
-  const marks = ticks(y.from, y.to, 3).map((value) => {
+  const marks = ticks(y.from, y.to, 4).map((value) => {
     const py = at(y, value);
     return html`<line class="grid" x1="${x.start}" x2="${x.end}" y1="${py}" y2="${py}" />
       <text class="tick" x="${x.start - 6}" y="${py + 4}" text-anchor="end"

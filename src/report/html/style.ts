@@ -79,7 +79,7 @@ header.good, header.bad, header.warn { color: var(--ink); } .warn { color: var(-
 .scroll { overflow-x: auto; margin-top: 8px; }
 table { border-collapse: collapse; font-size: 14px; width: 100%; }
 caption { text-align: left; color: var(--quiet); padding-bottom: 4px; }
-th, td { padding: 5px 12px 5px 0; text-align: left; border-bottom: 1px solid var(--line);
+th, td { padding: 5px 18px 5px 0; text-align: left; border-bottom: 1px solid var(--line);
   vertical-align: top; } thead th { color: var(--quiet); font-weight: 600; }
 thead th.num, td.num { text-align: right; white-space: nowrap; }
 tbody th { font-weight: 600; white-space: nowrap; }
@@ -116,6 +116,7 @@ svg .s-spin-text { fill: #ffffff; font-weight: 600; }
 .fault-dot { fill: var(--ink); } svg .fault-number { fill: var(--card); font-weight: 700;
   font-size: 10px; pointer-events: none; }
 .band { fill: var(--band); opacity: .26; }
+.packet { fill: var(--card); stroke: var(--ink); stroke-width: 1.4; }
 .band-edge { stroke: var(--band); stroke-width: 1.6; fill: none; }
 svg .band-label { fill: var(--bad); font-weight: 700; font-size: 12px; }
 .step-line { stroke: var(--quiet); stroke-width: .8; opacity: .55; }

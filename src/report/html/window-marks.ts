@@ -11,6 +11,7 @@ import { at, clamped, packRows, textWidth, type Scale, type Size } from "./scale
 const LABEL_ROWS = 5;
 export const LABEL_HEIGHT = 14;
 const FLAGS_MAX = 80;
+const MARKS_MAX = 300;
 
 export interface Range {
   readonly from: number;
@@ -83,6 +84,35 @@ export function band(
         >${text}</text
       >`,
   };
+}
+
+/** Packets that were sent to the device while its count was 0, on the lane of their CPU. */
+export function packetMarks(view: View, x: Scale, lanesTop: number): Markup | null {
+  if (!view.detail) return null;
+  const rowOf = new Map(view.lanes.map((lane, index) => [lane.name, index]));
+  const seen = new Set<string>();
+  const marks = view.story.events.flatMap((event) => {
+    const row = rowOf.get(event.thread);
+    const { atMs } = event;
+    if (row === undefined || !isPacket(event) || atMs < x.from || atMs > x.to) return [];
+    const key = `${event.thread} ${atMs}`;
+    if (seen.has(key) || seen.size >= MARKS_MAX) return [];
+    seen.add(key);
+    const hint = event.fields["skb_addr"] ?? null;
+    const packet = hint === null ? "a packet" : `packet ${String(hint)}`;
+    const title = `${event.thread}: ${packet} picks a queue, ${moment(atMs)}`;
+    const cy = lanesTop + (row + 0.41) * view.rowHeight;
+    return [
+      html`<circle class="packet" cx="${at(x, atMs)}" cy="${cy}" r="3.5">
+        <title>${title}</title>
+      </circle>`,
+    ];
+  });
+  return html`<g>${marks}</g>`;
+}
+
+function isPacket(event: RunEvent): boolean {
+  return event.fields["skb_addr"] !== undefined || event.what === "netdev_core_pick_tx";
 }
 
 /** Lines from the part of the upper view that the lower one enlarges. */

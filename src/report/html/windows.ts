@@ -21,6 +21,7 @@ import {
   band,
   funnel,
   LABEL_HEIGHT,
+  packetMarks,
   precise,
   relative,
   stepLabels,
@@ -194,7 +195,7 @@ function drawView(view: View): { content: Markup; bottom: number } {
   const content = html`${timeAxis(zeroed, lanesTop, lanesBottom, relative)}
     ${labels.draw(lanesTop, lanesBottom)}${drawTracks(view.lanes, layout)}
     ${open === null ? null : open.ground}${drawBars(view.lanes, layout)}
-    ${open === null ? null : open.frame}
+    ${packetMarks(view, x, lanesTop)} ${open === null ? null : open.frame}
     <g
       class="plot"
       data-x0="${x.start}"
