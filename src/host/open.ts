@@ -46,6 +46,21 @@ export async function openDeviceControl(descriptor: BackendDescriptor): Promise<
 }
 
 /**
+ * What wakes other threads out of their `wait`, for threads other than main (main has
+ * `HostBackend.kick`). Opened once; the function it gives is synchronous.
+ */
+export async function openKick(
+  descriptor: BackendDescriptor,
+): Promise<(stopHandle: number) => void> {
+  if (descriptor.kind === "memory") {
+    const { kickMemory } = await import("./memory/backend.js");
+    return (stopHandle) => kickMemory(descriptor, stopHandle);
+  }
+  const { eventfdWrite } = await import("@packetpath/libc");
+  return (stopHandle) => void eventfdWrite(stopHandle);
+}
+
+/**
  * Moves the calling thread into a namespace for good: sockets it opens, and processes and threads
  * it starts, are born there. A load thread's first deed. The memory backend has no kernel network
  * stack; there it does nothing.

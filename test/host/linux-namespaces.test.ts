@@ -1,5 +1,5 @@
 // Namespaces come and go; what a killed run leaves is swept, and nothing else.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { C, open, withNetns } from "@packetpath/libc";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
 import { FdTable } from "../../src/host/fd-table.js";
 import { LEDGER_DIR, NETNS_DIR, processIdentity, sweep } from "../../src/host/ledger.js";
@@ -19,17 +19,13 @@ import { NEEDS_ROOT, needsRoot } from "./linux-support.js";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const name = (text: string): string => `pptest-${process.pid}-${text}`;
 const exists = (text: string): boolean => existsSync(`${NETNS_DIR}/${text}`);
-const hasIp = (() => {
-  try {
-    execFileSync("ip", ["-V"]);
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const hasIp = spawnSync("ip", ["-V"]).status === 0;
+const hasSetpriv = spawnSync("setpriv", ["--version"]).status === 0;
 const netnsOfThread = (): string => execFileSync("readlink", ["/proc/self/ns/net"]).toString();
 
 const scratch = mkdtempSync(join(tmpdir(), "packetpath-test-"));
+
+afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** A process that holds named namespaces with a device until it is killed. */
 async function holder(names: readonly string[]) {
@@ -178,7 +174,7 @@ describe.skipIf(NEEDS_ROOT)(`linux namespaces${needsRoot}`, () => {
     const namespace = backend.addNamespace("client", { named: false });
     const worker = new Worker(ASYNC_READER, {
       eval: true,
-      workerData: { handle: namespace.handle, root },
+      workerData: { descriptor: backend.descriptor(), namespace, root },
     });
     const [inWorker] = (await once(worker, "message")) as [string];
     await worker.terminate();
@@ -186,6 +182,28 @@ describe.skipIf(NEEDS_ROOT)(`linux namespaces${needsRoot}`, () => {
     // The pool's thread resolves /proc/thread-self: its own namespace.
     expect(await readlink("/proc/thread-self/ns/net")).toBe(netnsOfThread().trim());
   });
+
+  it.skipIf(!hasSetpriv)(
+    "without capabilities: told to be root, nothing left (needs setpriv)",
+    () => {
+      const code = `import { openBackend } from ${JSON.stringify(join(root, "dist/host/open.js"))};
+      const backend = await openBackend("linux");
+      try { backend.addNamespace("client", { named: false }); } catch (error) {
+        console.log(error.code, error.message, "|", error.fix);
+      }
+      backend.close();
+      console.log(JSON.stringify(backend.leaks()));`;
+      const node = [process.execPath, "--input-type=module", "-e", code];
+      // Not another user, who might be unable to read these files.
+      const said = execFileSync("setpriv", [
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+        ...node,
+      ]).toString();
+      expect(said).toContain("ENVIRONMENT cannot make the namespace client: EPERM | Run as root");
+      expect(said).toContain('{"namespaces":0,"devices":0,"fds":0}');
+    },
+  );
 
   it("enterNamespace on the memory backend does nothing", async () => {
     const before = netnsOfThread();
@@ -233,8 +251,8 @@ import(workerData.root + "/native-free-shims/libc/index.js").then((libc) => {
 const ASYNC_READER = `
 const { workerData, parentPort } = require("node:worker_threads");
 const { readlinkSync, promises } = require("node:fs");
-import(workerData.root + "/native-free-shims/libc/index.js").then(async (libc) => {
-  libc.setns(workerData.handle, libc.C.CLONE_NEWNET);
+import(workerData.root + "/dist/host/open.js").then(async ({ enterNamespace }) => {
+  await enterNamespace(workerData.descriptor, workerData.namespace);
   await promises.stat("/");
   parentPort.postMessage(readlinkSync("/proc/thread-self/ns/net"));
 });`;

@@ -1,6 +1,6 @@
 // Every structure offset and constant of @packetpath/libc against what the C compiler says.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { C, STRUCTS } from "@packetpath/libc";
@@ -79,6 +79,7 @@ function compile(lines: readonly string[]): Map<string, number> {
   const gcc = spawnSync("gcc", ["-o", program, source], { encoding: "utf8" });
   if (gcc.status !== 0) throw new Error(gcc.stderr);
   const output = spawnSync(program, { encoding: "utf8" }).stdout.trim().split("\n");
+  rmSync(directory, { recursive: true });
   return new Map(output.map((line) => [line.split(" ")[0]!, Number(line.split(" ")[1])]));
 }
 

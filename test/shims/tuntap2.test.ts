@@ -1,7 +1,7 @@
 // tuntap2: upstream's API, its five defects as tests, and what upstream has not.
 import { spawnSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,7 +85,8 @@ describe.skipIf(NEEDS_ROOT)(`tuntap2${needsRoot}`, () => {
     });
 
     it("4: process.exit with devices being read exits", () => {
-      const file = join(mkdtempSync(join(tmpdir(), "packetpath-test-")), "exit.mjs");
+      const directory = mkdtempSync(join(tmpdir(), "packetpath-test-"));
+      const file = join(directory, "exit.mjs");
       writeFileSync(
         file,
         `import { Tap } from ${JSON.stringify(pathToFileURL(shim).href)};
@@ -93,6 +94,7 @@ describe.skipIf(NEEDS_ROOT)(`tuntap2${needsRoot}`, () => {
          setImmediate(() => setImmediate(() => process.exit(7)));`,
       );
       const child = spawnSync("unshare", ["-n", process.execPath, file], { timeout: 10_000 });
+      rmSync(directory, { recursive: true });
       expect(child.status).toBe(7);
     });
 
