@@ -38,10 +38,10 @@ const c = {
     "int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)",
   ),
   sendto: lib.func(
-    "long sendto(int fd, uintptr_t buf, unsigned long len, int flags, uintptr_t to, unsigned int n)",
+    "long sendto(int fd, uintptr_t buf, unsigned long n, int flags, uintptr_t to, unsigned int m)",
   ),
   recvfrom: lib.func(
-    "long recvfrom(int fd, uintptr_t buf, unsigned long len, int flags, uintptr_t from, uintptr_t n)",
+    "long recvfrom(int fd, uintptr_t buf, unsigned long n, int flags, uintptr_t from, uintptr_t m)",
   ),
   sendmmsg: lib.func("int sendmmsg(int fd, uintptr_t vec, unsigned int count, int flags)"),
   recvmmsg: lib.func(
@@ -49,7 +49,7 @@ const c = {
   ),
   eventfd: lib.func("int eventfd(unsigned int initial, int flags)"),
   mount: lib.func(
-    "int mount(const char *source, const char *target, const char *type, unsigned long flags, uintptr_t data)",
+    "int mount(const char *from, const char *to, const char *type, unsigned long flags, uintptr_t x)",
   ),
   umount2: lib.func("int umount2(const char *target, int flags)"),
   prctl: lib.func(

@@ -196,7 +196,9 @@ function checkLimits(): Check[] {
  */
 function checkModule(name: string, what: string): Check {
   const here = dirname(fileURLToPath(import.meta.url));
-  const code = `import(${JSON.stringify(name)}).catch((e) => { console.error(e.message); process.exit(1); })`;
+  const code =
+    `import(${JSON.stringify(name)}).catch((error) => {` +
+    ` process.stderr.write(error.message); process.exit(1); })`;
   const args = ["--input-type=module", "-e", code];
   const child = spawnSync(process.execPath, args, { cwd: here, encoding: "utf8", timeout: 20_000 });
   const ok = child.status === 0;

@@ -157,7 +157,7 @@ describe.skipIf(NEEDS_ROOT)(`linux devices${needsRoot}`, () => {
     expect(io.write(device.queues[0]!, 65536 - 41, 42)).toBe(-ERRNO.EINVAL);
   });
 
-  it("reports links new, up, carrier and deleted, also a deletion by another thread's socket", async () => {
+  it("reports links new, up, carrier and deleted, also what another socket did", async () => {
     const control = await openDeviceControl(backend.descriptor());
     control.watch(namespace);
     const device = backend.addDevice(specOf(namespace, { up: false }));
