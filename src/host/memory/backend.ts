@@ -14,11 +14,10 @@ import type {
 } from "../types.js";
 import { MemoryDeviceControl } from "./device-control.js";
 import * as devices from "./devices.js";
-import { kickWaiter } from "./doorbell.js";
+import { kickWaiter, lock, unlock } from "./waiting.js";
 import { MemoryHostSide } from "./host-side.js";
 import * as layout from "./layout.js";
 import { createImage, imageOf, type Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
 import { MemoryQueueIo } from "./queue-io.js";
 
 const { DEVICE, DEVICE_SLOTS, HEADER, NAMESPACE, NAMESPACES_AT, NAMESPACE_SLOTS } = layout;

@@ -3,7 +3,7 @@
 // nothing here allocates or throws.
 import * as layout from "./layout.js";
 import type { Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
+import { lock, unlock } from "./waiting.js";
 
 const { CELL, CELLS_AT, CELL_BYTES, CELL_COUNT, CELL_META_AT, CELL_META_WORDS, HEADER } = layout;
 

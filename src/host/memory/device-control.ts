@@ -6,11 +6,10 @@ import type { DeviceControl, DeviceRef, DeviceSpec, LinkEvent, NamespaceRef } fr
 import { flushMagazine, newMagazine } from "./cells.js";
 import { checkSpec } from "./device-spec.js";
 import * as devices from "./devices.js";
-import { closeWaiter, openWaiter, waiterSlot, waitUntil } from "./doorbell.js";
+import { closeWaiter, lock, openWaiter, unlock, waitUntil, waiterSlot } from "./waiting.js";
 import * as events from "./events.js";
 import * as layout from "./layout.js";
 import type { Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
 
 const { DEVICE, DEVICE_SLOTS, HEADER, NAMESPACE, NAMESPACES_AT } = layout;
 const { NAMESPACE_WORDS, QUEUE, QUEUE_STATE } = layout;

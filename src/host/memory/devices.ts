@@ -8,12 +8,11 @@
 import { PacketpathError } from "../../base/errors.js";
 import type { DeviceRef, DeviceSpec } from "../types.js";
 import { freeList, type Magazine } from "./cells.js";
-import { isSleeping, ringArmed } from "./doorbell.js";
+import { isSleeping, lock, ringArmed, unlock } from "./waiting.js";
 import { EVENT_CHANGED, EVENT_DELETED, EVENT_NEW, logEvent, nameAt, setNameAt } from "./events.js";
 import { flowsReset } from "./flow-table.js";
 import * as layout from "./layout.js";
 import type { Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
 
 const { DEVICE, DEVICES_AT, DEVICE_SLOTS, DEVICE_WORDS, HEADER, NAMESPACE, NAMESPACES_AT } = layout;
 const { NAMESPACE_WORDS, QUEUE, QUEUES_AT, QUEUE_SLOTS, QUEUE_SLOT_BITS } = layout;

@@ -1,9 +1,8 @@
 // The log of link events: twin of the RTMGRP_LINK multicast group. Written by whoever configures
 // a device; read by each DeviceControl with a cursor of its own.
-import { ringAll } from "./doorbell.js";
+import { lock, ringAll, unlock } from "./waiting.js";
 import { DEVICE, DEVICES_AT, DEVICE_WORDS, EVENT, EVENTS_AT } from "./layout.js";
 import { EVENT_SLOTS, EVENT_WORDS, HEADER, type Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
 
 export const EVENT_KINDS = ["new", "changed", "deleted"] as const;
 export const EVENT_NEW = 0;

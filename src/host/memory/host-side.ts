@@ -5,11 +5,10 @@ import type { DeviceRef } from "../types.js";
 import { allocFrame, copyIn, copyOut, flushMagazine, freeFrame, metaAt } from "./cells.js";
 import { newMagazine, poolOf, RESERVED_CELLS, type Magazine, type Pool } from "./cells.js";
 import { deviceAt, queueAt, slotOf } from "./devices.js";
-import * as doorbell from "./doorbell.js";
+import * as waiting from "./waiting.js";
 import { flowFind, flowHash, flowUpdate } from "./flow-table.js";
 import * as layout from "./layout.js";
 import type { Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
 
 const { CELL, DEVICE, HEADER, NAMESPACE, NAMESPACES_AT, NAMESPACE_WORDS } = layout;
 const { QUEUE, QUEUE_STATE } = layout;
@@ -50,8 +49,8 @@ export class MemoryHostSide {
   constructor(image: Image) {
     this.image = image;
     this.magazine = newMagazine();
-    this.stopHandle = doorbell.openWaiter(image.words);
-    this.slot = doorbell.waiterSlot(this.stopHandle);
+    this.stopHandle = waiting.openWaiter(image.words);
+    this.slot = waiting.waiterSlot(this.stopHandle);
     this.pool = poolOf(new ArrayBuffer(0));
     this.partial = false;
     this.claimed = [];
@@ -126,7 +125,7 @@ export class MemoryHostSide {
     }
     const outcome = this.enqueue(base, device.id, frame, limit);
     if (outcome === QUEUED) {
-      doorbell.ringArmed(words, base + QUEUE.armed);
+      waiting.ringArmed(words, base + QUEUE.armed);
       return 0;
     }
     if (outcome === CLOSED) Atomics.add(words, at + DEVICE.txDroppedEarly, 1);
@@ -154,7 +153,7 @@ export class MemoryHostSide {
   /** tun_net_xmit. `frame` -1: there was no room for it; it is only counted. */
   private enqueue(base: number, deviceId: number, frame: number, limit: number): number {
     const { words } = this.image;
-    lock(words, base + QUEUE.lock);
+    waiting.lock(words, base + QUEUE.lock);
     const isOpen =
       words[base + QUEUE.state] === QUEUE_STATE.attached &&
       words[base + QUEUE.deviceId] === deviceId;
@@ -168,7 +167,7 @@ export class MemoryHostSide {
     } else if (isOpen) {
       this.image.doubles[(base + QUEUE.txDropped) >> 1]! += 1;
     }
-    unlock(words, base + QUEUE.lock);
+    waiting.unlock(words, base + QUEUE.lock);
     return fits ? QUEUED : isOpen ? FULL : CLOSED;
   }
 
@@ -186,10 +185,10 @@ export class MemoryHostSide {
     if (slot < 0) return -ENODEV;
     const at = deviceAt(slot);
     if (Atomics.load(words, at + DEVICE.rxCount) === 0) return -EAGAIN;
-    lock(words, at + DEVICE.rxLock);
+    waiting.lock(words, at + DEVICE.rxLock);
     const frame = words[at + DEVICE.rxHead]! - 1;
     if (frame < 0) {
-      unlock(words, at + DEVICE.rxLock);
+      waiting.unlock(words, at + DEVICE.rxLock);
       return -EAGAIN;
     }
     const meta = metaAt(frame);
@@ -197,7 +196,7 @@ export class MemoryHostSide {
     words[at + DEVICE.rxHead] = next;
     if (next === 0) words[at + DEVICE.rxTail] = 0;
     Atomics.sub(words, at + DEVICE.rxCount, 1);
-    unlock(words, at + DEVICE.rxLock);
+    waiting.unlock(words, at + DEVICE.rxLock);
 
     this.lastDevice = slot;
     this.lastHash = words[meta + CELL.hash]!;
@@ -212,7 +211,7 @@ export class MemoryHostSide {
 
   /** Sleeps until a claimed device has a frame, a kick arrives or `timeoutMs` has passed. */
   wait(timeoutMs: number): number {
-    return doorbell.waitUntil(this.image.words, this.slot, timeoutMs, this.look);
+    return waiting.waitUntil(this.image.words, this.slot, timeoutMs, this.look);
   }
 
   /** Tells the steering how late it is, from a thread that never waits. */
@@ -239,6 +238,6 @@ export class MemoryHostSide {
   close(): void {
     this.claim([]);
     flushMagazine(this.image.words, this.magazine);
-    doorbell.closeWaiter(this.image.words, this.stopHandle);
+    waiting.closeWaiter(this.image.words, this.stopHandle);
   }
 }

@@ -2,7 +2,7 @@
 // Read by every file of this room, on every thread; offsets are in 32-bit words unless they say
 // otherwise. A word is only touched through Atomics, or under the lock that its table names.
 //
-//   header | namespaces | waiters | devices | flow tables | queues | link events | cell meta | cells
+//   header | namespaces | waiters | devices | flow tables | queues | events | cell meta | cells
 //
 // The buffer is large (130 MiB) but the kernel gives a page of it only when it is first written,
 // and cells are handed out most-recently-freed first, so that a small run stays small.

@@ -5,11 +5,19 @@ import type { QueueIo } from "../types.js";
 import { allocFrame, copyIn, copyOut, flushMagazine, freeFrame, metaAt } from "./cells.js";
 import { FRAME_BYTES_MAX, newMagazine, poolOf, type Magazine, type Pool } from "./cells.js";
 import { deviceAt, queueAt } from "./devices.js";
-import { arm, closeWaiter, openWaiter, ringArmed, waiterSlot, waitUntil } from "./doorbell.js";
+import {
+  arm,
+  closeWaiter,
+  lock,
+  openWaiter,
+  ringArmed,
+  unlock,
+  waitUntil,
+  waiterSlot,
+} from "./waiting.js";
 import { flowHash, flowUpdate } from "./flow-table.js";
 import * as layout from "./layout.js";
 import type { Image } from "./layout.js";
-import { lock, unlock } from "./lock.js";
 import { checkWrite, REFUSED } from "./vnet-header.js";
 
 const { CELL, DEVICE, QUEUE, QUEUE_SLOTS, QUEUE_SLOT_BITS, QUEUE_STATE } = layout;
