@@ -34,7 +34,8 @@ const BATCH_MAX = 64;
 const BATCH_PREFERRED = 8;
 const FLOWS_MAX = 4096;
 const PAYLOAD_MAX = 65_507;
-const NEIGHBOR_WAIT_MS = 1000;
+/** The kernel asks three times, a second apart, before it gives a neighbor up. */
+const NEIGHBOR_WAIT_MS = 3000;
 /** The receiver goes on for so long after the stop, while something still arrives. */
 const DRAIN_MS = 500;
 const SILENCE_MS = 50;

@@ -23,8 +23,9 @@ export interface TwoHosts {
   readonly server: NamespaceRef;
   /** How many UDP ports are in use in the client's namespace. */
   clientUdpPorts(): number;
-  /** Runs `ip` in the client's namespace. */
-  clientIp(...words: string[]): void;
+  /** Runs `ip` in the client's namespace, and gives what it prints. */
+  clientIp(...words: string[]): string;
+  serverIp(...words: string[]): string;
   /** Writes a sysctl of one of the two namespaces. */
   sysctl(namespace: NamespaceRef, name: string, value: string): void;
   /** A counter of /proc/net/netstat in the server's namespace. */
@@ -57,7 +58,8 @@ export function makeTwoHosts(): TwoHosts {
   return {
     client,
     server,
-    clientIp: (...words) => void ip("-n", c, ...words),
+    clientIp: (...words) => ip("-n", c, ...words),
+    serverIp: (...words) => ip("-n", s, ...words),
     clientUdpPorts: () => {
       const table = ip("netns", "exec", c, "cat", "/proc/net/udp");
       return table.trim().split("\n").length - 1;
