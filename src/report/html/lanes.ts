@@ -134,9 +134,9 @@ function drawBar(span: LaneSpan, layout: LaneLayout, top: number, height: number
           pointer-events="none"
         />`
       : null;
-  const fits = layout.labels && width > textWidth(span.state) + 4 && height > 11;
+  const fits = layout.labels && width > textWidth(span.state) + 12 && height > 11;
   const label = fits
-    ? html`<text class="in-bar s-${kind}-text" x="${from + 4}" y="${top + height / 2 + 3.5}"
+    ? html`<text class="in-bar s-${kind}-text" x="${from + 8}" y="${top + height / 2 + 3.5}"
         >${span.state}</text
       >`
     : null;

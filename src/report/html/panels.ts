@@ -110,6 +110,7 @@ function loadTiles({ requests, bystander }: RunReport): Tile[] {
       tone: "",
     },
   ];
+  if (requests.sent === 0) tiles.pop();
   if (bystander.sent > 0) {
     tiles.push({
       name: "bystander",

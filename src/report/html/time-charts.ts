@@ -55,7 +55,9 @@ export function runOverTime(record: RunRecord): Markup {
     samples.length < 2
       ? []
       : [
-          chart("Requests", requestSeries(samples), samples, { record, endMs }),
+          samples.every((sample) => sample.requestsSent === 0)
+            ? null
+            : chart("Requests", requestSeries(samples), samples, { record, endMs }),
           chart("Frames per second", frameSeries(samples), samples, { record, endMs }),
         ];
   const hidden = all.length - lanes.length;

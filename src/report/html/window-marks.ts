@@ -140,6 +140,7 @@ export function stepLabels(view: View, x: Scale): StepLabels {
   const { range } = view;
   const steps = distinctSteps(view.story)
     .filter((event) => event.atMs >= range.from && event.atMs <= range.to)
+    .filter((event, i, all) => view.detail || stepOf(event.what).step !== stepBefore(all, i))
     .slice(0, FLAGS_MAX);
   const starts = steps.map((event) => at(x, event.atMs));
   const texts = steps.map((event) => labelText(event, view));
@@ -186,6 +187,13 @@ function distinctSteps(story: WindowStory): RunEvent[] {
     if (stepOf(event.what).step !== "") return true;
     return /^(fault |RTM_|soft lockup)|ovs_dp_detach_port|remove_queue_kobjects/.test(event.what);
   });
+}
+
+/** The step of the event before: where names are not shown, one flag for each step is enough. */
+function stepBefore(events: readonly RunEvent[], index: number): string | null {
+  const before = events[index - 1];
+  const step = before === undefined ? "" : stepOf(before.what).step;
+  return step === "" ? null : step;
 }
 
 function labelText(event: RunEvent, view: View): string {

@@ -34,6 +34,8 @@ const LANES_MAX = 36;
 const STEPS_MAX = 80;
 /** Each side of the window shows at least so much of what was around it. */
 const PAD_MS_MIN = 0.03;
+/** A fault longer ago than this (it waited for RTNL, say) would squeeze all that followed. */
+const FAULT_REACH_MS = 100;
 
 /** One drawing for each unregistered port; null when no port was unregistered. */
 export function windowSection(record: RunRecord): Markup | null {
@@ -127,14 +129,22 @@ function viewsOf(story: WindowStory, record: RunRecord): Views {
   return { whole: enlarged > 1.6 ? whole : null, detail, open };
 }
 
-/** The fault that led here, or the first step of the device, whichever is nearer. */
+/**
+ * Where the story of a window begins: the last fault before the last U1 before the zero. A fault
+ * may repeat, and a device of the same name may have been unregistered before.
+ */
 function firstStep(story: WindowStory, record: RunRecord, zeroed: number): number {
-  const fault = record.report.faults[story.fault]?.firedAtMs ?? Number.NEGATIVE_INFINITY;
-  const step = story.events.find(
-    (event) => event.device === story.device && stepOf(event.what).step !== "",
+  const own = story.events.filter(
+    (event) =>
+      event.device === story.device && event.atMs <= zeroed && event.fields["ret"] !== true,
   );
-  const first = Math.max(fault, Math.min(step?.atMs ?? zeroed, zeroed) - 0.3);
-  return Number.isFinite(first) ? Math.min(first, zeroed) : zeroed;
+  const steps = own.filter((event) => stepOf(event.what).step !== "");
+  const first = steps.findLast((event) => stepOf(event.what).step === "U1") ?? steps[0];
+  const begun = first?.atMs ?? zeroed;
+  const noted = own.findLast((event) => event.what.startsWith("fault ") && event.atMs <= begun);
+  const fired = record.report.faults[story.fault]?.firedAtMs ?? null;
+  const fault = noted?.atMs ?? (fired !== null && fired <= begun ? fired : begun);
+  return begun - fault <= FAULT_REACH_MS ? fault : begun;
 }
 
 /** Threads that did something in view; control and its workers always. */
