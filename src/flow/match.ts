@@ -23,12 +23,14 @@ export function setMatchField(
   value: Uint32Array,
   mask: Uint32Array = fieldFullMask(field),
 ): void {
-  setFieldWords(match.mask, field, mask);
-  setFieldWords(
-    match.value,
-    field,
-    value.map((word, i) => word & mask[i]!),
-  );
+  // Bits in the field's place that are not its own (ECN beside nw_tos) stay.
+  const own = fieldFullMask(field);
+  const old = getMatchField(match, field);
+  const join = (before: Uint32Array, after: Uint32Array): Uint32Array =>
+    before.map((word, i) => (word & ~own[i]!) | (after[i]! & own[i]!));
+  setFieldWords(match.mask, field, join(old.mask, mask));
+  const inMask = value.map((word, i) => word & mask[i]!);
+  setFieldWords(match.value, field, join(old.value, inMask));
 }
 
 /** Value and mask of a field in a match, as `field.words` words each. */

@@ -58,8 +58,8 @@ function formatLoads(action: SetField): string {
   const field = fieldOf(action.field);
   const value = numberOf(action.value);
   let mask = numberOf(action.mask);
-  // nw_tos is a byte whose low two bits cannot be set; a whole one is written whole.
-  if (field.id === "nw_tos" && mask === 0xfcn) mask = 0xffn;
+  // Fields of which not all bits are stored (nw_tos, arp_op) are written whole when set whole.
+  if (mask === numberOf(fieldFullMask(field))) mask = onesOf(field.bits);
   const loads: string[] = [];
   for (let offset = 0; offset < field.bits;) {
     if (((mask >> BigInt(offset)) & 1n) === 0n) {

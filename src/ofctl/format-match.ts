@@ -234,8 +234,8 @@ function formatTransport(text: MatchText): void {
   const protocol = text.value("nw_proto");
   const isIcmpv6 = type === 0x86dd && protocol === 58;
   if ((type === 0x0800 && protocol === 1) || isIcmpv6) {
-    text.number("icmp_type", "icmp_type");
-    text.number("icmp_code", "icmp_code");
+    text.number("icmp_type", "tcp_src");
+    text.number("icmp_code", "tcp_dst");
     if (isIcmpv6) {
       text.address("nd_target", "nd_target");
       text.mac("nd_sll", "nd_sll");
@@ -255,6 +255,8 @@ function formatTransport(text: MatchText): void {
 export function formatMatch(match: Match, options: FormatOptions = {}): string {
   const text = new MatchText(match);
   formatMetadata(text, options);
+  // A match on recirculated packets says their packet type too (match_format).
+  if (text.isUsed("recirc_id")) text.add("eth");
   const shorthand = shorthandOf(text);
   if (shorthand.name !== null) text.add(shorthand.name);
   for (let i = 0; i < 16; i++) text.hex(`reg${i}`, `reg${i}` as FieldId);

@@ -4,6 +4,7 @@
 import {
   FIELDS,
   fieldByName,
+  fieldFullMask,
   fieldOf,
   getField,
   isFieldZero,
@@ -12,10 +13,10 @@ import {
   type FieldId,
 } from "../flow/fields.js";
 import { VLAN_PRESENT } from "../flow/key.js";
-import { prerequisiteHolds, setMatchField } from "../flow/match.js";
+import { getMatchField, prerequisiteHolds, setMatchField } from "../flow/match.js";
 import type { Match } from "../flow/types.js";
 import type { PortMap } from "./ports.js";
-import { FlowTextError, onesOf, parseInteger, wordsOf, type Pair } from "./scan.js";
+import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "./scan.js";
 import { parseSubField } from "./subfield.js";
 import { parseValue, type MaskedValue } from "./values.js";
 
@@ -94,11 +95,11 @@ function setVlan(match: Match, field: Field, parsed: MaskedValue, exactText: boo
       return;
     case "vlan_vid":
       // A VID that is said exactly but without VLAN_PRESENT is "no tag".
-      if (exactText && mask !== 0 && (value & VLAN_PRESENT) === 0) put(0, 0xffff, 0);
+      if (exactText && mask !== 0 && (value & VLAN_PRESENT) === 0) put(0, 0xffff, value);
       else put(0xe000, mask, value);
       return;
     default:
-      put(0, mask, exactText && (value & VLAN_PRESENT) === 0 ? 0 : value);
+      put(0, mask, value);
   }
 }
 
@@ -132,8 +133,17 @@ export function applyField(match: Match, pair: Pair, ports: PortMap): boolean {
   const parsed = parseValue(field, pair.value, pair.valueAt, ports);
   const isVlan = field.id.includes("vlan");
   if (isVlan) setVlan(match, field, parsed, !pair.value.includes("/"));
-  else setMatchField(match, field, parsed.value, parsed.mask);
+  else setMatchField(match, ...wholeSlot(field, parsed));
   return true;
+}
+
+/** ICMP types and codes lie in the 16-bit place of a port, and are matched on all of it. */
+function wholeSlot(field: Field, parsed: MaskedValue): [Field, Uint32Array, Uint32Array] {
+  const icmp = field.prerequisite === "icmpv4" || field.prerequisite === "icmpv6";
+  if (!icmp) return [field, parsed.value, parsed.mask];
+  const slot = fieldOf(field.id.endsWith("_type") ? "tcp_src" : "tcp_dst");
+  const exact = parsed.mask[0] !== 0;
+  return [slot, parsed.value, exact ? fieldFullMask(slot) : parsed.mask];
 }
 
 function applySubField(match: Match, pair: Pair): void {
@@ -152,8 +162,12 @@ function applySubField(match: Match, pair: Pair): void {
     throw new FlowTextError(`${pair.key}: invalid mask for field ${field.id}`, pair.keyAt);
   }
   const shift = BigInt(sub.offset);
-  const mask = wordsOf(onesOf(sub.width) << shift, field.words);
-  setMatchField(match, field, wordsOf(value << shift, field.words), mask);
+  const part = onesOf(sub.width) << shift;
+  // Other parts of the field keep what was said of them.
+  const old = getMatchField(match, field);
+  const mask = numberOf(old.mask) | part;
+  const whole = (numberOf(old.value) & ~part) | (value << shift);
+  setMatchField(match, field, wordsOf(whole, field.words), wordsOf(mask, field.words));
 }
 
 /** Fields whose prerequisite is only "IP or ARP", because the key stores them in one place. */
@@ -183,6 +197,10 @@ const CHECKED: readonly Field[] = FIELDS.filter(
  */
 export function normalizeMatch(match: Match): string[] {
   const removed: string[] = [];
+  // All 16 bits without VLAN_PRESENT: no tag, whatever id was said.
+  const tci = fieldOf("vlan_tci");
+  const untagged = (getField(match.value, tci) & VLAN_PRESENT) === 0;
+  if (untagged && getField(match.mask, tci) === 0xffff) setField(match.value, tci, 0);
   // Outer layers first: taking nw_proto away takes the ports' prerequisite with it.
   for (const field of CHECKED) {
     if (isFieldZero(match.mask, field)) continue;

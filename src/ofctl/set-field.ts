@@ -81,9 +81,10 @@ export function parseLoad(pair: Pair): Action {
     throw new FlowTextError(`${pair.value}: ${fits}`, pair.valueAt);
   }
   const shift = BigInt(target.offset);
-  // The low two bits of nw_tos belong to nw_ecn and stay as they are.
+  // The low two bits of nw_tos belong to nw_ecn and stay as they are; arp_op has 8 bits that count.
   const full = numberOf(fieldFullMask(field));
   const mask = (onesOf(target.width) << shift) & full;
+  if (mask === 0n) throw new FlowTextError(`${right}: these bits cannot be set`, rightAt);
   return {
     type: "set-field",
     field: field.id,

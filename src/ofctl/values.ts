@@ -96,17 +96,17 @@ function parseFlags(field: Field, text: string, at: number): MaskedValue {
     const value = parseInteger(first);
     const mask = second === undefined ? onesOf(field.bits) : parseInteger(second);
     const limit = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
-    if (value === null || value > limit) {
-      throw new FlowTextError(`${first}: unknown ${what} flag(s)`, at);
+    if (value === null || value > limit || mask === null) {
+      throw new FlowTextError(`${text}: unknown ${what} flag(s)`, at);
     }
-    if (mask === null || (second !== undefined && mask > limit)) {
-      throw new FlowTextError(`${second ?? ""}: unknown ${what} flag(s)`, at + first.length + 1);
+    if (second !== undefined && mask > limit) {
+      throw new FlowTextError(`${text}: unknown ${what} flag(s)`, at);
     }
     return masked(field, value, mask);
   }
   let value = 0n;
   let index = at;
-  for (const name of text.split("|")) {
+  for (const name of text.replace(/\|$/, "").split("|")) {
     value |= bitOf(name, index);
     index += name.length + 1;
   }
@@ -120,9 +120,9 @@ function parseIpv4Value(field: Field, text: string, at: number): MaskedValue {
   if (suffix === undefined) return exact(field, value);
   const dotted = parseIpv4(suffix);
   if (dotted !== null) return masked(field, value, dotted);
-  if (!/^[0-9]+$/.test(suffix)) throw new FlowTextError(`${text}: invalid IP address`, at);
+  if (!/^-?[0-9]+$/.test(suffix)) throw new FlowTextError(`${text}: invalid IP address`, at);
   const length = Number(suffix);
-  if (length > 32) {
+  if (length < 0 || length > 32) {
     const range = "IPv4 network prefix bits not between 0 and 32, inclusive";
     throw new FlowTextError(`${text}: ${range}`, at);
   }
@@ -161,7 +161,8 @@ function parseFragment(field: Field, text: string, at: number): MaskedValue {
   const type = FRAGMENT_TYPES.find(([name]) => name === text.toLowerCase());
   if (type === undefined) {
     const names = FRAGMENT_TYPES.map(([name]) => `"${name}"`).join(", ");
-    throw new FlowTextError(`${text}: unknown fragment type (valid types are ${names})`, at);
+    // Open vSwitch leaves the parenthesis open.
+    throw new FlowTextError(`${text}: unknown fragment type (valid types are ${names}`, at);
   }
   return masked(field, BigInt(type[1]), BigInt(type[2]));
 }
