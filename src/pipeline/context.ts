@@ -119,8 +119,6 @@ export function commit(ctx: Context): void {
   for (const word of COMMIT_WORDS) {
     const changed = (flow[word]! ^ base[word]!) >>> 0;
     if (changed === 0) continue;
-    // What the bits mean, and where they lie, depends on the protocol.
-    if (word >= WORD.ip) unwildcardProtocol(ctx);
     actions.push(ODP.set, word, changed | 0, (flow[word]! & changed) | 0);
     base[word] = flow[word]!;
   }

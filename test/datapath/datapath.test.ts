@@ -152,6 +152,18 @@ describe("changes under traffic", () => {
   });
 });
 
+describe("a megaflow that has become too wide", () => {
+  it("is not kept with the answer of one of its flows", () => {
+    const { send, tables } = lab([flow({}, [output(2)], { priority: 1 })]);
+    for (const port of [80, 81, 80, 81]) send(udp({ ports: [9, port] }), 1);
+    const web = flow({ eth_type: 0x0800, nw_proto: 17, udp_dst: 80 }, [output(3)]);
+    tables.add(web);
+    expect(ends(send(udp({ ports: [9, 80] }), 1))).toEqual([3]);
+    expect(ends(send(udp({ ports: [9, 81] }), 1))).toEqual([2]);
+    expect(ends(send(udp({ ports: [9, 80] }), 1))).toEqual([3]);
+  });
+});
+
 describe("loops", () => {
   it("F26: the sixth nested action list is dropped by name", () => {
     let drops: number[] = [];

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { workerEntry } from "../../src/base/entry.js";
 import { eventually } from "../../src/base/eventually.js";
 import { LEARNED, MAC_COUNTER, MacTable } from "../../src/pipeline/mac-table.js";
@@ -72,6 +72,25 @@ describe("the MAC table", () => {
     expect(table.counter(MAC_COUNTER.contended)).toBe(1);
     Atomics.add(words, 32, 1);
     expect(table.lookup(1, 1, 0, 0)).not.toBe(0);
+  });
+
+  it("an entry replaced between any two loads of a lookup is read again, never mixed", () => {
+    const load = Atomics.load.bind(Atomics);
+    for (let step = 1; step <= 40; step++) {
+      const table = MacTable.create(8);
+      table.learn(1, 1, 0, 1, at(0));
+      let loads = 0;
+      const spy = vi.spyOn(Atomics, "load").mockImplementation((...args) => {
+        if (++loads === step) {
+          // Another worker fills the bucket: the entry now belongs to another MAC and port.
+          for (let i = 0; i < 8; i++) table.learn(2, i, 0, 2, at(1000));
+        }
+        return load(...(args as Parameters<typeof load>));
+      });
+      const place = table.lookup(1, 1, 0, 0);
+      spy.mockRestore();
+      expect([0, 65536 + 1]).toContain(place);
+    }
   });
 
   it("concurrent learners in one bucket: a reader never sees the port of another MAC", async () => {

@@ -16,6 +16,7 @@ const tags = fc.constantFrom<{ tpid?: number; tci: number }[]>(
   [],
   [],
   [{ tci: 5 }],
+  [{ tci: 5 }, { tci: 5 }],
   [{ tci: 0x6006 }],
   [{ tpid: 0x88a8, tci: 7 }, { tci: 5 }],
 );
