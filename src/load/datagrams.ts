@@ -168,16 +168,82 @@ export class Pacer {
   }
 }
 
+/** linux/rtnetlink.h and linux/neighbour.h */
+const RTM_GETNEIGH = 30;
+const NDMSG_BYTES = 12;
+const NDMSG_STATE = 8;
+const NDA_DST = 1;
+const NUD_INCOMPLETE = 0x01;
+const NUD_FAILED = 0x20;
+const DUMP_BYTES = 65_536;
+const DUMP_PARTS_MAX = 64;
+
 /**
- * Whether /proc/net/arp shows that `address` was asked for and has not answered (no ATF_COM in
- * its flags). While it is so, the kernel queues about a hundred datagrams for it and drops older
- * ones for newer (unres_qlen_bytes), which must not be taken for losses of the path. A target
- * behind a gateway is not in the table, nor is one on the loopback device.
+ * Whether the kernel of the calling thread's namespace has asked for `address` and got no answer
+ * yet. While it is so, it queues about a hundred datagrams for it and drops older ones for newer
+ * (unres_qlen_bytes), which must not be taken for losses of the path. Asked through rtnetlink,
+ * because /proc/net/arp has no IPv6. A target behind a gateway has no entry and is not waited for.
  */
-export function isUnresolved(address: string, procNetArp: string): boolean {
-  for (const line of procNetArp.split("\n")) {
-    const [neighbor, , flags] = line.trim().split(/\s+/);
-    if (neighbor === address) return (Number(flags) & 2) === 0;
+export function isUnresolved(address: string): boolean {
+  const wanted = socketAddress(address, 0);
+  const isV6 = wanted.length === SOCKADDR_IN6_BYTES;
+  const bytes = isV6 ? wanted.subarray(8, 24) : wanted.subarray(4, 8);
+  const socket = libc.socket(C.AF_NETLINK, C.SOCK_RAW | C.SOCK_CLOEXEC, C.NETLINK_ROUTE);
+  if (socket < 0) return false;
+  const block = libc.block(DUMP_BYTES);
+  const length = STRUCTS.nlmsghdr.size + NDMSG_BYTES;
+  block.view.setUint32(STRUCTS.nlmsghdr.len, length, true);
+  block.view.setUint16(STRUCTS.nlmsghdr.type, RTM_GETNEIGH, true);
+  block.view.setUint16(STRUCTS.nlmsghdr.flags, C.NLM_F_REQUEST | C.NLM_F_DUMP, true);
+  block.view.setUint8(STRUCTS.nlmsghdr.size, isV6 ? C.AF_INET6 : C.AF_INET);
+  let state = -1;
+  let received = libc.send(socket, block.address, length, 0);
+  // The dump ends with NLMSG_DONE in its last part (or an error), for which the state is 0.
+  for (let i = 0; i < DUMP_PARTS_MAX && received > 0 && state < 0; i++) {
+    received = libc.recv(socket, block.address, DUMP_BYTES, 0);
+    if (received > 0) state = neighborState(block.bytes, received, bytes);
+  }
+  libc.close(socket);
+  return state > 0 && (state & (NUD_INCOMPLETE | NUD_FAILED)) !== 0;
+}
+
+/**
+ * The NUD_ state of `address` in one part of a neighbor dump.
+ * @returns 0 if the dump ends in this part without it, -1 if more parts follow.
+ */
+export function neighborState(part: Uint8Array, length: number, address: Uint8Array): number {
+  const view = new DataView(part.buffer, part.byteOffset, length);
+  const { nlmsghdr } = STRUCTS;
+  let message = 0;
+  while (message + nlmsghdr.size <= length) {
+    const size = view.getUint32(message + nlmsghdr.len, true);
+    const type = view.getUint16(message + nlmsghdr.type, true);
+    const end = message + size;
+    if (type === C.NLMSG_DONE || type === C.NLMSG_ERROR) return 0;
+    if (size < nlmsghdr.size || end > length) return 0;
+    const body = message + nlmsghdr.size;
+    if (hasAttribute(part, view, { from: body + NDMSG_BYTES, end }, address)) {
+      return view.getUint16(body + NDMSG_STATE, true);
+    }
+    message += (size + 3) & ~3;
+  }
+  return -1;
+}
+
+function hasAttribute(
+  part: Uint8Array,
+  view: DataView,
+  { from, end }: { from: number; end: number },
+  address: Uint8Array,
+): boolean {
+  let at = from;
+  while (at + 4 <= end) {
+    const size = view.getUint16(at, true);
+    if (size < 4) return false;
+    if (view.getUint16(at + 2, true) === NDA_DST && size === 4 + address.length) {
+      return address.every((byte, i) => part[at + 4 + i] === byte);
+    }
+    at += (size + 3) & ~3;
   }
   return false;
 }

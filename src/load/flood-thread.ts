@@ -4,7 +4,6 @@
 //
 //   mmsghdr[i] -> msg_name: the target          one struct per datagram of a batch,
 //              -> msg_iov:  one iovec -> payload  all alike, laid out once
-import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import * as libc from "@packetpath/libc";
 import { nowMs, nowNs } from "../base/clock.js";
@@ -145,9 +144,7 @@ class FloodSender {
     const { targetAddress } = this.spec;
     const deadlineMs = nowMs() + NEIGHBOR_WAIT_MS;
     while (!this.isStopped && nowMs() < deadlineMs) {
-      // thread-self and sync: this thread's namespace, not the main thread's or the pool's.
-      // (There is no such file for IPv6, whose addresses it never contains.)
-      if (!isUnresolved(targetAddress, readFileSync("/proc/thread-self/net/arp", "utf8"))) return;
+      if (!isUnresolved(targetAddress)) return;
       this.pause();
     }
   }

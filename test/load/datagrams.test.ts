@@ -1,7 +1,7 @@
 // What flood and ping are made of: addresses as bytes, the pace, the neighbor table.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isUnresolved, Pacer, socketAddress } from "../../src/load/datagrams.js";
+import { neighborState, Pacer, socketAddress } from "../../src/load/datagrams.js";
 
 function bytesOf(text: string, port: number): string {
   return Buffer.from(socketAddress(text, port)).toString("hex");
@@ -55,24 +55,49 @@ describe("the pace", () => {
   });
 });
 
-describe("the neighbor table", () => {
-  const table = [
-    "IP address       HW type     Flags       HW address            Mask     Device",
-    "10.0.0.2         0x1         0x2         02:00:00:00:00:02     *        eth0",
-    "10.0.0.3         0x1         0x0         00:00:00:00:00:00     *        eth0",
-    "10.0.0.4         0x1         0x6         02:00:00:00:00:04     *        eth0",
-    "",
-  ].join("\n");
+/** One RTM_NEWNEIGH as the kernel writes it: nlmsghdr, ndmsg, NDA_DST, NDA_LLADDR. */
+function neighbor(address: string, state: number): Buffer {
+  const sockaddr = socketAddress(address, 0);
+  const bytes = sockaddr.length === 28 ? sockaddr.subarray(8, 24) : sockaddr.subarray(4, 8);
+  const head = Buffer.alloc(28);
+  head.writeUInt32LE(28 + 4 + bytes.length + 12, 0);
+  head.writeUInt16LE(28, 4);
+  head.writeUInt16LE(state, 24);
+  const dst = Buffer.from([4 + bytes.length, 0, 1, 0, ...bytes]);
+  return Buffer.concat([head, dst, Buffer.from("0a000200020000000001" + "0000", "hex")]);
+}
 
-  it("tells an address that is still asked for from one that has answered", () => {
-    expect(isUnresolved("10.0.0.3", table)).toBe(true);
-    expect(isUnresolved("10.0.0.2", table)).toBe(false);
-    expect(isUnresolved("10.0.0.4", table)).toBe(false);
+const DONE = Buffer.from("1400000003000200" + "00".repeat(12), "hex");
+
+describe("a dump of the neighbor table", () => {
+  const state = (part: Buffer, address: string): number => {
+    const bytes = socketAddress(address, 0);
+    const wanted = bytes.length === 28 ? bytes.subarray(8, 24) : bytes.subarray(4, 8);
+    return neighborState(part, part.length, wanted);
+  };
+  const four = [neighbor("10.0.0.2", 0x02), neighbor("10.0.0.3", 0x01)];
+  const six = [neighbor("fd00::2", 0x20), neighbor("fd00::3", 0x08)];
+
+  it("gives the state of the address that is looked for", () => {
+    const part = Buffer.concat([...four, DONE]);
+    expect(state(part, "10.0.0.2")).toBe(0x02);
+    expect(state(part, "10.0.0.3")).toBe(0x01);
+    expect(state(Buffer.concat(six), "fd00::2")).toBe(0x20);
+    expect(state(Buffer.concat(six), "fd00::3")).toBe(0x08);
   });
 
-  it("does not make anybody wait for an address that is not in it", () => {
-    expect(isUnresolved("10.0.0.33", table)).toBe(false);
-    expect(isUnresolved("fd00::2", table)).toBe(false);
-    expect(isUnresolved("10.0.0.3", table.split("\n")[0]!)).toBe(false);
+  it("ends with DONE, and says when more parts follow", () => {
+    expect(state(Buffer.concat([...four, DONE]), "10.0.0.33")).toBe(0);
+    expect(state(Buffer.concat(four), "10.0.0.33")).toBe(-1);
+    expect(state(Buffer.concat(six), "10.0.0.3")).toBe(-1);
+  });
+
+  it("is read to its end whatever bytes it has", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const found = state(Buffer.from(bytes), "10.0.0.2");
+        expect(Number.isInteger(found)).toBe(true);
+      }),
+    );
   });
 });
