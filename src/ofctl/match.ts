@@ -193,10 +193,10 @@ const CHECKED: readonly Field[] = FIELDS.filter(
 /**
  * Removes what the match says about fields whose prerequisite it does not ask for, as Open vSwitch
  * does silently: `tp_dst=80` without a protocol matches every frame.
- * @returns the names of the fields removed.
+ * @returns the fields removed, one for each place in the key.
  */
-export function normalizeMatch(match: Match): string[] {
-  const removed: string[] = [];
+export function normalizeMatch(match: Match): Field[] {
+  const removed: Field[] = [];
   // All 16 bits without VLAN_PRESENT: no tag, whatever id was said.
   const tci = fieldOf("vlan_tci");
   const untagged = (getField(match.value, tci) & VLAN_PRESENT) === 0;
@@ -211,7 +211,7 @@ export function normalizeMatch(match: Match): string[] {
     const whole = field.id === "nw_tos" ? fieldOf("nw_ecn") : null;
     if (whole !== null) setMatchField(match, whole, zero, zero);
     setMatchField(match, field, zero, zero);
-    removed.push(field.names[1] !== undefined && field.id === "tcp_src" ? "tp_src" : field.id);
+    removed.push(field);
   }
   return removed;
 }

@@ -2,6 +2,7 @@
 // (lib/ofp-flow.c parse_ofp_str). Errors are Open vSwitch's own sentences, with the place where they
 // lie. Slow path; any thread.
 import { PacketpathError } from "../base/errors.js";
+import { fieldByName, type Field } from "../flow/fields.js";
 import { newMatch } from "../flow/match.js";
 import {
   DEFAULT_PRIORITY,
@@ -155,13 +156,29 @@ function skipCommand(text: string): number {
   throw new FlowTextError(`${word[1]!}: only "add" can stand before a flow here`, at);
 }
 
-function parseText(text: string, ports: PortMap): { flow: Flow; ignored: string[] } {
+/** A pair that was read and then dropped, because its prerequisite is not matched. */
+interface Ignored {
+  readonly key: string;
+  readonly index: number;
+}
+
+/** Finds what the user wrote for the fields that `normalizeMatch` removed. */
+function findIgnored(pairs: readonly Pair[], removed: readonly Field[]): Ignored[] {
+  return removed.flatMap((field) => {
+    const sameStart = (key: string): boolean => fieldByName(key)?.start === field.start;
+    const found = pairs.filter((pair) => sameStart(pair.key.replace(/\[.*$/, "")));
+    return found.slice(-1).map((pair) => ({ key: pair.key, index: pair.keyAt }));
+  });
+}
+
+function parseText(text: string, ports: PortMap): { flow: Flow; ignored: Ignored[] } {
   const begin = skipCommand(text);
   const actions = findActions(text);
   if (actions === null) throw new FlowTextError("must specify an action", text.length);
   const draft = newDraft();
-  for (const pair of scanPairs(text, begin, actions.at)) applyPair(draft, pair, ports);
-  const ignored = normalizeMatch(draft.match);
+  const pairs = scanPairs(text, begin, actions.at);
+  for (const pair of pairs) applyPair(draft, pair, ports);
+  const ignored = findIgnored(pairs, normalizeMatch(draft.match));
   const context = { ports, table: draft.table, match: draft.match };
   const list = parseActions(text, actions.listAt, text.length, context);
   const flags = FLOW_FLAGS.filter((flag) => draft.flags.includes(flag));
@@ -208,9 +225,9 @@ export function readFlows(
     try {
       const { flow, ignored } = parseText(entry.text, options.ports ?? NO_PORTS);
       flows.push(flow);
-      for (const name of ignored) {
-        const message = `${name} is ignored: the flow does not match its protocol (prerequisite)`;
-        const column = columnOf(Math.max(0, entry.text.indexOf(name)), options);
+      for (const { key, index } of ignored) {
+        const message = `${key} is ignored: the flow does not match its protocol (prerequisite)`;
+        const column = columnOf(index, options);
         diagnostics.push({ severity: "warning", file, line, column, message });
       }
     } catch (error) {

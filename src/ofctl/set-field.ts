@@ -49,6 +49,9 @@ export function parseSetField(pair: Pair, ports: PortMap): Action {
     throw new FlowTextError(`: bad syntax for ${field.id} value`, pair.valueAt);
   }
   const { value, mask } = parseValue(field, left, pair.valueAt, ports);
+  if (mask.every((word) => word === 0)) {
+    throw new FlowTextError(`${left}: sets no bit of ${field.id}`, pair.valueAt);
+  }
   checkSettable(field, value, left, pair.valueAt);
   return { type: "set-field", field: field.id, value, mask, spelling: "set_field" };
 }

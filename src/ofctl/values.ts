@@ -74,10 +74,15 @@ function parseIntegerValue(field: Field, text: string, at: number): MaskedValue 
 function parseFlags(field: Field, text: string, at: number): MaskedValue {
   const names = field.format === "tcp-flags" ? TCP_FLAG_NAMES : CT_STATE_NAMES;
   const what = field.format === "tcp-flags" ? "TCP" : "ct_state";
+  const limit = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
   const bitOf = (name: string, index: number): bigint => {
     const bit = names.indexOf(name);
-    if (bit < 0) throw new FlowTextError(`${name}: unknown ${what} flag(s)`, index);
-    return 1n << BigInt(bit);
+    if (bit >= 0) return 1n << BigInt(bit);
+    // Bits without a name are printed as `[200]`, and read back here.
+    const unnamed = /^\[([1248]0*)\]$/.exec(name);
+    const value = unnamed === null ? 0n : BigInt(`0x${unnamed[1]!}`);
+    if (value !== 0n && value <= limit) return value;
+    throw new FlowTextError(`${name}: unknown ${what} flag(s)`, index);
   };
   if (text.startsWith("+") || text.startsWith("-")) {
     let [value, mask] = [0n, 0n];
@@ -95,7 +100,6 @@ function parseFlags(field: Field, text: string, at: number): MaskedValue {
     const [first = "", second] = text.split("/");
     const value = parseInteger(first);
     const mask = second === undefined ? onesOf(field.bits) : parseInteger(second);
-    const limit = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
     if (value === null || value > limit || mask === null) {
       throw new FlowTextError(`${text}: unknown ${what} flag(s)`, at);
     }

@@ -92,17 +92,17 @@ describe("parse and print", () => {
 describe("port names", () => {
   const ports = new Map([
     ["client", 1],
-    ["my port", 2],
+    ["1port", 2],
     ["in_port", 9],
   ]);
   const portNames = new Map([...ports].map(([name, port]) => [port, name]));
   it("are looked up in matches and actions, and printed back", () => {
-    const flow = parseFlow('in_port=client actions=output:"my port",client,resubmit(client,1)', {
+    const flow = parseFlow('in_port=client actions=output:"1port",client,resubmit(client,1)', {
       ports,
     });
     expect(flow.actions[0]).toEqual({ type: "output", port: 2 });
     expect(formatFlowMod(flow, { portNames })).toBe(
-      'ADD in_port=client actions=output:"my port",output:client,resubmit(client,1)',
+      'ADD in_port=client actions=output:"1port",output:client,resubmit(client,1)',
     );
   });
   it("an interface called like a reserved port wins over it only by its exact name", () => {
