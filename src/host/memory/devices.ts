@@ -145,6 +145,7 @@ function fillDevice(
   words[at + DEVICE.numqueues] = from.queues.length;
   words[at + DEVICE.vnetHeaderBytes] = from.spec.vnetHeader ? 12 : 0;
   words[at + DEVICE.tap] = from.spec.mode === "tap" ? 1 : 0;
+  words[at + DEVICE.flowSteering] = from.spec.steering === "flow-hash" ? 1 : 0;
   setNameAt(image, at + DEVICE.name, from.spec.name);
   for (let i = 0; i < 6; i++) image.bytes[(at + DEVICE.mac) * 4 + i] = from.mac[i]!;
   for (let i = 0; i < from.queues.length; i++) {

@@ -143,7 +143,7 @@ export class MemoryHostSide {
     if (count > 1) {
       const isTap = words[at + DEVICE.tap] === 1;
       const flow = hash === 0 ? flowHash(this.pool.bytes, offset, length, isTap) : hash;
-      index = flowFind(this.image, slot, flow);
+      index = words[at + DEVICE.flowSteering] === 1 ? -1 : flowFind(this.image, slot, flow);
       if (index < 0) index = Math.floor(((flow >>> 0) * count) / 0x1_0000_0000);
       if (index >= count) index = 0;
     }

@@ -82,6 +82,8 @@ export const DEVICE = {
   vnetHeaderBytes: 9,
   /** 1 = tap, 0 = tun. */
   tap: 10,
+  /** 1: the transmit queue is a function of the flow; 0: it follows what was written (automq). */
+  flowSteering: 11,
   /** 16 bytes, zero-terminated. */
   name: 12,
   /** Two words: bytes 0-3, bytes 4-5 of the MAC address, in network order. */
