@@ -22,6 +22,8 @@ const LOOK_MS = 1;
 const SAMPLE_MS = 50;
 /** After the first lockup, others get this long to be noticed too. */
 const LOCKUP_GRACE_MS = 1_500;
+/** After the last fault, a load that hears nothing for so long is not waited for any longer. */
+const SILENCE_MS = 3_000;
 /** A run that has not come to an end by itself so long after its loads should have is ended. */
 const OVERTIME_MS = 60_000;
 
@@ -62,6 +64,10 @@ function openFds(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
+function scenarioHasNoFault(lab: Lab): boolean {
+  return lab.scenario.faults.length === 0;
+}
+
 /** A run in progress, and what it has gathered. */
 export class Run {
   readonly lab: Lab;
@@ -76,6 +82,8 @@ export class Run {
   private quietSinceMs: number | null = null;
   private nextSampleMs = 0;
   private trafficStartMs = 0;
+  private responses = 0;
+  private lastResponseMs = 0;
 
   constructor(lab: Lab, options: RunOptions, timeline: Timeline) {
     this.lab = lab;
@@ -187,7 +195,8 @@ export class Run {
     const { scenario } = this.lab;
     const durationOver = this.elapsed() >= (scenario.durationMs ?? 0);
     // A trigger that can still come is waited for as long as there is load to bring it about.
-    const idle = loads.httpDone && loads.pingsDone && durationOver;
+    const httpOver = loads.httpDone || this.isSilent(loads);
+    const idle = httpOver && loads.pingsDone && durationOver;
     const struck = this.faults.finished() || (idle && this.faults.pending());
     if (!idle || !struck) {
       this.quietSinceMs = null;
@@ -195,6 +204,17 @@ export class Run {
     }
     this.quietSinceMs ??= nowMs();
     return nowMs() - this.quietSinceMs >= scenario.settleMs;
+  }
+
+  /** Whether all faults are done and no request has been answered, or has failed, since. */
+  private isSilent(loads: RunningLoads): boolean {
+    const responses = loads.responses();
+    const now = nowMs();
+    if (!this.faults.finished() || scenarioHasNoFault(this.lab) || responses !== this.responses) {
+      this.responses = responses;
+      this.lastResponseMs = now;
+    }
+    return now - this.lastResponseMs >= SILENCE_MS;
   }
 
   private progress(loads: RunningLoads) {
