@@ -140,6 +140,7 @@ describe("frame digest", () => {
     expect(digestOf([...list].reverse()).digest).toBe(all);
     expect(digestOf(list.slice(1)).digest).not.toBe(all);
     expect(digestOf([...list, list[7]!]).digest).not.toBe(all);
+    expect(digestOf([...list, list[7]!, list[7]!]).digest).not.toBe(all);
     const changed = list.map((frame) => Buffer.from(frame));
     changed[3]![20]! ^= 1;
     expect(digestOf(changed).digest).not.toBe(all);
@@ -337,6 +338,13 @@ describe.each(PROBES)("prober with $library", ({ library, built }) => {
       expect(report.rttMs).toHaveLength(20);
       expect(Math.min(...report.rttMs)).toBeGreaterThan(0);
     }
+  });
+
+  it.skipIf(skip)(`its own requests, seen on loopback, are no answers${reason}`, async () => {
+    const { a } = await pair();
+    ip(a, "link", "set", "lo", "up");
+    const report = await probe(a, "10.9.0.1", { count: 5, intervalMs: 1, library });
+    expect(report).toMatchObject({ sent: 5, received: 5, duplicates: 0, corrupted: 0 });
   });
 
   it.skipIf(skip)(`silence and refusals are counted, not thrown${reason}`, async () => {

@@ -224,6 +224,23 @@ describe("cap shim, capture and send", () => {
     },
   );
 
+  it.skipIf(!root)(
+    `the kernel runs the filter, loopback frames come once${needsRoot}`,
+    async () => {
+      ip("link set lo up");
+      const filtered = watch(Cap, "lo", "udp port 7777");
+      const all = watch(Cap, "lo", "udp");
+      const socket = createSocket("udp4");
+      for (const port of [7_777, 7_778, 7_777, 7_778]) socket.send("word", port, "127.0.0.1");
+      await until(all, 4);
+      await until(filtered, 2);
+      socket.close();
+      expect([all.frames.length, filtered.frames.length]).toEqual([4, 2]);
+      expect(filtered.capture.stats().received).toBeLessThan(all.capture.stats().received);
+      expect(all.frames.filter((_, i) => i % 2 === 0)).toEqual(filtered.frames);
+    },
+  );
+
   it.skipIf(!root)(`lists devices and finds them by address${needsRoot}`, () => {
     ip("addr add 10.4.0.1/24 brd + dev veth0");
     ip("addr add fd04::1/64 dev veth1 nodad");

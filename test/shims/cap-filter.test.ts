@@ -93,6 +93,7 @@ const PACKETS = [
   hex(`${IP4} 01 0000 0a000001 0a000002 ${PORTS}`),
   hex(`${IP4} 84 0000 0a000001 0a000002 0050 0007 ${PORTS}`),
   hex(`4600 002c 0001 0000 40 11 0000 0a000001 0a000002 01010101 ${PORTS}`),
+  hex(`4500 0028 0001 2001 40 11 0000 0a000001 0a000002 ${PORTS}`),
   hex(`4500 0028 0001 2005 40 06 0000 0a000001 0a000002 ${PORTS}`),
   hex(`60000000 0014 11 40 fd00000000000000000000000000 0001 fd000000000000000000000000010002
     ${PORTS}`),
@@ -158,14 +159,21 @@ describe("cap filters", () => {
 
   it("passes and refuses what it says", () => {
     const passes = (filter: string) => FRAMES.map((frame) => run(compileFilter(filter)!, frame));
-    expect(passes("arp").lastIndexOf(true)).toBe(9);
+    expect(passes("arp").lastIndexOf(true)).toBe(10);
     expect(passes("arp").filter(Boolean)).toHaveLength(1);
     expect(passes("greater 1").every(Boolean)).toBe(true);
     expect(passes("not greater 1").some(Boolean)).toBe(false);
   });
 
+  it("ports are not looked for in later fragments", () => {
+    const fragments = FRAMES.slice(5, 7);
+    const program = compileFilter("port 53 or port 80")!;
+    expect(fragments.map((frame) => run(program, frame))).toEqual([false, false]);
+    expect(run(program, FRAMES[1]!)).toBe(true);
+  });
+
   it("and and or bind equally strongly, to the left, as in libpcap", () => {
-    const arp = FRAMES[9]!;
+    const arp = FRAMES[10]!;
     expect(run(compileFilter("arp or ip and ip6")!, arp)).toBe(false);
     expect(run(compileFilter("arp or (ip and ip6)")!, arp)).toBe(true);
   });

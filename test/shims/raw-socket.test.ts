@@ -271,6 +271,17 @@ describe("what the shim adds", () => {
     expect(await Promise.all(ends)).toEqual([0, 0]);
   });
 
+  it.skipIf(!root)(`paused both ways it lets a program end${needsRoot}`, () => {
+    const url = new URL("../../native-free-shims/raw-socket/index.js", import.meta.url).href;
+    const code = `import(${JSON.stringify(url)}).then((raw) => {
+      const socket = raw.createSocket({ protocol: raw.Protocol.ICMP });
+      socket.pauseRecv().pauseSend();
+      process.stdout.write("paused");
+    });`;
+    const options = { encoding: "utf8", timeout: 10_000 } as const;
+    expect(execFileSync(process.execPath, ["-e", code], options)).toBe("paused");
+  });
+
   it.skipIf(!root)(`an address of the other family is an error${needsRoot}`, async () => {
     const socket = open(shim.default, { protocol: shim.Protocol.ICMP });
     const error = await new Promise<Error | null>((resolve) => {
