@@ -85,16 +85,12 @@ export class FaultDriver {
     const times = state.fault.repeat?.times ?? 1;
     try {
       for (let i = 0; i < times && !this.stopped; i++) {
-        if (i > 0) {
-          await this.pause(state.fault.repeat?.everyMs ?? 0);
-          await this.replug(state);
-        }
+        if (i > 0) await this.recover(state);
         await this.strike(state);
       }
       if (state.fault.leaseMs !== null) {
         await this.pause(state.fault.leaseMs);
-        await this.perform(state.plan.undo);
-        await this.replug(state);
+        await this.heal(state);
       }
     } catch (error) {
       if (!(error instanceof Interrupted)) {
@@ -119,7 +115,19 @@ export class FaultDriver {
     await this.perform(plan.strike);
   }
 
-  private async replug(state: FaultState): Promise<void> {
+  /** Between two strikes: ill for its lease (or half of the period), then well for the rest. */
+  private async recover(state: FaultState): Promise<void> {
+    const everyMs = state.fault.repeat?.everyMs ?? 0;
+    const illMs = Math.min(state.fault.leaseMs ?? everyMs / 2, everyMs);
+    await this.pause(illMs);
+    await this.heal(state);
+    await this.pause(everyMs - illMs);
+  }
+
+  // Undoes what can be undone and plugs in again what was taken away: without it, a port that was
+  // deleted once could not be deleted a second time.
+  private async heal(state: FaultState): Promise<void> {
+    await this.perform(state.plan.undo);
     for (const port of state.plan.replug) {
       await this.command({ do: "control", action: { op: "plug", port } });
     }

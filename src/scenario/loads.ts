@@ -3,7 +3,6 @@ import { openLoads } from "../load/start.js";
 import {
   type DatagramResult,
   type HttpLoadResult,
-  LOAD_COUNTER,
   type LoadHandle,
   type LoadNamespace,
   type Loads,
@@ -123,10 +122,6 @@ export class RunningLoads {
   /** A word of the main load's counters (LOAD_COUNTER); 0 without one. */
   counter(word: number): number {
     return this.http === null ? 0 : Atomics.load(this.http.counters, word);
-  }
-
-  responses(): number {
-    return this.counter(LOAD_COUNTER.ok) + this.counter(LOAD_COUNTER.failed);
   }
 
   /** Tells the stacks of the memory backend about new devices. */

@@ -1,6 +1,6 @@
 // From the text of a scenario file to a checked `Scenario`, or to everything that is wrong with it,
 // each with line and column. Creates nothing and reads no file; any thread.
-import { type Document, isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { Flow } from "../flow/types.js";
 import { checkFaults } from "./check/faults.js";
 import { checkFlowText } from "./check/flows.js";
@@ -67,6 +67,13 @@ function keepVersionText(document: Document): void {
 }
 
 function plainValue(document: Document, problems: Problems): Record<string, unknown> {
+  visit(document, {
+    Alias: (_key, node) => {
+      if (node.resolve(document) !== undefined) return;
+      problems.addAt(node.range?.[0] ?? 0, `YAML: no anchor &${node.source} stands above this`);
+    },
+  });
+  problems.throwIfAny();
   try {
     return document.toJS({ maxAliasCount: 100 }) as Record<string, unknown>;
   } catch (error) {

@@ -206,9 +206,9 @@ export class Run {
     return nowMs() - this.quietSinceMs >= scenario.settleMs;
   }
 
-  /** Whether all faults are done and no request has been answered, or has failed, since. */
+  /** Whether all faults are done and no request has been answered for a while. */
   private isSilent(loads: RunningLoads): boolean {
-    const responses = loads.responses();
+    const responses = loads.counter(LOAD_COUNTER.ok);
     const now = nowMs();
     if (!this.faults.finished() || scenarioHasNoFault(this.lab) || responses !== this.responses) {
       this.responses = responses;
