@@ -134,6 +134,7 @@ export class Run {
     }
     this.timeline.drain(this.lab.supervisor.threads);
     const faults = this.faults.report();
+    await this.lab.supervisor.terminate(this.lost());
     const results = await loads.stop();
     const network = this.networkStats();
     await this.drainQueues();

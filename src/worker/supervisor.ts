@@ -202,13 +202,18 @@ export class Supervisor {
     this.queues.markLost(worker);
   }
 
+  /** Ends workers that spin, so that what is left of the CPUs can be used for an orderly end. */
+  async terminate(workers: ReadonlySet<number>): Promise<void> {
+    for (const worker of workers) await this.threads[worker]!.worker.terminate();
+  }
+
   /** Stops the queue workers; those in `lost` are terminated, as is who misses the deadline. */
   async stopWorkers(lost: ReadonlySet<number>): Promise<void> {
     this.queues.requestStop();
     const workers = this.threads.slice(0, this.options.parts.workers);
-    for (const [i, thread] of workers.entries()) {
-      if (lost.has(i)) await thread.worker.terminate();
-      else if (thread.stopHandle >= 0) this.options.kick(thread.stopHandle);
+    await this.terminate(lost);
+    for (const thread of workers) {
+      if (!thread.ended && thread.stopHandle >= 0) this.options.kick(thread.stopHandle);
     }
     await this.joinOrTerminate(workers);
   }
