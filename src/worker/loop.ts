@@ -152,7 +152,7 @@ export class Loop {
       queue.failures = 0;
       frame.vnetOffset = queue.vnetBytes === 0 ? -1 : this.slot;
       frame.offset = this.slot + queue.vnetBytes;
-      frame.length = read - queue.vnetBytes;
+      frame.length = Math.max(0, read - queue.vnetBytes);
       frame.inPort = queue.port;
       frame.queueMapping = queue.queueMapping;
       frame.hash = 0;
