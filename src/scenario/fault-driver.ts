@@ -185,6 +185,8 @@ export class FaultDriver {
     while (this.lab.supervisor.linksNoticed < generation + refs.length) {
       if (this.stopped) throw new Interrupted();
       if (nowMs() > deadline) {
+        // A control thread that waits for a locked-up CPU cannot notice anything any more.
+        await this.pingControl();
         throw new PacketpathError("INTERNAL", "an outsider's deletion went unnoticed", {
           fix: `Report this: exit code ${EXIT.internal} is a defect of packetpath.`,
         });
@@ -192,8 +194,11 @@ export class FaultDriver {
       await this.pause(2);
     }
     // The control thread acts on what it noticed before it takes its next command.
-    const action = { op: "ping" } as const;
-    await this.command({ do: "control", action });
+    await this.pingControl();
+  }
+
+  private async pingControl(): Promise<void> {
+    await this.command({ do: "control", action: { op: "ping" } });
   }
 
   private portsOf(namespace: string): string[] {

@@ -119,6 +119,16 @@ export class RunningLoads {
     return this.lab.topology.namespaces.get(name)!.ref;
   }
 
+  /** Whether each load has sent something: threads, servers and neighbors take their time. */
+  flowing(): boolean {
+    const all = [this.http, this.bystander, ...this.floods, ...this.pings];
+    return all.every((handle) => {
+      if (handle === null) return true;
+      const { sent, datagramsSent } = LOAD_COUNTER;
+      return Atomics.load(handle.counters, sent) + Atomics.load(handle.counters, datagramsSent) > 0;
+    });
+  }
+
   /** A word of the main load's counters (LOAD_COUNTER); 0 without one. */
   counter(word: number): number {
     return this.http === null ? 0 : Atomics.load(this.http.counters, word);

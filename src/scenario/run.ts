@@ -22,6 +22,8 @@ const LOOK_MS = 1;
 const SAMPLE_MS = 50;
 /** After the first lockup, others get this long to be noticed too. */
 const LOCKUP_GRACE_MS = 1_500;
+/** Loads that have not all begun by then (a target that nobody answers for) are not waited for. */
+const BEGIN_MS = 5_000;
 /** After the last fault, a load that hears nothing for so long is not waited for any longer. */
 const SILENCE_MS = 3_000;
 /** A run that has not come to an end by itself so long after its loads should have is ended. */
@@ -81,7 +83,9 @@ export class Run {
   private firstLockupMs: number | null = null;
   private quietSinceMs: number | null = null;
   private nextSampleMs = 0;
-  private trafficStartMs = 0;
+  private loadsStartMs = 0;
+  /** When every load had sent something; null: not yet. Triggers and durations count from here. */
+  private trafficStartMs: number | null = null;
   private responses = 0;
   private lastResponseMs = 0;
 
@@ -125,7 +129,7 @@ export class Run {
     let ended: string;
     try {
       loads.start();
-      this.trafficStartMs = nowMs();
+      this.loadsStartMs = nowMs();
       this.watchdog.start();
       ended = await this.watch(loads);
     } finally {
@@ -153,7 +157,15 @@ export class Run {
   }
 
   private elapsed(): number {
-    return nowMs() - this.trafficStartMs;
+    return this.trafficStartMs === null ? 0 : nowMs() - this.trafficStartMs;
+  }
+
+  // A busy machine takes a second to start the threads of a load. A fault 500 ms after that start
+  // would strike before there is anything to strike at.
+  private noteTraffic(loads: RunningLoads): void {
+    if (this.trafficStartMs !== null) return;
+    const now = nowMs();
+    if (loads.flowing() || now - this.loadsStartMs >= BEGIN_MS) this.trafficStartMs = now;
   }
 
   /** Workers that did not end by themselves. */
@@ -178,6 +190,7 @@ export class Run {
       if (this.faults.failure !== null) throw this.faults.failure;
       if (this.lockupIsOver()) return "lockup";
       if (this.faults.stuck !== null) return "stuck";
+      this.noteTraffic(loads);
       this.faults.look(this.progress(loads));
       this.sample(loads);
       if (this.isComplete(loads)) return "complete";
