@@ -6,14 +6,13 @@ import { DROP } from "../base/drop-reasons.js";
 import type { Frame, Transmit } from "../datapath/datapath.js";
 import type { QueueIo } from "../host/types.js";
 import { processBacklog, takeFlushed } from "../path/core/backlog.js";
-import { KIND } from "../path/core/netdevice.js";
 import { newSkb, type Skb } from "../path/core/skb.js";
 import { DeviceView } from "../path/guards.js";
 import { deviceIndex, type Kernel } from "../path/kernel.js";
 import { doOutput } from "../path/openvswitch/actions.js";
 import { XMIT, XMIT_NAMES } from "../path/verdict.js";
 import { portCounters, PORT_COUNTER } from "../sync/counters.js";
-import { type Addr, CPU, cpuBlock, type Mem } from "../sync/memory.js";
+import { type Addr, CPU, cpuBlock, type Mem, NULL } from "../sync/memory.js";
 import type { PortEntry } from "../sync/queue-table.js";
 import type { Capture } from "./capture.js";
 import { gsoSizeOf } from "./vnet.js";
@@ -25,8 +24,6 @@ const DROP_OF_XMIT: readonly number[] = XMIT_NAMES.map((name) => (name === "ok" 
 interface Wire {
   readonly port: number;
   readonly handles: readonly number[];
-  /** A veth's far end and an internal port receive through the backlog. */
-  readonly backlog: boolean;
   /** dummy and ifb: the frame is counted as sent and goes nowhere. */
   readonly sink: boolean;
 }
@@ -59,7 +56,6 @@ export class PathTransmit implements Transmit {
       this.wires[deviceIndex(this.k, port.wireDev)] = {
         port: port.number,
         handles: port.handles,
-        backlog: port.kind === KIND.veth || port.kind === KIND.internal,
         sink: port.handles.length === 0,
       };
     }
@@ -73,6 +69,7 @@ export class PathTransmit implements Transmit {
     skb.len = frame.length;
     skb.gsoSize = gsoSizeOf(frame);
     skb.senderCpu = 0;
+    skb.onBacklog = false;
     skb.picks = 0;
     skb.hinted = 0;
     skb.capped = 0;
@@ -84,12 +81,14 @@ export class PathTransmit implements Transmit {
   }
 
   private deliver(frame: Frame, skb: Skb): void {
-    const wire = this.wires[deviceIndex(this.k, skb.wireDev)];
-    if (wire === null || wire === undefined) return this.drop(frame, DROP["tx-gone"]);
-    if (wire.backlog && processBacklog(this.k) !== skb.wireDev) {
+    // The softirq's half: what was put on this CPU's backlog is taken off it at once, unless
+    // flush_all_backlogs was quicker.
+    if (skb.onBacklog && processBacklog(this.k) === NULL) {
       takeFlushed(this.k);
       return this.drop(frame, DROP["backlog-flushed"]);
     }
+    const wire = this.wires[deviceIndex(this.k, skb.wireDev)];
+    if (wire === null || wire === undefined) return this.drop(frame, DROP["tx-gone"]);
     if (wire.sink) return this.sent(frame, wire);
     const handle = wire.handles[skb.wireQueue % wire.handles.length] as number;
     const start = frame.vnetOffset >= 0 ? frame.vnetOffset : frame.offset;

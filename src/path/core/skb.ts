@@ -38,6 +38,8 @@ export interface Skb {
   wireDev: Addr;
   /** Transmit queue it was handed to the driver on. */
   wireQueue: number;
+  /** It lies on this CPU's backlog: the caller takes it from there (`processBacklog`). */
+  onBacklog: boolean;
   /** Queue selections made, with a hint, corrected by the cap, made at count 0. */
   picks: number;
   hinted: number;
@@ -65,6 +67,7 @@ export function newSkb(): Skb {
     isEthernet: true,
     wireDev: NULL,
     wireQueue: 0,
+    onBacklog: false,
     picks: 0,
     hinted: 0,
     capped: 0,
@@ -83,11 +86,6 @@ export function skbGetRxQueue(skb: Skb): number {
   return (skb.queueMapping - 1) & 0xffff;
 }
 
-/** skb_record_rx_queue(). */
-export function skbRecordRxQueue(skb: Skb, rxQueue: number): void {
-  skb.queueMapping = (rxQueue + 1) & 0xffff;
-}
-
 /**
  * queue_mapping of a packet that the far end of a veth transmitted on `txQueue`, as the receiving
  * side sees it: recorded always (Mar 2021 to Jan 2022), recorded only with an XDP program (before),
@@ -98,7 +96,7 @@ export function vethIngressMapping(profile: Profile, txQueue: number, xdp: boole
   return profile.vethHint === "always" || xdp ? txQueue + 1 : 0;
 }
 
-/** queue_mapping of a packet that came in through a tun or tap file: always recorded. */
+/** skb_record_rx_queue() by tun_get_user: a packet from a tun or tap file always has a hint. */
 export function tunIngressMapping(queueIndex: number): number {
   return queueIndex + 1;
 }

@@ -45,9 +45,9 @@ function sinkXmit(skb: Skb): number {
 }
 
 /**
- * veth_xmit(): to the peer's receive side. The queue index is compared with the peer's receive
- * queues and never reduced: out of range only means that no NAPI ring is used. Neither here nor in
- * __dev_forward_skb is queue_mapping cleared.
+ * veth_xmit(): to the peer's receive side. The queue index is never reduced to the peer's receive
+ * queues: there, out of range only means that no NAPI ring is used, and without XDP and GRO none
+ * is in any case. Neither here nor in __dev_forward_skb is queue_mapping cleared.
  */
 function vethXmit(k: Kernel, skb: Skb): number {
   const m = k.m;
@@ -55,27 +55,8 @@ function vethXmit(k: Kernel, skb: Skb): number {
   if (peer === NULL) return XMIT["no-peer"];
   // __dev_forward_skb: is_skb_forwardable.
   if (!isUp(k, peer)) return XMIT["peer-not-ready"];
-  const rxq = skb.queueMapping;
-  if (rxq < ld(m, peer + DEV.realNumRxQueues) && ld(m, peer + DEV.xdp) !== 0) {
-    return vethXdpRx(k, skb, peer);
-  }
   const verdict = netifRx(k, peer);
   return verdict === XMIT.ok ? deliver(skb, peer) : verdict;
-}
-
-// veth_xdp_rx(): a ring of 256 per receive queue; when full, newer kernels stop the queue if a real
-// qdisc can hold packets back, others drop.
-function vethXdpRx(k: Kernel, skb: Skb, peer: Addr): number {
-  const m = k.m;
-  if (ld(m, peer + DEV.ringLen) < 256) {
-    const verdict = netifRx(k, peer);
-    return verdict === XMIT.ok ? deliver(skb, peer) : verdict;
-  }
-  if (k.profile.vethRingFull === "busy") {
-    const queue = txq(skb.dev, skb.queueMapping);
-    if (ld(m, queue + TXQ.qdisc) !== 2) st(m, queue + TXQ.state, QUEUE_STATE.drvXoff);
-  }
-  return XMIT["backlog-full"];
 }
 
 function deliver(skb: Skb, target: Addr): number {
@@ -178,12 +159,4 @@ export function tunAttachAll(k: Kernel, dev: Addr, count: number): void {
     st(k.m, txq(dev, i) + TXQ.tfile, 1 + i);
   }
   st(k.m, dev + DEV.numQueues, count);
-}
-
-/** TUNSETCARRIER: turning it on needs an attached queue (else -EINVAL). RTNL. */
-export function tunSetCarrier(k: Kernel, dev: Addr, on: boolean): boolean {
-  if (!on) netifCarrierOff(k, dev);
-  else if (ld(k.m, dev + DEV.numQueues) === 0) return false;
-  else netifCarrierOn(k, dev);
-  return true;
 }

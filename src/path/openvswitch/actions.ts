@@ -68,6 +68,7 @@ function internalDevRecv(k: Kernel, dev: Addr, skb: Skb): number {
   }
   const verdict = netifRx(k, dev);
   if (verdict === XMIT.ok) {
+    skb.onBacklog = true;
     skb.wireDev = dev;
     skb.wireQueue = 0;
   }
