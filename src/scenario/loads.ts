@@ -3,6 +3,8 @@ import { openLoads } from "../load/start.js";
 import {
   type DatagramResult,
   type HttpLoadResult,
+  LOAD_COUNTER,
+  LOAD_COUNTER,
   type LoadHandle,
   type LoadNamespace,
   type Loads,

@@ -132,6 +132,10 @@ export class Run {
       this.loadsStartMs = nowMs();
       this.watchdog.start();
       ended = await this.watch(loads);
+    } catch (error) {
+      await this.lab.supervisor.terminate(this.lost());
+      await loads.stop();
+      throw error;
     } finally {
       this.faults.stop();
       this.watchdog.stop();
