@@ -36,6 +36,8 @@ export const KERNEL = {
   vportCount: 9,
   /** Sockets handed out so far (tests and explored programs). */
   sockCount: 10,
+  /** Last of net_todo_list. Under RTNL. */
+  todoTail: 11,
 } as const;
 const KERNEL_WORDS = 16;
 

@@ -38,8 +38,6 @@ export interface Profile {
   readonly socketCacheAges: boolean;
   /** XMIT_RECURSION_LIMIT. */
   readonly xmitRecursionLimit: number;
-  /** veth: a full ring stops the queue when a real qdisc is attached (dc82a33297fc). */
-  readonly vethRingFull: "drop" | "busy";
   readonly gracePeriodUs: GracePeriodUs;
 }
 
@@ -69,7 +67,6 @@ const V5_4: Profile = {
   linkChecksRegistered: false,
   socketCacheAges: false,
   xmitRecursionLimit: 10,
-  vethRingFull: "drop",
   gracePeriodUs: GRACE,
 };
 
@@ -105,7 +102,6 @@ const V6_12: Profile = {
   cpuModuloSelector: false,
   vportDestroyTakesRtnl: false,
   detachClearsFlag: "last",
-  vethRingFull: "busy",
 };
 
 /** All profiles, oldest first. */

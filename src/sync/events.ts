@@ -58,13 +58,14 @@ export class EventRing {
 
   /**
    * Reader only: the records since `from` (a count returned earlier; 0 at first).
-   * @returns the records, the new count, and how many were overwritten before they were read.
+   * @returns the records, the new count, and how many were overwritten before they were read. Of a
+   * full ring the oldest record counts as overwritten: the writer may be at it.
    */
   read(from: number): { records: TraceRecord[]; next: number; lost: number } {
     const next = Atomics.load(this.count, 0);
-    const lost = Math.max(0, next - from - CAPACITY);
+    let first = Math.max(from, next - CAPACITY + 1);
     const records: TraceRecord[] = [];
-    for (let i = from + lost; i < next; i++) {
+    for (let i = first; i < next; i++) {
       const at = (i & (CAPACITY - 1)) * RECORD;
       const r = Array.from(this.records.subarray(at, at + RECORD));
       records.push({
@@ -78,6 +79,11 @@ export class EventRing {
         regState: r[7]!,
       });
     }
-    return { records, next, lost };
+    // What the writer has come to meanwhile may be half of an old record and half of a new one.
+    const intact = Atomics.load(this.count, 0) - CAPACITY + 1;
+    const torn = Math.min(records.length, Math.max(0, intact - first));
+    records.splice(0, torn);
+    first += torn;
+    return { records, next, lost: first - from };
   }
 }

@@ -158,6 +158,7 @@ export function callRcu(m: Mem, fn: number, argument: number): void {
   spinLock(m, HEADER.callbackLock);
   const queued = Atomics.load(m, HEADER.callbacksQueued);
   if (queued - Atomics.load(m, HEADER.callbacksDone) >= CALLBACK_RING_SIZE) {
+    spinUnlock(m, HEADER.callbackLock);
     throw new Error(`more than ${CALLBACK_RING_SIZE} RCU callbacks are waiting`);
   }
   const slot = callbackRing(m[HEADER.cpuCount] as number) + 2 * (queued % CALLBACK_RING_SIZE);
@@ -192,9 +193,10 @@ export function mutexLock(m: Mem, a: Addr): void {
   sleepEnd(m);
 }
 
-/** mutex_unlock(). */
+/** mutex_unlock(). Throws, and changes nothing, when the caller's task does not hold the mutex. */
 export function mutexUnlock(m: Mem, a: Addr): void {
-  if (Atomics.exchange(m, a, 0) !== task + 1) throw new Error(`mutex ${a} is not held by task`);
+  const holder = Atomics.compareExchange(m, a, task + 1, 0);
+  if (holder !== task + 1) throw new Error(`mutex ${a} is held by ${holder}, not by ${task + 1}`);
   Atomics.notify(m, a, 1);
 }
 

@@ -5,9 +5,8 @@ import { synchronizeNet } from "../drivers/ops.js";
 import { deviceAt, globalWord, KERNEL, type Kernel } from "../kernel.js";
 import { EVENT, NETDEV, SITE } from "../trace-events.js";
 import { DEV, NETREG } from "./netdevice.js";
-import { callNetdeviceNotifiers } from "./notifier.js";
 import { devCloseMany } from "./open-close.js";
-import { rtnlLock, rtnlUnlock } from "./rtnl.js";
+import { callNetdeviceNotifiers, rtnlLock, rtnlUnlock } from "./rtnl.js";
 import { dellink, unregisterNetdeviceMany } from "./unregister.js";
 
 /**
@@ -24,7 +23,7 @@ export function cleanupNet(k: Kernel, netns: number): void {
     tick(k.m, SITE.walk, dev, i, 0, 0);
     if (ld(k.m, dev + DEV.netns) !== netns) continue;
     if (ld(k.m, dev + DEV.regState) !== NETREG.registered) continue;
-    batch.push(...dellink(k, dev));
+    dellink(k, dev, batch);
   }
   unregisterNetdeviceMany(k, batch);
   rtnlUnlock(k);
@@ -41,9 +40,7 @@ export function deleteLinks(k: Kernel, devs: readonly Addr[]): void {
   const batch: Addr[] = [];
   for (let i = 0; i < devs.length; i++) {
     tick(k.m, SITE.walk, devs[i]!, i, 0, 0);
-    if (ld(k.m, devs[i]! + DEV.regState) === NETREG.registered) {
-      batch.push(...dellink(k, devs[i]!));
-    }
+    if (ld(k.m, devs[i]! + DEV.regState) === NETREG.registered) dellink(k, devs[i]!, batch);
   }
   unregisterNetdeviceMany(k, batch);
   rtnlUnlock(k);

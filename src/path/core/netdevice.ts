@@ -3,7 +3,7 @@
 //
 //   dev + DEV.*            the fixed words
 //   dev + DEV_FIXED_WORDS  per transmit queue: qdisc, qdisc bits, netdev_queue state, tun file, ring
-import { type Addr, add, clearBits, ld, NULL, setBits, st } from "../../sync/index.js";
+import { type Addr, add, clearBits, ld, setBits, st } from "../../sync/index.js";
 import { globalWord, KERNEL, type Kernel, deviceAt } from "../kernel.js";
 
 export const DEV = {
@@ -37,7 +37,7 @@ export const DEV = {
   /** An upper device (the datapath's local port) is linked. RTNL. */
   upper: 14,
   promiscuity: 15,
-  /** Reference count; 1 is the registration's own. Any. */
+  /** Reference count; 1 is the structure's own, 1 the registration's. Any. */
   refcnt: 16,
   /** veth: the other end. RTNL. */
   peer: 17,
@@ -69,14 +69,10 @@ export const DEV = {
   /** XPS: number of entries of the CPU map and the receive-queue map (0: no map). RTNL. */
   xpsCpus: 32,
   xpsRxqs: 33,
-  /** veth: an XDP program is attached to this end, so that its rings are in use. RTNL. */
-  xdp: 34,
   /** Whether it is on the device list. RTNL. */
   listed: 35,
   /** netdev rx-N and tx-N kobjects exist. RTNL. */
   queueKobjects: 36,
-  /** Packets waiting in the ring of a veth's receive side, per device. */
-  ringLen: 37,
   /** tc_to_txq: offset and count per traffic class. RTNL. */
   tcToTxq: 40,
   /** prio_tc_map: class of each of 16 priorities. RTNL. */
@@ -121,7 +117,7 @@ export const NETREG = {
   released: 4,
 } as const;
 /** Bits of DEV.privFlags. */
-export const PRIV = { ovsDatapath: 1, noQueue: 2, lltx: 4, bridgeBinding: 8 } as const;
+export const PRIV = { ovsDatapath: 1, noQueue: 2, lltx: 4 } as const;
 /** Which qdisc a queue points at. `real` stands for any with an enqueue op that sends on. */
 export const QDISC = { noop: 1, noqueue: 2, real: 3 } as const;
 export const QDISC_DEACTIVATED = 1;
@@ -145,7 +141,7 @@ export const KIND = Object.fromEntries(KINDS.map((name, i) => [name, i])) as {
 };
 
 /** ndo_select_queue of a driver. */
-export const SELECTOR = { none: 0, tun: 1, bond: 2, cpuModulo: 3, zero: 4 } as const;
+export const SELECTOR = { none: 0, tun: 1, bond: 2, cpuModulo: 3 } as const;
 
 /** Address of transmit queue `index`. */
 export function txq(dev: Addr, index: number): Addr {
@@ -222,7 +218,7 @@ export function registerNetdevice(k: Kernel, options: NetDeviceOptions): Addr {
   st(m, dev + DEV.txQueueLen, options.txQueueLen ?? 1000);
   st(m, dev + DEV.privFlags, privFlagsOf(options.kind));
   st(m, dev + DEV.selector, selectorOf(k, options));
-  st(m, dev + DEV.refcnt, 1);
+  st(m, dev + DEV.refcnt, 2);
   st(m, dev + DEV.listed, 1);
   st(m, dev + DEV.queueKobjects, 1);
   const ifindex = ld(m, globalWord(k, KERNEL.nextIfindex));
@@ -263,9 +259,4 @@ function selectorOf(k: Kernel, options: NetDeviceOptions): number {
 export function vethPair(k: Kernel, a: Addr, b: Addr): void {
   st(k.m, a + DEV.peer, b);
   st(k.m, b + DEV.peer, a);
-}
-
-/** Whether two addresses are the two ends of one veth. */
-export function isVeth(k: Kernel, dev: Addr): boolean {
-  return dev !== NULL && ld(k.m, dev + DEV.kind) === KIND.veth;
 }

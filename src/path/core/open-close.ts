@@ -5,7 +5,7 @@ import { ndoOpen, ndoStop } from "../drivers/ops.js";
 import type { Kernel } from "../kernel.js";
 import { DEED, EVENT, NETDEV, SITE } from "../trace-events.js";
 import { clearLinkState, DEV, IFF_UP, isUp, LINK_STATE, setLinkState } from "./netdevice.js";
-import { callNetdeviceNotifiers } from "./notifier.js";
+import { callNetdeviceNotifiers } from "./rtnl.js";
 import { devActivate, devDeactivateMany } from "./sch-generic.js";
 
 /** __dev_open(): START, ndo_open, IFF_UP, dev_activate, NETDEV_UP. */

@@ -50,8 +50,6 @@ function ndoSelectQueue(k: Kernel, dev: Addr, skb: Skb): number {
       return bondSelectQueue(k, dev, skb);
     case SELECTOR.cpuModulo:
       return devPickTxCpuId(k, dev);
-    case SELECTOR.zero:
-      return 0;
     default:
       return netdevPickTx(k, dev, skb);
   }

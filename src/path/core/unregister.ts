@@ -15,8 +15,8 @@ import { ndoUninit, synchronizeNet } from "../drivers/ops.js";
 import { globalWord, KERNEL, type Kernel } from "../kernel.js";
 import { DEED, EVENT, NETDEV, SITE } from "../trace-events.js";
 import { flushAllBacklogs } from "./backlog.js";
-import { DEV, KIND, NETREG } from "./netdevice.js";
-import { callNetdeviceNotifiers } from "./notifier.js";
+import { DEV, devPut, KIND, NETREG } from "./netdevice.js";
+import { callNetdeviceNotifiers } from "./rtnl.js";
 import { devCloseMany } from "./open-close.js";
 import { netifResetXpsQueuesGt } from "./queue-counts.js";
 import { devShutdown } from "./sch-generic.js";
@@ -83,25 +83,37 @@ function netdevUnregisterKobject(k: Kernel, dev: Addr): void {
   trace(m, EVENT.zeroTx, dev, 0, 0);
 }
 
-// U13: the registration's reference goes, and the device joins net_todo_list.
+// U13: the registration's reference goes, and the device joins net_todo_list at its end.
 function netSetTodo(k: Kernel, dev: Addr): void {
   const m = k.m;
-  const head = globalWord(k, KERNEL.todoHead);
-  st(m, dev + DEV.todoNext, ld(m, head));
-  st(m, head, dev);
+  const tail = globalWord(k, KERNEL.todoTail);
+  const last = ld(m, tail);
+  st(m, last === NULL ? globalWord(k, KERNEL.todoHead) : last + DEV.todoNext, dev);
+  st(m, dev + DEV.todoNext, NULL);
+  st(m, tail, dev);
+  devPut(k, dev);
   trace(m, EVENT.netSetTodo, dev, 0, 0);
 }
 
 /**
- * veth_dellink(): both ends join the batch, the named one first, and both peer pointers become
- * NULL before anything else happens. @returns the devices to unregister together.
+ * rtnl_link_ops.dellink of a device that joins `batch`. veth_dellink(): both ends join it, the named
+ * one first, and both peer pointers become NULL before anything else happens.
  */
-export function dellink(k: Kernel, dev: Addr): Addr[] {
+export function dellink(k: Kernel, dev: Addr, batch: Addr[]): void {
   const m = k.m;
-  if (ld(m, dev + DEV.kind) !== KIND.veth) return [dev];
-  const peer = ld(m, dev + DEV.peer);
-  if (peer === NULL) return [dev];
+  const peer = ld(m, dev + DEV.kind) === KIND.veth ? ld(m, dev + DEV.peer) : NULL;
+  unregisterNetdeviceQueue(dev, batch);
+  if (peer === NULL) return;
   st(m, dev + DEV.peer, NULL);
   st(m, peer + DEV.peer, NULL);
-  return [dev, peer];
+  unregisterNetdeviceQueue(peer, batch);
+}
+
+// unregister_netdevice_queue(), list_move_tail: a device that is in the batch already (the other
+// end of a veth whose two ends are named) moves to its end. Twice in it would mean twice on
+// net_todo_list, which then never ends.
+function unregisterNetdeviceQueue(dev: Addr, batch: Addr[]): void {
+  const at = batch.indexOf(dev);
+  if (at >= 0) batch.splice(at, 1);
+  batch.push(dev);
 }

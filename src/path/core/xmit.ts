@@ -21,7 +21,6 @@ import { EVENT } from "../trace-events.js";
 import { XMIT } from "../verdict.js";
 import { ndoStartXmit } from "../drivers/ops.js";
 import { DEV, isUp, PRIV, QDISC, QDISC_DEACTIVATED, QUEUE_STATE, TXQ, txq } from "./netdevice.js";
-import { netifCarrierOk, netifRunning } from "./netdevice.js";
 import { netdevCorePickTx, PICK_FAULT } from "./pick-tx.js";
 import type { Skb } from "./skb.js";
 
@@ -109,20 +108,4 @@ function devHardStartXmit(k: Kernel, skb: Skb, queue: Addr): number {
 /** Return value of dev_queue_xmit for a device that is not up, as user space would see it. */
 export function notUpErrno(k: Kernel): "ENETDOWN" | "ENOMEM" {
   return k.profile.notUpReturn;
-}
-
-/**
- * __dev_direct_xmit(): the way of AF_XDP and of AF_PACKET with qdisc bypass. It checks running and
- * carrier first and is told the queue, so it never chooses one.
- */
-export function devDirectXmit(k: Kernel, skb: Skb, queueIndex: number): number {
-  const dev = skb.dev;
-  if (!netifRunning(k, dev) || !netifCarrierOk(k, dev)) {
-    add(k.m, dev + DEV.txDropped, 1);
-    return XMIT["device-down"];
-  }
-  skb.queueMapping = queueIndex;
-  const queue = txq(dev, queueIndex);
-  if (xmitStopped(k, queue)) return XMIT["queue-stopped"];
-  return devHardStartXmit(k, skb, queue);
 }

@@ -1,16 +1,24 @@
 // How the switch learns that a device goes away (net/openvswitch/dp_notify.c, vport-netdev.c). The
 // notifier runs under RTNL and may not take ovs_mutex, so it only detaches the device and queues a
 // work item; the port stays published until that item runs. In between lies the lockup.
-import { type Addr, ld, NULL, queueWork, smpProcessorId, st, tick } from "../../sync/index.js";
-import { add, trace } from "../../sync/index.js";
-import { DEV, PRIV } from "../core/netdevice.js";
-import { callNetdeviceNotifiers } from "../core/notifier.js";
+import {
+  add,
+  type Addr,
+  clearBits,
+  ld,
+  NULL,
+  queueWork,
+  smpProcessorId,
+  st,
+  tick,
+  trace,
+} from "../../sync/index.js";
+import { DEV, KIND, PRIV } from "../core/netdevice.js";
+import { callNetdeviceNotifiers } from "../core/rtnl.js";
 import { synchronizeNet } from "../drivers/ops.js";
 import { globalWord, KERNEL, type Kernel } from "../kernel.js";
 import { EVENT, NETDEV, SITE } from "../trace-events.js";
-import { KIND } from "../core/netdevice.js";
-import { clearOvsFlag, ovsDpDetachPort, ovsLock, ovsUnlock } from "./vport.js";
-import { ovsVportRcu, VPORT } from "./vport.js";
+import { ovsDpDetachPort, ovsLock, ovsUnlock, ovsVportRcu, VPORT } from "./vport.js";
 
 /** dp_device_event(): only NETDEV_UNREGISTER of a device that is a port matters. RTNL is held. */
 export function dpDeviceEvent(k: Kernel, event: number, dev: Addr): void {
@@ -44,6 +52,12 @@ export function ovsNetdevDetachDev(k: Kernel, dev: Addr): void {
   callNetdeviceNotifiers(k, NETDEV.changeUpper, dev);
   add(m, dev + DEV.promiscuity, -1);
   if (k.profile.detachClearsFlag === "last") clearOvsFlag(k, dev);
+}
+
+// dev->priv_flags &= ~IFF_OVS_DATAPATH: from here dp_device_event and netdev_destroy take the device
+// for detached.
+function clearOvsFlag(k: Kernel, dev: Addr): void {
+  clearBits(k.m, dev + DEV.privFlags, PRIV.ovsDatapath);
 }
 
 /** ovs_dp_notify_wq(), the work item: unpublishes every port whose device has been detached. */

@@ -9,11 +9,11 @@ import {
   mutexLock,
   mutexUnlock,
   NULL,
+  setBits,
   st,
   tick,
   trace,
 } from "../../sync/index.js";
-import { clearBits, setBits } from "../../sync/index.js";
 import { DEV, devHold, devPut, KIND, NETREG, PRIV } from "../core/netdevice.js";
 import { rtnlLock, rtnlUnlock } from "../core/rtnl.js";
 import { globalWord, KERNEL, type Kernel, portSlot } from "../kernel.js";
@@ -154,9 +154,4 @@ export function ovsVportDel(k: Kernel, portNo: number): boolean {
 export function runRcuCallback(k: Kernel, fn: number, argument: Addr): void {
   if (fn === RCU_CALLBACK.vportNetdevFree) vportNetdevFree(k, argument);
   else throw new Error(`RCU callback ${fn} is not known`);
-}
-
-/** The bit that says a device is a port; exposed for tests of the flag order. */
-export function clearOvsFlag(k: Kernel, dev: Addr): void {
-  clearBits(k.m, dev + DEV.privFlags, PRIV.ovsDatapath);
 }
