@@ -4,7 +4,6 @@ import {
   type DatagramResult,
   type HttpLoadResult,
   LOAD_COUNTER,
-  LOAD_COUNTER,
   type LoadHandle,
   type LoadNamespace,
   type Loads,
