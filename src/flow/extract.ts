@@ -84,7 +84,8 @@ export function extractKey(
 }
 
 function extractIpv4(bytes: Uint8Array, at: number, end: number, key: Uint32Array): void {
-  if (at + 20 > end || bytes[at]! >>> 4 !== 4) return;
+  // As in Open vSwitch, the ethertype decides; the version is for the receiving host to check.
+  if (at + 20 > end) return;
   const headerLength = (bytes[at]! & 15) * 4;
   const totalLength = u16(bytes, at + 2);
   const room = end - at;
@@ -104,7 +105,7 @@ function extractIpv4(bytes: Uint8Array, at: number, end: number, key: Uint32Arra
 }
 
 function extractIpv6(bytes: Uint8Array, at: number, end: number, key: Uint32Array): void {
-  if (at + 40 > end || bytes[at]! >>> 4 !== 6) return;
+  if (at + 40 > end) return;
   const payloadLength = u16(bytes, at + 4);
   const room = end - at - 40;
   if (payloadLength > room || room - payloadLength > PADDING_MAX) return;
@@ -113,7 +114,7 @@ function extractIpv6(bytes: Uint8Array, at: number, end: number, key: Uint32Arra
     key[WORD.ipv6Dst + i] = u32(bytes, at + 24 + 4 * i);
   }
   const first = u32(bytes, at);
-  key[WORD.ipv6Label] = first & 0xfffff;
+  const label = first & 0xfffff;
   const tos = (first >>> 20) & 0xff;
   const ttl = bytes[at + 7]!;
   const payloadEnd = at + 40 + payloadLength;
@@ -136,11 +137,13 @@ function extractIpv6(bytes: Uint8Array, at: number, end: number, key: Uint32Arra
       if ((fragment & 0xfff9) !== 0) {
         frag = NW_FRAG_ANY;
         if ((fragment & 0xfff8) !== 0) {
+          key[WORD.ipv6Label] = label;
           key[WORD.ip] = (44 << 24) | (tos << 16) | (ttl << 8) | NW_FRAG_ANY | NW_FRAG_LATER;
           return;
         }
       }
     } else {
+      key[WORD.ipv6Label] = label;
       key[WORD.ip] = (next << 24) | (tos << 16) | (ttl << 8) | frag;
       extractTransport(bytes, at, payloadEnd, next, key);
       return;
@@ -160,13 +163,16 @@ function extractTransport(
 ): void {
   if (proto === 6) {
     if (at + 20 > end) return;
+    const headerLength = (bytes[at + 12]! >>> 4) * 4;
+    if (headerLength < 20 || at + headerLength > end) return;
     key[WORD.ports] = u32(bytes, at);
     key[WORD.tcpFlags] = (u16(bytes, at + 12) & 0x0fff) << 16;
   } else if (proto === 17) {
     if (at + 8 <= end) key[WORD.ports] = u32(bytes, at);
   } else if (proto === 132) {
     if (at + 12 <= end) key[WORD.ports] = u32(bytes, at);
-  } else if (proto === 1 && key[WORD.typeVlan]! >>> 16 === 0x0800) {
+  } else if (proto === 1 || proto === 2) {
+    // ICMP and IGMP, over either IP, as in Open vSwitch.
     if (at + 8 <= end) key[WORD.ports] = (bytes[at]! << 16) | bytes[at + 1]!;
   } else if (proto === 58 && key[WORD.typeVlan]! >>> 16 === 0x86dd) {
     extractIcmpv6(bytes, at, end, key);
@@ -180,21 +186,28 @@ function extractIcmpv6(bytes: Uint8Array, at: number, end: number, key: Uint32Ar
   key[WORD.ports] = (type << 16) | code;
   if (code !== 0 || (type !== 135 && type !== 136) || at + 24 > end) return;
   for (let i = 0; i < 4; i++) key[WORD.ndTarget + i] = u32(bytes, at + 8 + 4 * i);
-  // Options: source link-layer address in solicitations, target link-layer in advertisements.
+  // Options: source (1) and target (2) link-layer address. One of them twice is taken for a
+  // forgery, and nothing of the message is believed.
   const place = WORD.arpHardware;
   for (let option = at + 24; option + 8 <= end;) {
     const size = bytes[option + 1]! * 8;
     if (size === 0 || option + size > end) return;
     const kind = bytes[option]!;
-    if (size === 8 && kind === 1 && type === 135) {
+    if (size === 8 && kind === 1) {
+      if ((key[place]! | (key[place + 1]! >>> 16)) !== 0) return forgetNd(key);
       key[place] = u32(bytes, option + 2);
       key[place + 1] = (u16(bytes, option + 6) << 16) | (key[place + 1]! & 0xffff);
-    } else if (size === 8 && kind === 2 && type === 136) {
+    } else if (size === 8 && kind === 2) {
+      if (((key[place + 1]! & 0xffff) | key[place + 2]!) !== 0) return forgetNd(key);
       key[place + 1] = (key[place + 1]! & 0xffff0000) | u16(bytes, option + 2);
       key[place + 2] = u32(bytes, option + 4);
     }
     option += size;
   }
+}
+
+function forgetNd(key: Uint32Array): void {
+  for (let i = WORD.ndTarget; i < WORD.arpHardware + 3; i++) key[i] = 0;
 }
 
 function extractArp(bytes: Uint8Array, at: number, end: number, key: Uint32Array): void {

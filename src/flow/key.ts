@@ -75,7 +75,7 @@ export const WORD = {
   ctIpv6Dst: 74,
 } as const;
 
-/** The bit of a TCI that says "this frame has a tag" (OVS VLAN_CFI; always set on tagged frames). */
+/** The bit of a TCI that says "this frame has a tag" (OVS VLAN_CFI), set on all tagged frames. */
 export const VLAN_PRESENT = 0x1000;
 
 /** Bits of nw_frag (OVS FLOW_NW_FRAG_ANY, FLOW_NW_FRAG_LATER). */

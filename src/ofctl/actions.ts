@@ -1,13 +1,12 @@
-// The action half of a flow (lib/ofp-actions.c ofpacts_parse, Open vSwitch 3.1): names and arguments
-// to `Action`s, and the rules on their order. Slow path; any thread.
-import { fieldFullMask, fieldOf, type FieldId } from "../flow/fields.js";
+// The action half of a flow: names and arguments to `Action`s, and the rules on their order
+// (lib/ofp-actions.c ofpacts_parse, Open vSwitch 3.1). Slow path; any thread.
+import { fieldOf, type FieldId } from "../flow/fields.js";
 import { VLAN_PRESENT } from "../flow/key.js";
 import { cloneMatch, prerequisiteHolds, setMatchField } from "../flow/match.js";
 import { OFPP, type Action, type ControllerReason, type Match } from "../flow/types.js";
-import { parseIpv4, parseMac } from "./addresses.js";
 import { isOutputPort, parsePort, parseTable, reservedPort, type PortMap } from "./ports.js";
-import { FlowTextError, parseUnsigned, scanPairs, wordsOf, type Pair } from "./scan.js";
-import { parseLoad, parseMove, parseSetField } from "./set-field.js";
+import { FlowTextError, parseUnsigned, scanPairs, type Pair } from "./scan.js";
+import { numberArgument, parseLoad, parseMod, parseMove, parseSetField } from "./set-field.js";
 import { parseSubField } from "./subfield.js";
 
 /** What an action may need to know of its flow. */
@@ -40,25 +39,6 @@ const UNSUPPORTED = new Set(
     "delete_field ct_next debug_recirc debug_slow"
   ).split(" "),
 );
-
-function setField(id: FieldId, value: bigint): Action {
-  const field = fieldOf(id);
-  const words = wordsOf(value, field.words);
-  return {
-    type: "set-field",
-    field: id,
-    value: words,
-    mask: fieldFullMask(field),
-    spelling: "mod",
-  };
-}
-
-/** A number with Open vSwitch's sentence `invalid WHAT "TEXT"`. */
-function numberArgument(pair: Pair, what: string, max: number): number {
-  const value = parseUnsigned(pair.value, max);
-  if (value === null) throw new FlowTextError(`invalid ${what} "${pair.value}"`, pair.valueAt);
-  return value;
-}
 
 function parseOutput(text: string, at: number, context: ActionContext): Action {
   const unknown = (): FlowTextError => new FlowTextError(`${text}: output to unknown port`, at);
@@ -213,62 +193,6 @@ function parseDecTtl(pair: Pair): Action {
     return id;
   });
   return { type: "dec-ttl", controllerIds: ids };
-}
-
-/** The `mod_*` actions: what they set, what Open vSwitch calls the value, and its limits. */
-const MODS: Readonly<
-  Record<string, { field: FieldId; what: string; max: number; limit: (n: number) => string | null }>
-> = {
-  mod_vlan_vid: {
-    field: "dl_vlan",
-    what: "VLAN VID",
-    max: 0xffff,
-    limit: (n) => (n > 0xfff ? "not a valid VLAN VID" : null),
-  },
-  mod_vlan_pcp: {
-    field: "dl_vlan_pcp",
-    what: "VLAN PCP",
-    max: 0xff,
-    limit: (n) => (n > 7 ? "not a valid VLAN PCP" : null),
-  },
-  mod_nw_tos: {
-    field: "nw_tos",
-    what: "TOS",
-    max: 0xff,
-    limit: (n) => ((n & 3) !== 0 ? "not a valid TOS" : null),
-  },
-  mod_nw_ecn: {
-    field: "nw_ecn",
-    what: "ECN",
-    max: 0xff,
-    limit: (n) => (n > 3 ? "not a valid ECN" : null),
-  },
-  mod_nw_ttl: { field: "nw_ttl", what: "TTL", max: 0xff, limit: () => null },
-  mod_tp_src: { field: "tcp_src", what: "source port", max: 0xffff, limit: () => null },
-  mod_tp_dst: { field: "tcp_dst", what: "destination port", max: 0xffff, limit: () => null },
-};
-
-function parseMod(pair: Pair, name: string): Action | null {
-  const mod = Object.hasOwn(MODS, name) ? MODS[name] : undefined;
-  if (mod !== undefined) {
-    const value = numberArgument(pair, mod.what, mod.max);
-    const refusal = mod.limit(value);
-    if (refusal !== null) throw new FlowTextError(`${pair.value}: ${refusal}`, pair.valueAt);
-    return setField(mod.field, BigInt(value));
-  }
-  if (name === "mod_dl_src" || name === "mod_dl_dst") {
-    const mac = parseMac(pair.value);
-    if (mac === null) throw new FlowTextError(`invalid mac address ${pair.value}`, pair.valueAt);
-    return setField(name === "mod_dl_src" ? "eth_src" : "eth_dst", mac);
-  }
-  if (name === "mod_nw_src" || name === "mod_nw_dst") {
-    const address = parseIpv4(pair.value);
-    if (address === null) {
-      throw new FlowTextError(`${pair.value}: could not convert to IP address`, pair.valueAt);
-    }
-    return setField(name === "mod_nw_src" ? "ip_src" : "ip_dst", address);
-  }
-  return null;
 }
 
 function parsePushVlan(pair: Pair): Action {

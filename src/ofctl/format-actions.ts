@@ -121,8 +121,10 @@ function formatAction(action: Action, options: FormatOptions): string {
       return formatOutput(action.port, options);
     case "output-field":
       return `output:${formatSubField(action.source)}`;
-    case "output-truncated":
-      return `output(port=${formatPort(action.port, options.portNames)},max_len=${action.maxBytes})`;
+    case "output-truncated": {
+      const port = formatPort(action.port, options.portNames);
+      return `output(port=${port},max_len=${action.maxBytes})`;
+    }
     case "controller":
       return formatController(action);
     case "drop":

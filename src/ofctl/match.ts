@@ -1,5 +1,5 @@
-// The match half of a flow: protocol shorthands, field pairs with the VLAN duals, and the removal of
-// what cannot mean anything (lib/ofp-flow.c parse_ofp_str__, lib/ofp-match.c
+// The match half of a flow: protocol shorthands, field pairs with the VLAN duals, and the removal
+// of what cannot mean anything (lib/ofp-flow.c parse_ofp_str__, lib/ofp-match.c
 // ofputil_normalize_match; Open vSwitch 3.1). Slow path; any thread.
 import {
   FIELDS,
@@ -43,7 +43,7 @@ export const PROTOCOLS: readonly (readonly [string, number, number])[] = [
 
 const PROTOCOL_BY_NAME = new Map(PROTOCOLS.map((row) => [row[0], row]));
 
-/** Fields of Open vSwitch that this switch does not have; named so that the refusal can be plain. */
+/** Fields of Open vSwitch that this switch does not have; the refusal names them. */
 const UNSUPPORTED =
   /^(mpls_(label|tc|bos|ttl)|nsh_\w+|tun_\w+|gtpu_\w+|nd_(reserved|options_type))$/;
 

@@ -1,6 +1,5 @@
-// ovs-ofctl flow text to flows, as `ovs-ofctl add-flow` and `add-flows` of Open vSwitch 3.1 read it
-// (lib/ofp-flow.c parse_ofp_str). Errors are Open vSwitch's own sentences, with the place where they
-// lie. Slow path; any thread.
+// ovs-ofctl flow text to flows, as `ovs-ofctl add-flow` and `add-flows` of Open vSwitch 3.1 read
+// it (lib/ofp-flow.c parse_ofp_str). Errors are Open vSwitch's own sentences, with their place. Slow path; any thread.
 import { PacketpathError } from "../base/errors.js";
 import { fieldByName, type Field } from "../flow/fields.js";
 import { newMatch } from "../flow/match.js";
@@ -251,7 +250,7 @@ export function parseFlows(text: string, options: ParseOptions = {}): Flow[] {
   throw new PacketpathError("FLOW_INVALID", message, { place: { file, line, column } });
 }
 
-/** Every mistake in a flow file, and warnings about matches that Open vSwitch would drop silently. */
+/** Every mistake in a flow file, and warnings about matches that are silently dropped. */
 export function checkFlows(text: string, file: string, ports: PortMap = NO_PORTS): Diagnostic[] {
   return readFlows(text, { file, ports }).diagnostics;
 }

@@ -19,7 +19,8 @@ const RESERVED: readonly (readonly [string, number])[] = [
 ];
 
 const BY_NAME = new Map(RESERVED);
-const BY_NUMBER = new Map(RESERVED.map(([name, port]) => [port, name === "ANY" ? "NONE" : name]));
+// Of NONE and ANY, the later is printed.
+const BY_NUMBER = new Map(RESERVED.map(([name, port]) => [port, name]));
 
 /** The number of a reserved port, by its name in any case. */
 export function reservedPort(text: string): number | null {

@@ -1,9 +1,18 @@
-// The actions that write fields: set_field, load and move (lib/ofp-actions.c, lib/nx-match.c; Open
-// vSwitch 3.1). Slow path; any thread.
-import { fieldByName, fieldFullMask, fieldOf, type Field } from "../flow/fields.js";
+// The actions that write fields: set_field, load, move and mod_* (lib/ofp-actions.c and
+// lib/nx-match.c of Open vSwitch 3.1). Slow path; any thread.
+import { fieldByName, fieldFullMask, fieldOf, type Field, type FieldId } from "../flow/fields.js";
 import type { Action, SubField } from "../flow/types.js";
+import { parseIpv4, parseMac } from "./addresses.js";
 import type { PortMap } from "./ports.js";
-import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "./scan.js";
+import {
+  FlowTextError,
+  numberOf,
+  onesOf,
+  parseInteger,
+  parseUnsigned,
+  wordsOf,
+  type Pair,
+} from "./scan.js";
 import { parseSubField } from "./subfield.js";
 import { parseValue } from "./values.js";
 
@@ -115,4 +124,80 @@ export function parseMove(pair: Pair): Action {
   }
   checkWritable(fieldOf(target.field), rightAt);
   return { type: "move", source, target };
+}
+
+/** A number with Open vSwitch's sentence `invalid WHAT "TEXT"`. */
+export function numberArgument(pair: Pair, what: string, max: number): number {
+  const value = parseUnsigned(pair.value, max);
+  if (value === null) throw new FlowTextError(`invalid ${what} "${pair.value}"`, pair.valueAt);
+  return value;
+}
+
+function setField(id: FieldId, value: bigint): Action {
+  const field = fieldOf(id);
+  const words = wordsOf(value, field.words);
+  return {
+    type: "set-field",
+    field: id,
+    value: words,
+    mask: fieldFullMask(field),
+    spelling: "mod",
+  };
+}
+
+/** The `mod_*` actions: what they set, what Open vSwitch calls the value, and its limits. */
+const MODS: Readonly<
+  Record<string, { field: FieldId; what: string; max: number; limit: (n: number) => string | null }>
+> = {
+  mod_vlan_vid: {
+    field: "dl_vlan",
+    what: "VLAN VID",
+    max: 0xffff,
+    limit: (n) => (n > 0xfff ? "not a valid VLAN VID" : null),
+  },
+  mod_vlan_pcp: {
+    field: "dl_vlan_pcp",
+    what: "VLAN PCP",
+    max: 0xff,
+    limit: (n) => (n > 7 ? "not a valid VLAN PCP" : null),
+  },
+  mod_nw_tos: {
+    field: "nw_tos",
+    what: "TOS",
+    max: 0xff,
+    limit: (n) => ((n & 3) !== 0 ? "not a valid TOS" : null),
+  },
+  mod_nw_ecn: {
+    field: "nw_ecn",
+    what: "ECN",
+    max: 0xff,
+    limit: (n) => (n > 3 ? "not a valid ECN" : null),
+  },
+  mod_nw_ttl: { field: "nw_ttl", what: "TTL", max: 0xff, limit: () => null },
+  mod_tp_src: { field: "tcp_src", what: "source port", max: 0xffff, limit: () => null },
+  mod_tp_dst: { field: "tcp_dst", what: "destination port", max: 0xffff, limit: () => null },
+};
+
+/** A `mod_*` action, or null when `name` is none. */
+export function parseMod(pair: Pair, name: string): Action | null {
+  const mod = Object.hasOwn(MODS, name) ? MODS[name] : undefined;
+  if (mod !== undefined) {
+    const value = numberArgument(pair, mod.what, mod.max);
+    const refusal = mod.limit(value);
+    if (refusal !== null) throw new FlowTextError(`${pair.value}: ${refusal}`, pair.valueAt);
+    return setField(mod.field, BigInt(value));
+  }
+  if (name === "mod_dl_src" || name === "mod_dl_dst") {
+    const mac = parseMac(pair.value);
+    if (mac === null) throw new FlowTextError(`invalid mac address ${pair.value}`, pair.valueAt);
+    return setField(name === "mod_dl_src" ? "eth_src" : "eth_dst", mac);
+  }
+  if (name === "mod_nw_src" || name === "mod_nw_dst") {
+    const address = parseIpv4(pair.value);
+    if (address === null) {
+      throw new FlowTextError(`${pair.value}: could not convert to IP address`, pair.valueAt);
+    }
+    return setField(name === "mod_nw_src" ? "ip_src" : "ip_dst", address);
+  }
+  return null;
 }

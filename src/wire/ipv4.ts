@@ -27,6 +27,12 @@ export const IP_PROTO = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 } as c
 /** 0, or 1 when version, header length and total length do not fit together and into `length`. */
 export function checkIpv4(bytes: Uint8Array, at: number, length: number): number {
   if (length < IPV4.headerMin || bytes[at]! >>> 4 !== 4) return 1;
+  return checkIpv4Lengths(bytes, at, length);
+}
+
+/** As `checkIpv4`, whatever version the header says: what a switch asks for. */
+export function checkIpv4Lengths(bytes: Uint8Array, at: number, length: number): number {
+  if (length < IPV4.headerMin) return 1;
   const header = ipv4HeaderLength(bytes, at);
   const total = ipv4TotalLength(bytes, at);
   return header < IPV4.headerMin || total < header || total > length ? 1 : 0;

@@ -27,9 +27,15 @@ export const IPV6_EXTENSION = {
   destinationOptions: 60,
 } as const;
 
-/** 0, or 1 when the header and its payload do not fit into `length` bytes. */
+/** 0, or 1 when the version is not 6 or header and payload do not fit into `length` bytes. */
 export function checkIpv6(bytes: Uint8Array, at: number, length: number): number {
   if (length < IPV6.header || bytes[at]! >>> 4 !== 6) return 1;
+  return checkIpv6Lengths(bytes, at, length);
+}
+
+/** As `checkIpv6`, whatever version the header says: what a switch asks for. */
+export function checkIpv6Lengths(bytes: Uint8Array, at: number, length: number): number {
+  if (length < IPV6.header) return 1;
   return get16(bytes, at + IPV6.payloadLength) > length - IPV6.header ? 1 : 0;
 }
 

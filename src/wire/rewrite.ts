@@ -16,8 +16,20 @@ import {
   updatePartial32,
 } from "./checksum.js";
 import { ETHERNET, isVlanType } from "./ethernet.js";
-import { IPV4, checkIpv4, ipv4FragmentOffset, ipv4HeaderLength, ipv4TotalLength } from "./ipv4.js";
-import { IPV6, checkIpv6, ipv6PayloadLength, setIpv6Label, setIpv6TrafficClass } from "./ipv6.js";
+import {
+  IPV4,
+  checkIpv4Lengths,
+  ipv4FragmentOffset,
+  ipv4HeaderLength,
+  ipv4TotalLength,
+} from "./ipv4.js";
+import {
+  IPV6,
+  checkIpv6Lengths,
+  ipv6PayloadLength,
+  setIpv6Label,
+  setIpv6TrafficClass,
+} from "./ipv6.js";
 import { ICMP, ND, checksumPlace } from "./transport.js";
 
 /** Where the headers of one frame lie. One object per worker, reused. */
@@ -41,6 +53,8 @@ export function newHeaderPlaces(): HeaderPlaces {
 }
 
 const EXTENSION_HEADERS_MAX = 16;
+/** With more than this behind the IP packet, key extraction does not believe the header either. */
+const PADDING_MAX = 255;
 
 /** Finds the headers of a frame; see `HeaderPlaces`. */
 export function locateHeaders(
@@ -63,16 +77,20 @@ export function locateHeaders(
     at += ETHERNET.tag;
   }
   const type = get16(bytes, at - 2);
-  if (type === 0x0800 && checkIpv4(bytes, at, end - at) === 0) {
+  if (type === 0x0800 && checkIpv4Lengths(bytes, at, end - at) === 0) {
+    const total = ipv4TotalLength(bytes, at);
+    if (end - at - total > PADDING_MAX) return;
     out.network = at;
     out.kind = 4;
     out.protocol = bytes[at + IPV4.protocol]!;
-    out.end = at + ipv4TotalLength(bytes, at);
+    out.end = at + total;
     if (ipv4FragmentOffset(bytes, at) === 0) out.transport = at + ipv4HeaderLength(bytes, at);
-  } else if (type === 0x86dd && checkIpv6(bytes, at, end - at) === 0) {
+  } else if (type === 0x86dd && checkIpv6Lengths(bytes, at, end - at) === 0) {
+    const total = IPV6.header + ipv6PayloadLength(bytes, at);
+    if (end - at - total > PADDING_MAX) return;
     out.network = at;
     out.kind = 6;
-    out.end = at + IPV6.header + ipv6PayloadLength(bytes, at);
+    out.end = at + total;
     locateIpv6Transport(bytes, at, out);
   } else if ((type === 0x0806 || type === 0x8035) && checkArp(bytes, at, end - at) === 0) {
     out.network = at;

@@ -217,7 +217,6 @@ describe("extractKey", () => {
     for (const [at, value] of [
       [14, 0x4f],
       [14, 0x44],
-      [14, 0x65],
       [17, 200],
       [17, 19],
     ] as const) {

@@ -1,4 +1,4 @@
-// Flow text: what is printed is read back, dumps look as Open vSwitch's do, lists keep their places.
+// Flow text: what is printed is read back, dumps look as Open vSwitch's do, lists keep places.
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
 import { PacketpathError } from "../../src/base/errors.js";

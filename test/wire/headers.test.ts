@@ -161,7 +161,7 @@ describe("vnet header", () => {
     expect(check({})).toBe(0);
     expect(check(good)).toBe(0);
   });
-  it("every contradiction is refused (wireguard-go handleVirtioRead, virtio_net_hdr_to_skb)", () => {
+  it("every contradiction is refused (as wireguard-go's handleVirtioRead does)", () => {
     const bad = DROP["bad-vnet-header"];
     expect(check({ ...good, gsoSize: 0 })).toBe(bad);
     expect(check({ ...good, gsoType: 9 })).toBe(bad);
