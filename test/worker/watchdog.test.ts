@@ -1,0 +1,99 @@
+// The soft-lockup detector over the queue workers, with a time of its own: after how long it
+// speaks, what it says, that it repeats itself, and that an idle worker is not stuck.
+import { describe, expect, it } from "vitest";
+import { nowNs } from "../../src/base/clock.js";
+import { WATCHDOG_UNIT_NS } from "../../src/path/watchdog.js";
+import { CPU, CPU_STATE, cpuBlock, firstFreeWord } from "../../src/sync/memory.js";
+import { type LockupNotice, Watchdog } from "../../src/worker/watchdog.js";
+
+const STEP_NS = 100e6;
+
+class Bench {
+  readonly m = new Int32Array(new SharedArrayBuffer(4 * firstFreeWord(4)));
+  readonly notices: (LockupNotice & { afterSeconds: number })[] = [];
+  readonly watchdog: Watchdog;
+  private now: number;
+  private readonly begin: number;
+
+  constructor(thresh = 2, workers = 2) {
+    this.begin = nowNs();
+    this.now = this.begin;
+    this.watchdog = new Watchdog(this.m, workers, thresh, (notice) => {
+      this.notices.push({ ...notice, afterSeconds: (this.now - this.begin) / 1e9 });
+    });
+    for (let worker = 0; worker < workers; worker++) {
+      this.m[cpuBlock(worker) + CPU.state] = CPU_STATE.forwarding;
+      this.m[cpuBlock(worker) + CPU.tid] = 4000 + worker;
+    }
+  }
+
+  /** Lets so many seconds pass; `alive` workers show life at every look. */
+  pass(seconds: number, alive: readonly number[]): void {
+    for (let passed = 0; passed < seconds * 1e9; passed += STEP_NS) {
+      this.now += STEP_NS;
+      for (const worker of alive) this.m[cpuBlock(worker) + CPU.heartbeat]!++;
+      this.watchdog.look(this.now);
+    }
+  }
+}
+
+describe("a worker whose heartbeat stands still", () => {
+  it("is reported after twice the threshold, and not before", () => {
+    const bench = new Bench(2);
+    bench.pass(3.8, [0]);
+    expect(bench.notices).toEqual([]);
+    bench.pass(4, [0]);
+    const { afterSeconds, worker, first } = bench.notices[0]!;
+    expect(worker).toBe(1);
+    expect(first).toBe(true);
+    // More than 4 units of 2^30 ns, looked at every 2/5 of the threshold.
+    expect(afterSeconds).toBeGreaterThan((4 * WATCHDOG_UNIT_NS) / 1e9);
+    expect(afterSeconds).toBeLessThan(4 * 1.074 + 1.074 + 0.8 + 0.2);
+  });
+
+  it("is reported in the kernel's words", () => {
+    const bench = new Bench(2);
+    bench.pass(8, [0]);
+    expect(bench.notices[0]!.message).toMatch(
+      /^watchdog: BUG: soft lockup - CPU#1 stuck for [4-6]s! \[rxq1:4001\]$/,
+    );
+  });
+
+  it("is reported again, with a longer time, and counted once", () => {
+    const bench = new Bench(2);
+    bench.pass(20, [0]);
+    const seconds = bench.notices.map((notice) => notice.seconds);
+    expect(seconds.length).toBeGreaterThanOrEqual(2);
+    expect(seconds.length).toBeLessThanOrEqual(5);
+    expect(seconds).toEqual([...seconds].sort((a, b) => a - b));
+    expect(bench.notices.map(({ first }) => first)).toEqual([
+      true,
+      ...seconds.slice(1).map(() => false),
+    ]);
+    expect([...bench.watchdog.lockedUp()]).toEqual([1]);
+  });
+
+  it("that shows life now and then is never reported", () => {
+    const bench = new Bench(2);
+    for (let i = 0; i < 10; i++) {
+      bench.pass(3, []);
+      bench.pass(0.1, [0, 1]);
+    }
+    expect(bench.notices).toEqual([]);
+  });
+});
+
+describe("a worker that is not stuck", () => {
+  it.each(["idle", "stalled", "stopped", "off"] as const)("says that it is %s", (state) => {
+    const bench = new Bench(2);
+    bench.m[cpuBlock(1) + CPU.state] = CPU_STATE[state];
+    bench.pass(60, [0]);
+    expect(bench.notices).toEqual([]);
+  });
+
+  it("a threshold of 0 turns the detector off", () => {
+    const bench = new Bench(0);
+    bench.pass(60, []);
+    expect(bench.notices).toEqual([]);
+  });
+});
