@@ -5,14 +5,7 @@
 // miniflow_extract (lib/flow.c, 3.1) leaves: the fields of that layer and above stay 0, the
 // frame is still switched by the layers below.
 import { DROP } from "../base/drop-reasons.js";
-import {
-  KEY_PACKET_WORDS,
-  KEY_SHORT_WORDS,
-  NW_FRAG_ANY,
-  NW_FRAG_LATER,
-  VLAN_PRESENT,
-  WORD,
-} from "./key.js";
+import { KEY_PACKET_WORDS, NW_FRAG_ANY, NW_FRAG_LATER, VLAN_PRESENT, WORD } from "./key.js";
 
 const ETH_HEADER = 14;
 const ETHERTYPE_MIN = 0x600;
@@ -222,9 +215,4 @@ function extractArp(bytes: Uint8Array, at: number, end: number, key: Uint32Array
   key[place + 2] = u32(bytes, at + 20);
   key[WORD.nwSrc] = u32(bytes, at + 14);
   key[WORD.nwDst] = u32(bytes, at + 24);
-}
-
-/** Words 0 to KEY_SHORT_WORDS - 1 as one text, for logs; not for the hot path. */
-export function identityText(key: Uint32Array): string {
-  return Array.from(key.subarray(0, KEY_SHORT_WORDS), (w) => w.toString(16)).join(".");
 }
