@@ -55,8 +55,7 @@ function vethXmit(k: Kernel, skb: Skb): number {
   if (peer === NULL) return XMIT["no-peer"];
   // __dev_forward_skb: is_skb_forwardable.
   if (!isUp(k, peer)) return XMIT["peer-not-ready"];
-  const verdict = netifRx(k, peer);
-  return verdict === XMIT.ok ? deliver(skb, peer) : verdict;
+  return vethForward(k, skb, peer);
 }
 
 function deliver(skb: Skb, target: Addr): number {
