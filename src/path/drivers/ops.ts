@@ -55,7 +55,10 @@ function vethXmit(k: Kernel, skb: Skb): number {
   if (peer === NULL) return XMIT["no-peer"];
   // __dev_forward_skb: is_skb_forwardable.
   if (!isUp(k, peer)) return XMIT["peer-not-ready"];
-  return vethForward(k, skb, peer);
+  const verdict = netifRx(k, peer);
+  if (verdict !== XMIT.ok) return verdict;
+  skb.onBacklog = true;
+  return deliver(skb, peer);
 }
 
 function deliver(skb: Skb, target: Addr): number {
