@@ -23,7 +23,7 @@ export function makeRecord(run: Run, outcome: Outcome, end: End): RunRecord {
   const windows = timeline.windows();
   const lockups = lockupReports(run);
   const hangs = timeline.hangs();
-  const { verdict, why } = judge(run, outcome, { end, windows, lockups });
+  const { verdict, why } = judge(evidenceOf(run, outcome, { leaks: end.leaks, windows, lockups }));
   const report: RunReport = {
     schemaVersion: REPORT_SCHEMA_VERSION,
     scenario: scenario.name,
@@ -60,32 +60,63 @@ export function makeRecord(run: Run, outcome: Outcome, end: End): RunRecord {
     lanes: [...run.lanes.finish(outcome.endMs, hangs), ...timeline.lanes(outcome.endMs)],
     latencyHistogram: outcome.results.http?.histogram ?? [],
     environment: environment(run),
+    flowDump: outcome.flowDump,
     warnings: warnings(run, outcome),
   };
 }
 
-interface Evidence {
-  readonly end: End;
-  readonly windows: RunReport["windows"];
+type Found = Pick<Evidence, "leaks" | "windows" | "lockups">;
+
+/** All that the verdict is drawn from. */
+export interface Evidence {
+  readonly guard: string;
   readonly lockups: readonly LockupReport[];
+  /** Why the run came to its end. */
+  readonly ended: string;
+  /** The administrator's command that never came back; null: all did. */
+  readonly stuck: string | null;
+  readonly balanced: boolean;
+  /** Requests that the scenario wants in flight at once, and how many were. */
+  readonly inFlight: { readonly wanted: number; readonly reached: number };
+  /** What is wrong with a fault that did not do its work; null: nothing. */
+  readonly ineffective: string | null;
+  readonly leaks: RunReport["leaks"];
+  readonly windows: RunReport["windows"];
 }
 
-function judge(run: Run, outcome: Outcome, found: Evidence): { verdict: Verdict; why: string } {
-  const { lockups } = found;
+function evidenceOf(run: Run, outcome: Outcome, found: Found): Evidence {
+  return {
+    guard: run.options.guard,
+    lockups: found.lockups,
+    ended: outcome.ended,
+    stuck: run.faults.stuck,
+    balanced: outcome.books.total.balanced,
+    inFlight: {
+      wanted: run.lab.scenario.load.http?.holdUntilInFlight ?? 0,
+      reached: outcome.results.http?.maxInFlight ?? 0,
+    },
+    ineffective: run.faults.ineffective(),
+    leaks: found.leaks,
+    windows: found.windows,
+  };
+}
+
+/** The verdict and, in a sentence, why. What was seen counts more than what was not. */
+export function judge(evidence: Evidence): { verdict: Verdict; why: string } {
+  const { lockups } = evidence;
   if (lockups.length > 0) return { verdict: "LOCKUP", why: whyLockup(lockups) };
-  if (outcome.ended === "stuck") {
-    const why = `${run.faults.stuck} never came back, and no worker is locked up`;
+  if (evidence.ended === "stuck") {
+    const why = `${evidence.stuck} never came back, and no worker is locked up`;
     return { verdict: "DEADLOCK", why };
   }
-  const flaw = flawOf(run, outcome);
+  const flaw = flawOf(evidence);
   if (flaw !== null) return { verdict: "INVALID", why: flaw };
-  const { leaks } = found.end;
-  const left = Object.entries(leaks).filter(([, count]) => count !== 0);
+  const left = Object.entries(evidence.leaks).filter(([, count]) => count !== 0);
   if (left.length > 0) {
     const list = left.map(([what, count]) => `${count} ${what}`).join(", ");
     return { verdict: "LEAK", why: `left behind: ${list}` };
   }
-  return { verdict: "SAFE", why: whySafe(run, found.windows) };
+  return { verdict: "SAFE", why: whySafe(evidence) };
 }
 
 function whyLockup(lockups: readonly LockupReport[]): string {
@@ -99,18 +130,16 @@ function whyLockup(lockups: readonly LockupReport[]): string {
 }
 
 /** What keeps the run from having shown anything; null: nothing does. */
-function flawOf(run: Run, outcome: Outcome): string | null {
-  if (outcome.ended === "interrupted") return "interrupted before the run was complete";
-  if (outcome.ended === "overtime") return "the run did not come to an end in its time";
-  const { total } = outcome.books;
-  if (!total.balanced) return "the books do not balance: frames are unaccounted for";
-  const wanted = run.lab.scenario.load.http?.holdUntilInFlight ?? 0;
-  const reached = outcome.results.http?.maxInFlight ?? 0;
+function flawOf(evidence: Evidence): string | null {
+  if (evidence.ended === "interrupted") return "interrupted before the run was complete";
+  if (evidence.ended === "overtime") return "the run did not come to an end in its time";
+  if (!evidence.balanced) return "the books do not balance: frames are unaccounted for";
+  const { wanted, reached } = evidence.inFlight;
   if (reached < wanted) return `only ${reached} of ${wanted} requests were in flight at once`;
-  return run.faults.ineffective();
+  return evidence.ineffective;
 }
 
-function whySafe(run: Run, windows: RunReport["windows"]): string {
+function whySafe({ windows, guard }: Evidence): string {
   const unregistered = windows.length;
   if (unregistered === 0) return "no worker locked up and every frame is accounted for";
   const open = windows.filter((window) => window.microseconds !== null);
@@ -120,7 +149,7 @@ function whySafe(run: Run, windows: RunReport["windows"]): string {
   return (
     `${times} unregistered under traffic, published for up to ${longest} us without queues; ` +
     (picks === 0
-      ? `no packet chose a queue in that time (guard ${run.options.guard})`
+      ? `no packet chose a queue in that time (guard ${guard})`
       : `${picks} packets chose a queue in that time and none hung`)
   );
 }

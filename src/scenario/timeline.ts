@@ -9,6 +9,9 @@ import type { TraceRecord } from "../sync/events.js";
 import { type Addr, NULL } from "../sync/memory.js";
 import type { Thread } from "../worker/supervisor.js";
 
+/** A thread, as far as its trace is concerned. */
+export type TracedThread = Pick<Thread, "name" | "events">;
+
 interface Raw extends TraceRecord {
   readonly thread: string;
 }
@@ -32,7 +35,7 @@ export class Timeline {
   private readonly k: Kernel;
   private readonly startNs: number;
   private readonly raw: Raw[] = [];
-  private readonly positions = new Map<Thread, number>();
+  private readonly positions = new Map<TracedThread, number>();
   private readonly extra: RunEvent[] = [];
   /** Name of the port or device at a device index, by the event that introduced it. */
   private readonly names = new Map<number, string>();
@@ -51,7 +54,7 @@ export class Timeline {
   }
 
   /** Takes what the threads have written since the last call. */
-  drain(threads: readonly Thread[]): void {
+  drain(threads: readonly TracedThread[]): void {
     for (const thread of threads) {
       const { records, next, lost } = thread.events.read(this.positions.get(thread) ?? 0);
       this.positions.set(thread, next);
