@@ -15,6 +15,7 @@
 import {
   appendFileSync,
   existsSync,
+  fstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -156,6 +157,15 @@ export function unnameNamespace(name: string, fd: number): void {
   const { ino, madeNs } = own;
   record({ deed: "undone", name, ino, madeNs });
   forgetIfDone();
+}
+
+/** Whether the name below /run/netns still leads to the namespace that `fd` is open on. */
+export function leadsTo(name: string, fd: number): boolean {
+  const path = `${NETNS_DIR}/${name}`;
+  if (!existsSync(path)) return false;
+  const named = statSync(path);
+  const held = fstatSync(fd);
+  return named.ino === held.ino && named.dev === held.dev;
 }
 
 function keyOf({ name, ino, madeNs }: { name: string } & NamespaceIdentity): string {

@@ -7,7 +7,7 @@ import { setPersist } from "tuntap2";
 import { ERRNO, errnoName } from "../base/errno.js";
 import { PacketpathError } from "../base/errors.js";
 import { FD_EVENT, FD_FREE, FD_NAMESPACE, FdTable } from "./fd-table.js";
-import { nameNamespace, namesLeft, namespaceIdentity, unnameNamespace } from "./ledger.js";
+import { leadsTo, nameNamespace, namesLeft, namespaceIdentity, unnameNamespace } from "./ledger.js";
 import type { Link } from "./link-message.js";
 import { LinkMonitor } from "./link-monitor.js";
 import { heldNamespaces, makeNamespace, readNetworkStats } from "./netns.js";
@@ -134,6 +134,10 @@ export class LinuxDeviceControl implements DeviceControl {
   unlinkNamespace(namespace: NamespaceRef): void {
     const isOpen = this.table.ownerOf(namespace.handle) === FD_NAMESPACE;
     if (namespace.path !== null && isOpen) unnameNamespace(namespace.path, namespace.handle);
+  }
+
+  isUnnamed(namespace: NamespaceRef): boolean {
+    return namespace.path !== null && !leadsTo(namespace.path, namespace.handle);
   }
 
   watch(namespace: NamespaceRef): void {

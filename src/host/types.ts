@@ -146,6 +146,8 @@ export interface DeviceControl {
   closeQueues(device: DeviceRef): void;
   /** Removes the name of a named namespace (umount and unlink); a no-op for anonymous ones. */
   unlinkNamespace(namespace: NamespaceRef): void;
+  /** Whether a namespace had a name and somebody else has removed it (`ip netns del`). */
+  isUnnamed(namespace: NamespaceRef): boolean;
   /** Begins to watch a namespace's links. Call it before adding devices to miss nothing. */
   watch(namespace: NamespaceRef): void;
   /** Link events that have arrived, in order, without waiting. Overruns are re-read, not lost. */

@@ -16,6 +16,7 @@ export const RUN_FILES = [
   "trace.txt",
   "trace.json",
   "environment.json",
+  "flows.txt",
   "report.html",
   "report.json",
 ] as const;
@@ -28,6 +29,7 @@ export function runFiles(record: RunRecord): Readonly<Record<RunFile, string>> {
     "trace.txt": traceText(record.events),
     "trace.json": perfettoJson(record),
     "environment.json": environmentJson(record),
+    "flows.txt": record.flowDump,
     "report.html": reportPage(record),
     "report.json": reportJson(record),
   };

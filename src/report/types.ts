@@ -199,6 +199,8 @@ export interface RunRecord {
   readonly lanes: readonly LaneSpan[];
   readonly latencyHistogram: readonly { readonly upToMs: number; readonly count: number }[];
   readonly environment: Readonly<Record<string, string | number>>;
+  /** The flow table with its counters, as dump-flows prints it. */
+  readonly flowDump: string;
   /** Non-empty when the numbers may mislead: "CPU-bound: load average 9 on 2 cores". */
   readonly warnings: readonly string[];
 }

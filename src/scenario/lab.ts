@@ -48,8 +48,8 @@ export async function buildLab(scenario: Scenario, options: LabOptions): Promise
   try {
     lab = await prepare(scenario, options, backend);
     await lab.supervisor.start();
-    for (const { ref } of lab.topology.namespaces.values()) {
-      await lab.supervisor.perform({ op: "watch", ref });
+    for (const { number, ref } of lab.topology.namespaces.values()) {
+      await lab.supervisor.perform({ op: "watch", netns: number, ref });
     }
     for (const port of lab.topology.ports) {
       await lab.supervisor.perform({ op: "plug", port });
@@ -139,10 +139,10 @@ function guardUrl(options: LabOptions): string {
 }
 
 function captureRequest(scenario: Scenario, folder: string | null): CaptureRequest | null {
-  const ports = scenario.ports.filter((port) => port.capture).map((port) => port.number);
+  const ports = scenario.ports.filter((port) => port.capture);
   if (folder === null || ports.length === 0) return null;
   const epochSeconds = Math.round(Date.parse(wallClock()) / 1000 - nowNs() / 1e9);
-  return { folder, ports, epochSeconds };
+  return { folder, ports: ports.map(({ number, name }) => ({ number, name })), epochSeconds };
 }
 
 function portSpec(

@@ -11,6 +11,7 @@ import { Watchdog } from "../worker/watchdog.js";
 import { closeBooks } from "./books.js";
 import { FaultDriver } from "./fault-driver.js";
 import { buildLab, type Lab, tearDown } from "./lab.js";
+import { dumpFlows, joinCaptures } from "./leavings.js";
 import { RunningLoads } from "./loads.js";
 import { makeRecord } from "./record.js";
 import { Timeline } from "./timeline.js";
@@ -153,11 +154,13 @@ export class Run {
     const lockedUp = new Set(this.lockups.keys());
     const lost = this.terminated();
     const books = closeBooks(this.lab.counters, m, this.lab.scenario.ports, { lost, lockedUp });
+    const flowDump = dumpFlows(this.lab, this.loadsStartMs);
+    if (this.options.outFolder !== null) joinCaptures(this.lab, this.options.outFolder);
     const endMs = this.timeline.msOf();
     await this.lab.supervisor.stopKernelThreads();
     this.timeline.drain(this.lab.supervisor.threads);
     this.lab.backend.close();
-    return { ended, faults, results, network, books, tids, endMs, elapsedMs: this.elapsed() };
+    return { ended, faults, results, network, books, flowDump, tids, endMs };
   }
 
   private elapsed(): number {

@@ -20,6 +20,8 @@ import {
   writeSectionHeader,
 } from "../wire/pcapng.js";
 
+import type { CaptureRequest } from "./shared.js";
+
 const BUFFER_BYTES = 1 << 20;
 const VNET_F_NEEDS_CSUM = 1;
 const PARTIAL = new TextEncoder().encode("checksum left to the device (partial)");
@@ -31,8 +33,8 @@ interface CaptureFile {
 }
 
 /** Name of a worker's capture file of a port. */
-export function captureFileName(port: number, worker: number): string {
-  return `port${port}.worker${worker}.pcapng`;
+export function captureFileName(port: string, worker: number): string {
+  return `${port}.worker${worker}.pcapng`;
 }
 
 export class Capture {
@@ -43,25 +45,23 @@ export class Capture {
   private readonly epochSeconds: number;
   private packets = 0;
 
-  constructor(
-    options: { folder: string; ports: readonly number[]; epochSeconds: number },
-    worker: number,
-    pool: SharedArrayBuffer,
-  ) {
+  constructor(options: CaptureRequest, worker: number, pool: SharedArrayBuffer) {
     this.pool = pcapngBuffer(pool);
     this.epochSeconds = options.epochSeconds;
-    for (const port of options.ports) {
+    for (const { number, name } of options.ports) {
       const out = pcapngBuffer(new ArrayBuffer(BUFFER_BYTES));
       let used = writeSectionHeader(out, 0, "packetpath");
       used += writeInterface(out, used, {
-        name: `port${port}`,
-        description: `worker ${worker}`,
+        name,
+        description: `port ${number}`,
         linkType: LINKTYPE_ETHERNET,
         snapLengthBytes: 0,
       });
-      const fd = openSync(join(options.folder, captureFileName(port, worker)), "w");
-      this.files.set(port, { fd, out, used });
+      const fd = openSync(join(options.folder, captureFileName(name, worker)), "w");
+      this.files.set(number, { fd, out, used });
     }
+    // A file of a worker that locks up later is a capture all the same.
+    this.flush();
   }
 
   /** A frame that was read from its input port. */

@@ -49,7 +49,7 @@ export type ControlAction =
       readonly ref: NamespaceRef;
     }
   | { readonly op: "set-txqueuelen"; readonly port: string; readonly frames: number }
-  | { readonly op: "watch"; readonly ref: NamespaceRef }
+  | { readonly op: "watch"; readonly netns: number; readonly ref: NamespaceRef }
   /** Nothing: the answer says that everything before it is done. */
   | { readonly op: "ping" }
   | { readonly op: "stop" };

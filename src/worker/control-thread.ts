@@ -10,7 +10,7 @@ import {
 } from "node:worker_threads";
 import { workerData } from "node:worker_threads";
 import { openDeviceControl } from "../host/open.js";
-import type { DeviceControl, LinkEvent } from "../host/types.js";
+import type { DeviceControl, LinkEvent, NamespaceRef } from "../host/types.js";
 import { netifCarrierOff, netifCarrierOn } from "../path/core/link-watch.js";
 import { KIND } from "../path/core/netdevice.js";
 import { cleanupNet, deleteLinks, devChangeNetNamespace } from "../path/core/net-namespace.js";
@@ -42,6 +42,7 @@ class Control {
   private readonly table: PortTable;
   /** Ports whose real device an outsider deleted, and links that changed: to be acted on. */
   private readonly lost: PluggedPort[] = [];
+  private readonly watched = new Map<number, NamespaceRef>();
   private readonly changed: { port: PluggedPort; event: LinkEvent }[] = [];
 
   constructor(k: Kernel, host: DeviceControl, data: ControlData) {
@@ -72,6 +73,7 @@ class Control {
       this.ports.reap();
       const received = receiveMessageOnPort(commands);
       if (received === undefined) {
+        this.noticeUnnamed();
         sleepBegin(this.k.m);
         this.host.wait(WAIT_MS);
         sleepEnd(this.k.m);
@@ -109,6 +111,7 @@ class Control {
           action.ports.map((name) => ports.get(name).ovsDev),
         );
       case "delete-netns":
+        this.watched.delete(action.netns);
         this.host.unlinkNamespace(action.ref);
         return cleanupNet(k, action.netns);
       case "set-link":
@@ -131,6 +134,7 @@ class Control {
       case "set-txqueuelen":
         return this.setTxQueueLen(ports.get(action.port), action.frames);
       case "watch":
+        this.watched.set(action.netns, action.ref);
         return this.host.watch(action.ref);
       case "ping":
       case "stop":
@@ -197,6 +201,15 @@ class Control {
         port.realGone = true;
         this.lost.push(port);
       } else if (event.kind === "changed") this.changed.push({ port, event });
+    }
+  }
+
+  /** `ip netns del` by an outsider: the descriptors of the run hold the namespace, its name is gone. */
+  private noticeUnnamed(): void {
+    for (const [netns, ref] of this.watched) {
+      if (!this.host.isUnnamed(ref)) continue;
+      this.watched.delete(netns);
+      cleanupNet(this.k, netns);
     }
   }
 

@@ -44,7 +44,7 @@ export interface SwitchParts {
 
 export interface CaptureRequest {
   readonly folder: string;
-  readonly ports: readonly number[];
+  readonly ports: readonly { readonly number: number; readonly name: string }[];
   /** Wall-clock seconds at monotonic time 0, a whole number. */
   readonly epochSeconds: number;
 }

@@ -83,6 +83,7 @@ export function emptyRun(): RunRecord {
     samples: [],
     lanes: [],
     events: [],
+    flowDump: "NXST_FLOW reply (xid=0x4):\n",
     latencyHistogram: [],
     environment: {},
     report: {
@@ -146,6 +147,7 @@ export function sampleRun(options: SampleOptions = {}): RunRecord {
     events: sampleEvents(locked, seconds),
     samples: sampleSamples(random, requests, seconds),
     lanes: sampleLanes(random, locked, seconds, options.workers ?? 8),
+    flowDump: "NXST_FLOW reply (xid=0x4):\n",
     latencyHistogram: histogram(),
     environment: {
       kernel: "6.18.3-amd64",

@@ -133,6 +133,11 @@ export class MemoryDeviceControl implements DeviceControl {
   /** Namespaces of this backend have no name outside the process; nothing to remove. */
   unlinkNamespace(_namespace: NamespaceRef): void {}
 
+  /** Namespaces of this backend never have a name. */
+  isUnnamed(_namespace: NamespaceRef): boolean {
+    return false;
+  }
+
   watch(namespace: NamespaceRef): void {
     if (this.watched.has(namespace.handle)) return;
     if (this.watched.size === 0) this.cursor = events.eventCount(this.image);
