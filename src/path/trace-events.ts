@@ -35,7 +35,6 @@ export const EVENT_TEXTS = {
   capTxqueue: "netdev_cap_txqueue",
   asksToQueue: "Virtual device asks to queue packet!",
   deadLoop: "Dead loop on virtual device, fix it urgently!",
-  ovsRecursion: "ovs: recursion limit reached on datapath, probable configuration error",
   notifier: "dp_device_event",
   dismantle: "U1 dismantle",
   clearStart: "U3 clear START",

@@ -59,8 +59,6 @@ export const CPU = {
   runningTask: 2,
   /** softnet_data.xmit.recursion (net/core/dev.c). */
   xmitRecursion: 3,
-  /** ovs exec_actions_level (net/openvswitch/actions.c). */
-  execActionsLevel: 4,
   /** What `tick` saw last: the site and the loop's live values. Plain stores, for the watchdog. */
   tickSite: 5,
   tickDevice: 6,

@@ -87,7 +87,7 @@ export class KernelThread {
   async output(port: number, fields: Packet = {}): Promise<Outcome> {
     const before = this.ticks();
     this.send("output", { port, hash: 0x8000_0000, ...fields });
-    return eventually<Outcome>(
+    return eventually<Outcome | null>(
       "a verdict or an endless loop",
       () => {
         const message = this.ended();

@@ -64,7 +64,7 @@ export function profileNamed(id: string, but: Partial<Profile> = {}): Profile {
 export function makeLab(options: LabOptions = {}): Lab {
   const config: KernelConfig = {
     cpus: 4,
-    devices: 24,
+    devices: 32,
     queues: 32,
     ports: 8,
     socks: 4,

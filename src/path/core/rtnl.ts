@@ -18,7 +18,7 @@ import {
 import { globalWord, KERNEL, type Kernel } from "../kernel.js";
 import { dpDeviceEvent } from "../openvswitch/dp-notify.js";
 import { DEED, EVENT, NETDEV, SITE } from "../trace-events.js";
-import { DEV, NETREG } from "./netdevice.js";
+import { clearLinkState, DEV, LINK_STATE, NETREG } from "./netdevice.js";
 
 /** netdev_wait_allrefs: NETDEV_UNREGISTER is sent again every second. */
 const REBROADCAST_MS = 1000;
@@ -62,6 +62,8 @@ function netdevRunTodo(k: Kernel, first: Addr): void {
     tick(k.m, SITE.runTodo, dev, 0, 0, 0);
     st(k.m, dev + DEV.regState, NETREG.unregistered);
     trace(k.m, EVENT.unregistered, dev, 0, 0);
+    // linkwatch_forget_dev: the carrier went while RTNL was held, and nobody acts on that any more.
+    clearLinkState(k, dev, LINK_STATE.linkwatchPending);
     waitAllrefs(k, dev);
     freeNetdev(k, dev);
     dev = next;

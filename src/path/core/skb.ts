@@ -100,9 +100,3 @@ export function vethIngressMapping(profile: Profile, txQueue: number, xdp: boole
 export function tunIngressMapping(queueIndex: number): number {
   return queueIndex + 1;
 }
-
-/** skb_clone(): the copy carries the same hint. `target` is a second object of the same thread. */
-export function skbClone(skb: Skb, target: Skb): Skb {
-  Object.assign(target, skb);
-  return target;
-}

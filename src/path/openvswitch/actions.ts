@@ -1,28 +1,16 @@
 // net/openvswitch/actions.c and the sending half of vport.c: from "output to port N" to the
-// device. Runs on any CPU in softirq, inside an RCU read section that the caller holds.
-import {
-  type Addr,
-  add,
-  CPU,
-  cpuBlock,
-  ld,
-  NULL,
-  smpProcessorId,
-  st,
-  trace,
-} from "../../sync/index.js";
+// device. Runs on any CPU in softirq, inside an RCU read section that the caller holds. The walk over
+// the actions (do_execute_actions: clones, recursion level) is the datapath room's.
+import { type Addr, add, ld, NULL } from "../../sync/index.js";
 import { netifRx } from "../core/backlog.js";
 import { ARPHRD, DEV, isUp, KIND } from "../core/netdevice.js";
 import { CUTLEN_NONE, type Skb } from "../core/skb.js";
 import { devQueueXmit } from "../core/xmit.js";
 import { guardAllows } from "../guards.js";
 import type { Kernel } from "../kernel.js";
-import { EVENT } from "../trace-events.js";
 import { XMIT } from "../verdict.js";
 import { ovsVportRcu, VPORT } from "./vport.js";
 
-/** OVS_RECURSION_LIMIT: action lists that may be nested on one CPU. */
-export const OVS_RECURSION_LIMIT = 5;
 const ETH_HLEN = 14;
 
 /**
@@ -73,26 +61,4 @@ function internalDevRecv(k: Kernel, dev: Addr, skb: Skb): number {
     skb.wireQueue = 0;
   }
   return verdict;
-}
-
-/**
- * The per-CPU level of ovs_execute_actions: call it before running an action list.
- * @returns false when the list would be the sixth nested one; it must not be run then, and
- * `leaveActions` must not be called.
- */
-export function enterActions(k: Kernel): boolean {
-  const word = cpuBlock(smpProcessorId()) + CPU.execActionsLevel;
-  const level = ld(k.m, word) + 1;
-  if (level > OVS_RECURSION_LIMIT) {
-    trace(k.m, EVENT.ovsRecursion, NULL, level, 0);
-    return false;
-  }
-  st(k.m, word, level);
-  return true;
-}
-
-/** After the action list. */
-export function leaveActions(k: Kernel): void {
-  const word = cpuBlock(smpProcessorId()) + CPU.execActionsLevel;
-  st(k.m, word, ld(k.m, word) - 1);
 }
