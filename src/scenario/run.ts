@@ -303,10 +303,6 @@ export class Run {
   }
 
   private threadIds(): Map<string, number> {
-    const tids = new Map<string, number>();
-    for (let i = 0; i < this.lab.scenario.workers; i++) {
-      tids.set(`rxq${i}`, Atomics.load(this.lab.kernel.m, cpuBlock(i) + CPU.tid));
-    }
-    return tids;
+    return new Map(this.lab.supervisor.threads.map(({ name, tid }) => [name, tid]));
   }
 }

@@ -26,6 +26,7 @@ import { QueueTable } from "../sync/queue-table.js";
 import type { ControlAction, ControlMessage, ControlRequest } from "./control-commands.js";
 import { ControlPorts, type PluggedPort } from "./control-ports.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
+import { threadId } from "./thread-id.js";
 
 export interface ControlData extends ThreadData {
   /** Commands come in here; read without an event loop, as this thread blocks. */
@@ -43,7 +44,7 @@ class Control {
   /** Ports whose real device an outsider deleted, and links that changed: to be acted on. */
   private readonly lost: PluggedPort[] = [];
   private readonly watched = new Map<number, NamespaceRef>();
-  private readonly changed: { port: PluggedPort; event: LinkEvent }[] = [];
+  private readonly changed = new Map<PluggedPort, LinkEvent>();
 
   constructor(k: Kernel, host: DeviceControl, data: ControlData) {
     this.k = k;
@@ -200,7 +201,7 @@ class Control {
       if (!ours) {
         port.realGone = true;
         this.lost.push(port);
-      } else if (event.kind === "changed") this.changed.push({ port, event });
+      } else if (event.kind === "changed") this.changed.set(port, event);
     }
   }
 
@@ -215,7 +216,9 @@ class Control {
 
   /** A device that an outsider deleted is unregistered like our own; between commands only. */
   private actOnLinkEvents(): void {
-    for (const { port, event } of this.changed.splice(0)) this.followPeer(port, event);
+    // Only the last word about a link counts: a device is reported down while it is being made.
+    for (const [port, event] of this.changed) this.followPeer(port, event);
+    this.changed.clear();
     const lost = this.lost.splice(0).map((port) => port.ovsDev);
     if (lost.length > 0) deleteLinks(this.k, lost);
   }
@@ -238,7 +241,7 @@ async function main(data: ControlData): Promise<void> {
   const k = await openKernel(data.parts);
   const host = await openDeviceControl(data.parts.backend);
   const control = new Control(k, host, data);
-  post({ type: "ready", stopHandle: host.stopHandle, tid: process.pid });
+  post({ type: "ready", stopHandle: host.stopHandle, tid: threadId() });
   try {
     control.run(data.commands);
   } catch (error) {

@@ -31,6 +31,7 @@ import {
   waitWhile,
 } from "../sync/index.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
+import { threadId } from "./thread-id.js";
 
 export interface KthreadData extends ThreadData {
   readonly role: "kworker" | "linkwatch" | "rcu" | "vswitchd";
@@ -100,7 +101,7 @@ async function main(data: KthreadData): Promise<void> {
   const events = openEvents(data.events);
   const maySleep = data.role !== "rcu";
   bindThread({ task: data.index, cpu: data.cpu, maySleep, events, deed: null });
-  parentPort!.postMessage({ type: "ready" });
+  parentPort!.postMessage({ type: "ready", tid: threadId() });
   try {
     if (data.role === "rcu") rcuLoop(k);
     if (data.role === "vswitchd") vswitchdLoop(k, data.dump!);

@@ -1,12 +1,11 @@
 // Entry of a queue worker: wires the queue I/O, the kernel's path, the fast path and the slow path
 // together and runs the loop until it is told to stop. Worker k is CPU k, in softirq context: it
 // never sleeps on a lock.
-import { readlinkSync } from "node:fs";
-import { basename } from "node:path";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { realClock } from "../base/clock.js";
 import { Datapath, DATAPATH_COUNTER } from "../datapath/datapath.js";
 import { openQueueIo } from "../host/open.js";
+import type { Kernel } from "../path/kernel.js";
 import { FlowTables } from "../pipeline/flow-tables.js";
 import { MacTable } from "../pipeline/mac-table.js";
 import { PortTable } from "../pipeline/ports.js";
@@ -17,12 +16,15 @@ import { QueueTable } from "../sync/queue-table.js";
 import { Capture } from "./capture.js";
 import { Loop } from "./loop.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
+import { threadId } from "./thread-id.js";
 import { PathTransmit } from "./transmit.js";
 
 export type QueueWorkerData = ThreadData;
 
 export type WorkerMessage =
-  | { readonly type: "ready"; readonly stopHandle?: number }
+  | { readonly type: "ready"; readonly stopHandle?: number; readonly tid: number }
+  /** The user's guard threw: what it said. */
+  | { readonly type: "guard-failed"; readonly reason: string }
   | { readonly type: "stopped"; readonly stats: Record<string, number> };
 
 async function main(data: QueueWorkerData): Promise<void> {
@@ -41,11 +43,23 @@ async function main(data: QueueWorkerData): Promise<void> {
   const loop = new Loop({ k, cpu, io, table, datapath, transmit, counters, pool, capture });
   k.m[cpuBlock(cpu) + CPU.tid] = threadId();
   k.m[cpuBlock(cpu) + CPU.state] = CPU_STATE.forwarding;
-  post({ type: "ready", stopHandle: io.stopHandle });
-  loop.run();
+  post({ type: "ready", stopHandle: io.stopHandle, tid: threadId() });
+  runGuarded(loop, k);
   capture?.close();
   io.close();
   post({ type: "stopped", stats: statsOf(datapath) });
+}
+
+// Around the loop and not around the guard: nothing is tried once per frame. The path has no
+// exceptions of its own, so what is thrown while a user's guard is in place is the guard's.
+function runGuarded(loop: Loop, k: Kernel): void {
+  if (k.guard.user === null) return loop.run();
+  try {
+    loop.run();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    post({ type: "guard-failed", reason });
+  }
 }
 
 function openSwitch(data: QueueWorkerData, transmit: PathTransmit): Datapath {
@@ -68,11 +82,6 @@ function openSwitch(data: QueueWorkerData, transmit: PathTransmit): Datapath {
 function statsOf(datapath: Datapath): Record<string, number> {
   const entries = Object.entries(DATAPATH_COUNTER);
   return Object.fromEntries(entries.map(([name, index]) => [name, datapath.counters[index]!]));
-}
-
-/** The thread id of this thread, as `ps -L` and the kernel's messages show it. */
-function threadId(): number {
-  return Number(basename(readlinkSync("/proc/thread-self")));
 }
 
 function post(message: WorkerMessage): void {

@@ -35,6 +35,7 @@ export interface Thread {
   readonly events: EventRing;
   readonly worker: Worker;
   stopHandle: number;
+  tid: number;
   ready: boolean;
   ended: boolean;
   error: Error | null;
@@ -62,6 +63,8 @@ export class Supervisor {
   private readonly remoteCommands: MessagePort;
   private readonly waiting = new Map<number, (error: string | null) => void>();
   private nextCommand = 1;
+  /** Threads are being ended: one that ends is no surprise any more. */
+  private stopping = false;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -131,6 +134,7 @@ export class Supervisor {
       events: openEvents(data.events),
       worker,
       stopHandle: -1,
+      tid: 0,
       ready: false,
       ended: false,
       error: null,
@@ -142,8 +146,13 @@ export class Supervisor {
     worker.on("error", (error) => {
       thread.error = error instanceof Error ? error : new Error(String(error));
     });
-    worker.on("exit", () => {
+    worker.on("exit", (code) => {
       thread.ended = true;
+      if (!this.stopping && thread.error === null) {
+        // Somebody called process.exit in it: a user's guard can. Its queues would starve unseen.
+        const what = `thread ${thread.name} ended by itself (exit code ${code})`;
+        thread.error = new PacketpathError("INTERNAL", what);
+      }
       for (const answer of this.waiting.values()) {
         if (data.name === "control") answer("the control thread has ended");
       }
@@ -153,7 +162,11 @@ export class Supervisor {
   private heard(thread: Thread, index: number, message: WorkerMessage | ControlMessage): void {
     if (message.type === "ready") {
       thread.stopHandle = message.stopHandle ?? -1;
+      thread.tid = message.tid;
       thread.ready = true;
+    } else if (message.type === "guard-failed") {
+      const what = `guard "${this.options.parts.guard}" threw: ${message.reason}`;
+      thread.error ??= new PacketpathError("GUARD_INVALID", what);
     } else if (message.type === "stopped") this.workerStats[index] = message.stats;
     else {
       if (message.type === "done") {
@@ -204,6 +217,7 @@ export class Supervisor {
 
   /** Ends workers that spin, so that what is left of the CPUs can be used for an orderly end. */
   async terminate(workers: ReadonlySet<number>): Promise<void> {
+    this.stopping = true;
     for (const worker of workers) await this.threads[worker]!.worker.terminate();
   }
 
@@ -220,6 +234,7 @@ export class Supervisor {
 
   /** Ends the control thread and the kernel threads, in this order. */
   async stopKernelThreads(): Promise<void> {
+    this.stopping = true;
     const rest = this.threads.slice(this.options.parts.workers);
     const control = this.thread("control");
     const m = new Int32Array(this.options.parts.kernel);
