@@ -4,7 +4,7 @@ import { KINDS, LINK_STATE, DEV, NETREG } from "../path/core/netdevice.js";
 import { SITES } from "../path/trace-events.js";
 import type { LockupReport, RunRecord, RunReport, Verdict } from "../report/types.js";
 import { REPORT_SCHEMA_VERSION } from "../report/types.js";
-import { CPU, cpuBlock, HEADER } from "../sync/memory.js";
+import { type Addr, CPU, cpuBlock, HEADER, NULL } from "../sync/memory.js";
 import type { Outcome, Run } from "./run.js";
 import { expectedVerdict } from "./types.js";
 
@@ -121,8 +121,9 @@ export function judge(evidence: Evidence): { verdict: Verdict; why: string } {
 
 function whyLockup(lockups: readonly LockupReport[]): string {
   const first = lockups[0]!;
-  const { device, realNumTxQueues, regState, queueMapping } = first.state;
+  const { device, kind, realNumTxQueues, regState, queueMapping } = first.state;
   const others = lockups.length === 1 ? "" : ` and ${lockups.length - 1} more`;
+  if (kind === NO_DEVICE.kind) return `${first.worker}${others} spin in ${first.where}`;
   return (
     `${first.worker}${others} spin in ${first.where}: output to ${device} ` +
     `(${regState}, ${realNumTxQueues} transmit queues) with queue_mapping ${queueMapping}`
@@ -204,29 +205,47 @@ function lockupReports(run: Run): LockupReport[] {
     const name = `rxq${worker}`;
     const dev = m[block + CPU.tickDevice]!;
     const queueMapping = m[block + CPU.tickQueueMapping]!;
-    const state = m[dev + DEV.state]!;
     return {
       worker: name,
       cpu: worker,
       tid: m[block + CPU.tid]!,
       seconds: Math.round((endMs - (hangs.get(name) ?? endMs)) / 100) / 10,
-      where: SITES[m[block + CPU.tickSite]!] ?? "unknown",
+      where: SITES[m[block + CPU.tickSite]!] || "no loop of the kernel's path",
       message,
       state: {
-        device: run.timeline.deviceNameAt(dev),
-        kind: KINDS[m[dev + DEV.kind]!] ?? "unknown",
-        realNumTxQueues: m[dev + DEV.realNumTxQueues]!,
-        regState: REG_STATES[m[dev + DEV.regState]!] ?? "unknown",
+        ...(dev === NULL ? NO_DEVICE : deviceState(run, dev)),
         queueMapping,
         recordedRxQueue: queueMapping === 0 ? null : queueMapping - 1,
         hash: m[block + CPU.tickHash]!,
         qcount: m[block + CPU.tickQcount]!,
-        start: (state & LINK_STATE.start) !== 0,
-        carrier: (state & LINK_STATE.noCarrier) === 0,
-        up: (m[dev + DEV.flags]! & 1) !== 0,
       },
     };
   });
+}
+
+/** A worker that spins in a user's guard has no device in hand that the path knows of. */
+const NO_DEVICE = {
+  device: "no device",
+  kind: "unknown",
+  realNumTxQueues: 0,
+  regState: "unknown",
+  start: false,
+  carrier: false,
+  up: false,
+};
+
+function deviceState(run: Run, dev: Addr): typeof NO_DEVICE {
+  const { m } = run.lab.kernel;
+  const state = m[dev + DEV.state]!;
+  return {
+    device: run.timeline.deviceNameAt(dev),
+    kind: KINDS[m[dev + DEV.kind]!] ?? "unknown",
+    realNumTxQueues: m[dev + DEV.realNumTxQueues]!,
+    regState: REG_STATES[m[dev + DEV.regState]!] ?? "unknown",
+    start: (state & LINK_STATE.start) !== 0,
+    carrier: (state & LINK_STATE.noCarrier) === 0,
+    up: (m[dev + DEV.flags]! & 1) !== 0,
+  };
 }
 
 function environment(run: Run): Record<string, string | number> {
