@@ -13,6 +13,8 @@ type Case = readonly [string, Backend, string, string];
 const SOON = ["watchdog.threshSeconds=1", "settleMs=100"];
 const MANY = ["faults[0].repeat.times=60", "faults[0].repeat.everyMs=150"];
 const FEW = ["faults[0].repeat.times=3", "faults[0].repeat.everyMs=150"];
+// Requests that a fault cuts off are waited for to their timeout, fifty at a time.
+const BRIEF = [...FEW, "load.http.requests=50", "load.http.timeoutMs=1500"];
 
 const lockup: readonly [string, readonly string[], readonly string[]][] = [
   ["dummy-sink", ["none", "carrier", "qcount"], [...SOON, ...MANY]],
@@ -24,11 +26,11 @@ const lockup: readonly [string, readonly string[], readonly string[]][] = [
 const safe: readonly [string, readonly string[], readonly string[]][] = [
   ["two-hosts", ["running-carrier"], []],
   ["dummy-sink", ["running-carrier"], [...FEW, "durationMs=500"]],
-  ["ovs-link-delete", ["running-carrier", "carrier"], FEW],
-  ["outsider-delete", ["running-carrier"], FEW],
-  ["re-plug", ["running-carrier"], FEW],
-  ["seed-patch", ["running-carrier"], FEW],
-  ["del-port", ["none"], FEW],
+  ["ovs-link-delete", ["running-carrier", "carrier"], BRIEF],
+  ["outsider-delete", ["running-carrier"], BRIEF],
+  ["re-plug", ["running-carrier"], BRIEF],
+  ["seed-patch", ["running-carrier"], BRIEF],
+  ["del-port", ["none"], BRIEF],
   ["flap", ["running-carrier"], ["faults[0].count=4"]],
   ["queue-shrink", ["none"], ["durationMs=1000"]],
 ];
@@ -172,11 +174,9 @@ describe.skipIf(NEEDS_ROOT)(`on real devices${needsRoot}`, () => {
 });
 
 describe("on the memory backend", () => {
-  const firstGuards: typeof lockup = lockup.map(([name, guards, set]) => [
-    name,
-    guards.slice(0, 1),
-    set,
-  ]);
+  const firstGuards: typeof lockup = lockup
+    .slice(0, 2)
+    .map(([name, guards, set]) => [name, guards.slice(0, 1), set]);
   it.each(casesOf(firstGuards, "LOCKUP", ["memory"]))("%s, %s, guard %s: %s", async (...one) => {
     await check(one);
   });
