@@ -1,7 +1,7 @@
 // One scenario to its verdict: build, load, strike, watch, close the books, tear down, judge. Main
 // thread. Whatever happens, the host is as before when this resolves or rejects.
 import { readdirSync } from "node:fs";
-import { nowMs } from "../base/clock.js";
+import { nowMs, nowNs } from "../base/clock.js";
 import { LOAD_COUNTER } from "../load/types.js";
 import type { RunRecord, Sample } from "../report/types.js";
 import { PORT_COUNTER } from "../sync/counters.js";
@@ -224,7 +224,8 @@ export class Run {
       return false;
     }
     this.quietSinceMs ??= nowMs();
-    return nowMs() - this.quietSinceMs >= scenario.settleMs;
+    // A worker that spins since a moment ago would otherwise be taken for one that was stopped.
+    return nowMs() - this.quietSinceMs >= scenario.settleMs && !this.watchdog.suspects(nowNs());
   }
 
   /** Whether all faults are done and no request has been answered for a while. */

@@ -14,6 +14,7 @@ import { CPU, CPU_STATE, cpuBlock, type Mem } from "../sync/memory.js";
 
 /** The watchdog looks at least this often, so that a worker's stalls can be drawn. */
 const LOOK_MS = 100;
+const SUSPICIOUS_NS = 5e8;
 
 export interface LockupNotice {
   readonly worker: number;
@@ -27,6 +28,8 @@ export class Watchdog {
   private readonly m: Mem;
   private readonly watches: CpuWatch[];
   private readonly heartbeats: number[];
+  /** When each CPU last showed life, in nanoseconds. */
+  private readonly aliveNs: number[];
   private readonly reported = new Set<number>();
   private readonly thresh: number;
   private readonly onLockup: (notice: LockupNotice) => void;
@@ -41,6 +44,7 @@ export class Watchdog {
     const now = nowNs();
     this.watches = Array.from({ length: workers }, () => newCpuWatch(now));
     this.heartbeats = new Array<number>(workers).fill(-1);
+    this.aliveNs = new Array<number>(workers).fill(now);
   }
 
   start(): void {
@@ -56,6 +60,17 @@ export class Watchdog {
     return this.reported;
   }
 
+  /**
+   * Whether a CPU has shown no life for half a second and is not yet reported: the verdict on it
+   * is still to come. False while the detector is off.
+   */
+  suspects(now: number): boolean {
+    if (this.thresh === 0) return false;
+    return this.aliveNs.some(
+      (aliveNs, worker) => now - aliveNs > SUSPICIOUS_NS && !this.reported.has(worker),
+    );
+  }
+
   /** One look at every CPU; tests call it with a time of their own. */
   look(now: number): void {
     const due = now >= this.nextTickNs;
@@ -68,6 +83,7 @@ export class Watchdog {
       const stopped = state === CPU_STATE.stopped || state === CPU_STATE.stalled;
       if (heartbeat !== this.heartbeats[worker] || sleeps || stopped) {
         this.heartbeats[worker] = heartbeat;
+        this.aliveNs[worker] = now;
         touch(watch, now);
       } else if (due) this.tick(worker, watch, now);
     }

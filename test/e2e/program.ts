@@ -11,6 +11,17 @@ import type { RunReport } from "../../src/report/types.js";
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const PROGRAM = join(ROOT, "scripts/packetpath");
 
+const started: Program[] = [];
+
+/** Ends what a failed test has left running. */
+export async function endAll(): Promise<void> {
+  for (const program of started.splice(0)) {
+    if (program.end !== null) continue;
+    program.child.kill("SIGINT");
+    await program.ended();
+  }
+}
+
 /** A running packetpath. */
 export class Program {
   readonly child: ChildProcess;
@@ -23,6 +34,7 @@ export class Program {
     this.child = spawn(PROGRAM, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
     this.child.stdout!.on("data", (data: Buffer) => (this.stdout += data.toString()));
     this.child.stderr!.on("data", (data: Buffer) => (this.stderr += data.toString()));
+    started.push(this);
     this.child.on("close", (code, signal) => (this.end = code ?? signal ?? "unknown"));
   }
 

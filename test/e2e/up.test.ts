@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
 import { NEEDS_ROOT, needsRoot } from "../host/linux-support.js";
-import { has, hostState, inNamespace, Program } from "./program.js";
+import { endAll, has, hostState, inNamespace, Program } from "./program.js";
 
 const cannotPing = NEEDS_ROOT || !has("ping") || !has("ip");
 const pingNeeds = NEEDS_ROOT ? needsRoot : cannotPing ? " (needs ping and iproute2)" : "";
@@ -17,17 +17,14 @@ const dumpNeeds = NEEDS_ROOT ? needsRoot : cannotDump ? " (needs tcpdump)" : "";
 const SERVER = `require("node:http").createServer((_, answer) => answer.end("hello " +
   "x".repeat(300000))).listen(8000, "10.0.0.2", () => console.log("listening"))`;
 
-let up: Program | null = null;
 const children: ReturnType<typeof spawn>[] = [];
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
-  up?.child.kill("SIGINT");
-  await up?.ended();
-  up = null;
+  await endAll();
 });
 
 async function begin(scenario: string): Promise<Program> {
-  up = new Program(["up", `scenarios/${scenario}.yaml`]);
+  const up = new Program(["up", `scenarios/${scenario}.yaml`]);
   await up.says("is forwarding");
   return up;
 }

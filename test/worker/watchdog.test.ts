@@ -27,6 +27,10 @@ class Bench {
     }
   }
 
+  suspects(): boolean {
+    return this.watchdog.suspects(this.now);
+  }
+
   /** Lets so many seconds pass; `alive` workers show life at every look. */
   pass(seconds: number, alive: readonly number[]): void {
     for (let passed = 0; passed < seconds * 1e9; passed += STEP_NS) {
@@ -80,6 +84,29 @@ describe("a worker whose heartbeat stands still", () => {
       bench.pass(0.1, [0, 1]);
     }
     expect(bench.notices).toEqual([]);
+  });
+});
+
+describe("a run that wants to end", () => {
+  it("waits for the verdict on a worker that has shown no life for half a second", () => {
+    const bench = new Bench(2);
+    bench.pass(0.3, [0]);
+    expect(bench.suspects()).toBe(false);
+    bench.pass(0.5, [0]);
+    expect(bench.suspects()).toBe(true);
+    bench.pass(8, [0]);
+    expect(bench.notices).not.toEqual([]);
+    expect(bench.suspects()).toBe(false);
+  });
+
+  it("does not wait for workers that move, or sleep, or when the detector is off", () => {
+    const bench = new Bench(2);
+    bench.m[cpuBlock(1) + CPU.state] = CPU_STATE.idle;
+    bench.pass(3, [0]);
+    expect(bench.suspects()).toBe(false);
+    const off = new Bench(0);
+    off.pass(3, []);
+    expect(off.suspects()).toBe(false);
   });
 });
 
