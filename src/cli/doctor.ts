@@ -2,19 +2,11 @@
 // removes what dead runs left. Main thread only.
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../base/errors.js";
+import type { Check } from "../host/doctor.js";
 import { writeOut } from "./failure.js";
 
 interface JsonFlag {
   readonly json?: boolean;
-}
-
-/** A line of the doctor; `optional` ones may fail without consequence for runs. */
-interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly optional?: boolean;
-  readonly detail: string;
-  readonly fix?: string | null;
 }
 
 export function addDoctorCommand(program: Command, exit: (code: number) => void): void {
@@ -28,8 +20,8 @@ export function addDoctorCommand(program: Command, exit: (code: number) => void)
 
 async function doctor(flags: JsonFlag): Promise<number> {
   const { runDoctor } = await import("../host/doctor.js");
-  const checks: readonly Check[] = await runDoctor();
-  const lacking = checks.filter((check) => !check.ok && check.optional !== true);
+  const checks = await runDoctor();
+  const lacking = checks.filter((check) => !check.ok && check.required);
   const text =
     flags.json === true
       ? `${JSON.stringify({ schemaVersion: 1, ok: lacking.length === 0, checks })}\n`
@@ -39,8 +31,8 @@ async function doctor(flags: JsonFlag): Promise<number> {
 }
 
 function checkText(check: Check): string {
-  const mark = check.ok ? "ok     " : check.optional === true ? "absent " : "LACKING";
-  const fix = check.ok || !check.fix ? "" : `\n         fix: ${check.fix}`;
+  const mark = check.ok ? "ok     " : check.required ? "LACKING" : "absent ";
+  const fix = check.ok ? "" : `\n         fix: ${check.fix}`;
   return `${mark}  ${check.name}: ${check.detail}${fix}\n`;
 }
 
@@ -61,14 +53,14 @@ async function clean(flags: JsonFlag): Promise<number> {
       fix: "Use sudo.",
     });
   }
-  const { sweep } = await import("../host/sweep.js");
-  const removed: readonly string[] = await sweep();
-  const lines = removed.length === 0 ? "nothing to remove\n" : removed.map(removedText).join("");
-  const json = `${JSON.stringify({ schemaVersion: 1, removed })}\n`;
-  await writeOut(process.stdout, flags.json === true ? json : lines);
+  const { sweep } = await import("../host/ledger.js");
+  const { removed, kept } = sweep();
+  const lines = [
+    ...removed.map((name) => `removed ${name}`),
+    ...kept.map(({ name, reason }) => `kept ${name}: ${reason}`),
+  ];
+  if (lines.length === 0) lines.push("nothing to remove");
+  const json = JSON.stringify({ schemaVersion: 1, removed, kept });
+  await writeOut(process.stdout, `${flags.json === true ? json : lines.join("\n")}\n`);
   return EXIT.asExpected;
-}
-
-function removedText(what: string): string {
-  return `removed ${what}\n`;
 }
