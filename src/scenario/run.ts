@@ -22,7 +22,7 @@ import { WorkerLanes } from "./worker-lanes.js";
 const LOOK_MS = 1;
 const SAMPLE_MS = 50;
 /** After the first lockup, others get this long to be noticed too. */
-const LOCKUP_GRACE_MS = 1_500;
+const LOCKUP_GRACE_MS = 500;
 /** Loads that have not all begun by then (a target that nobody answers for) are not waited for. */
 const BEGIN_MS = 5_000;
 /** After the last fault, a load that hears nothing for so long is not waited for any longer. */
