@@ -18,6 +18,7 @@ import { portCounters, PORT_COUNTER } from "../sync/counters.js";
 import { type Addr, CPU, CPU_STATE, cpuBlock, ld, rcuReadLock } from "../sync/index.js";
 import { rcuReadUnlock } from "../sync/index.js";
 import type { QueueTable } from "../sync/queue-table.js";
+import { checkVnetHeader } from "../wire/vnet-header.js";
 import type { Capture } from "./capture.js";
 import { FRAME_BYTES_MAX, HEADROOM_BYTES, slotOffset, VNET_BYTES } from "./frame-pool.js";
 import type { PathTransmit } from "./transmit.js";
@@ -174,6 +175,7 @@ export class Loop {
     if (capture !== null) capture.received(frame);
     if (frame.length < ETH_HLEN) transmit.drop(frame, DROP.runt);
     else if (truncated) transmit.drop(frame, DROP.giant);
+    else if (hasBadVnetHeader(frame)) transmit.drop(frame, DROP["bad-vnet-header"]);
     else if (queue.handled && ld(m, queue.ovsDev + DEV.rxHandler) === 0) {
       // netdev_frame_hook is gone: the switch no longer gets what this device receives.
       transmit.drop(frame, DROP["rx-unpublished"]);
@@ -204,6 +206,13 @@ export class Loop {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     m[this.block + CPU.state] = CPU_STATE.forwarding;
   }
+}
+
+// The sender's word about checksum and segments is checked before anybody works by it: whoever has
+// the other end of a TAP (a guest) may write what it likes.
+function hasBadVnetHeader(frame: Frame): boolean {
+  const { bytes, vnetOffset, offset, length } = frame;
+  return vnetOffset >= 0 && checkVnetHeader(bytes, vnetOffset, offset, length) !== 0;
 }
 
 // What the kernel's rule makes of the queue that the far end transmitted on.

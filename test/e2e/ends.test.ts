@@ -148,7 +148,8 @@ describe("a signal on the memory backend", () => {
 
 describe("a guard of a user's own", () => {
   const SHORT = ["faults[0].repeat.times=40", "faults[0].repeat.everyMs=100", "settleMs=100"];
-  const set = ["watchdog.threshSeconds=1", "durationMs=500", ...SHORT];
+  const at = "faults[0].at.framesSeen=200";
+  const set = ["watchdog.threshSeconds=1", "durationMs=500", at, ...SHORT];
   const inMemory = { scenario: "dummy-sink", backend: "memory" as const, set };
 
   function guard(name: string, text: string): string {

@@ -91,6 +91,8 @@ export interface RigOptions {
   readonly profile?: string;
   readonly queues?: number;
   readonly workers?: number;
+  /** Which of the workers this is. */
+  readonly cpu?: number;
 }
 
 const PORTS = 8;
@@ -102,8 +104,10 @@ export class Rig {
   readonly table: QueueTable;
   readonly blocks: CounterBlocks;
   readonly transmit: PathTransmit;
-  readonly loop: Loop;
+  readonly pool: SharedArrayBuffer;
+  loop: Loop;
   private readonly queues: number;
+  private readonly newLoop: () => Loop;
 
   constructor(options: RigOptions = {}) {
     const workers = options.workers ?? 1;
@@ -124,34 +128,37 @@ export class Rig {
       profile,
       guard,
     );
-    bindThread({ task: 0, cpu: 0, maySleep: false, events: null, deed: null });
+    const cpu = options.cpu ?? 0;
+    bindThread({ task: cpu, cpu, maySleep: false, events: null, deed: null });
     const pool = newPool(workers);
+    this.pool = pool;
     this.io.usePool(pool);
     this.table = new QueueTable(workers, PORTS);
     this.blocks = new CounterBlocks(workers, PORTS);
-    const counters = this.blocks.block(0);
-    this.transmit = new PathTransmit(this.k, this.io, counters, 0);
+    const counters = this.blocks.block(cpu);
+    this.transmit = new PathTransmit(this.k, this.io, counters, cpu);
     const { datapath } = lab(
       [flow({}, options.actions ?? [output(2)])],
       [1, 2, 3, 4],
       this.transmit,
     );
     const { k, io, table, transmit } = this;
-    this.loop = new Loop({
-      k,
-      cpu: 0,
-      io,
-      table,
-      datapath,
-      transmit,
-      counters,
-      pool,
-      capture: null,
-    });
+    const parts = { k, cpu, io, table, datapath, transmit, counters, pool, capture: null };
+    this.newLoop = () => new Loop(parts);
+    this.loop = this.newLoop();
   }
 
-  /** Makes a port's devices, opens them and publishes the port; handles are number * 100 + queue. */
-  plug(number: number, kind: KindName = "veth", real = true): RigPort {
+  /** Lets the loop run again after it was told to stop. */
+  restart(): void {
+    new Int32Array(this.table.shared)[1] = 0;
+    this.loop = this.newLoop();
+  }
+
+  /**
+   * Makes a port's devices, opens them and publishes the port.
+   * @param handles of its queues; default number * 100 + queue. Empty: no real device.
+   */
+  plug(number: number, kind: KindName = "veth", given?: readonly number[]): RigPort {
     const { k } = this;
     const options = { kind, numTxQueues: this.queues };
     rtnlLock(k);
@@ -165,8 +172,9 @@ export class Rig {
     if (wireDev !== ovsDev) devOpen(k, wireDev);
     rtnlUnlock(k);
     linkwatchEvent(k);
-    const handles = real ? Array.from({ length: this.queues }, (_, q) => number * 100 + q) : [];
-    const vnetHeaderBytes = real ? VNET_BYTES : 0;
+    const numbered = Array.from({ length: this.queues }, (_, q) => number * 100 + q);
+    const handles = given ?? numbered;
+    const vnetHeaderBytes = handles.length === 0 ? 0 : VNET_BYTES;
     this.table.publish({ number, kind: KIND[kind], ovsDev, wireDev, vnetHeaderBytes, handles });
     if (!ovsVportAdd(k, number, ovsDev)) throw new Error(`port ${number} is taken`);
     return { number, ovsDev, wireDev, handles };

@@ -182,7 +182,7 @@ describe("what is counted", () => {
   it("a sink without a real device swallows the frame and counts it as sent", () => {
     const rig = new Rig();
     rig.plug(1);
-    rig.plug(2, "dummy", false);
+    rig.plug(2, "dummy", []);
     expect(fateOf(rig)).toBe("sent");
     expect(rig.io.written).toEqual([]);
     expect(rig.counter(2, PORT_COUNTER.tx)).toBe(1);
