@@ -14,10 +14,11 @@ import {
   tunDetach,
   vethSetChannels,
 } from "../../src/path/core/queue-counts.js";
-import { rtnlLock, rtnlUnlock } from "../../src/path/core/rtnl.js";
+import { callNetdeviceNotifiers, rtnlLock, rtnlUnlock } from "../../src/path/core/rtnl.js";
 import { dellink, unregisterNetdeviceMany } from "../../src/path/core/unregister.js";
 import { globalWord, KERNEL, type Kernel, portSlot } from "../../src/path/kernel.js";
 import { ovsVportAdd, ovsVportDel, VPORT } from "../../src/path/openvswitch/vport.js";
+import { NETDEV } from "../../src/path/trace-events.js";
 import { type Addr, CPU, cpuBlock, HEADER, ld, NULL, st } from "../../src/sync/index.js";
 import { releaseCpu, SyncAborted } from "../../src/sync/index.js";
 import { accessesOf, firstOf } from "./accesses.js";
@@ -224,6 +225,18 @@ describe("grace periods and references", () => {
     expect(again.length).toBeGreaterThanOrEqual(20);
     expect(events.filter(({ name }) => /detach|queueNotify/.test(name))).toEqual([]);
     expect(events.at(-1)!.name).toBe("freeNetdev");
+  });
+
+  it("F44 a second UNREGISTER finds the flag clear: nothing is detached, nothing is queued", () => {
+    const lab = makeLab();
+    const { dev } = plug(lab, "dummy");
+    unregister(lab, [dev]);
+    runNotifyWork(lab);
+    const from = mark(lab);
+    const accesses = accessesOf(() => callNetdeviceNotifiers(lab.k, NETDEV.unregister, dev));
+    expect(told(lab, from).map(({ name }) => name)).toEqual(["notifier"]);
+    expect(ld(lab.m, globalWord(lab.k, KERNEL.dpNotifyWork))).toBe(0);
+    expect(firstOf(accesses, "add", HEADER.gracePeriods)).toBe(-1);
   });
 
   it("F43 an explicit del-port unpublishes first and leaves the device registered", () => {
