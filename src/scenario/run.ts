@@ -1,6 +1,6 @@
 // One scenario to its verdict: build, load, strike, watch, close the books, tear down, judge. Main
 // thread. Whatever happens, the host is as before when this resolves or rejects.
-import { readdirSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { nowMs, nowNs } from "../base/clock.js";
 import { LOAD_COUNTER } from "../load/types.js";
 import type { RunRecord, Sample } from "../report/types.js";
@@ -63,8 +63,17 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
 
 export type Outcome = Awaited<ReturnType<Run["toTheEnd"]>>;
 
+/** Open descriptors of this process, without those that Node opens for itself when it likes. */
 function openFds(): number {
-  return readdirSync("/proc/self/fd").length;
+  const targets = readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // The descriptor of the listing itself.
+      return "/dev/null";
+    }
+  });
+  return targets.filter((target) => target !== "/dev/null" && !target.startsWith("pipe:")).length;
 }
 
 function scenarioHasNoFault(lab: Lab): boolean {
