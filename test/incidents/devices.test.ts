@@ -250,7 +250,7 @@ describe("vnet headers", () => {
     expect(rig.drops(1)).toEqual({ "bad-vnet-header": 1 });
   });
 
-  it("a header length that covers the whole frame does no harm (wireguard-go, FORWARD path)", () => {
+  it("a header length covering the whole frame does no harm (wireguard-go, FORWARD path)", () => {
     const rig = new Rig();
     rig.plug(1);
     rig.plug(2);
