@@ -1,8 +1,9 @@
-// The queue table: which real queues stand behind which port now, in shared memory: one entry per port
-// number with the handles of the real queues behind it. The control thread changes it while frames
-// flow (a device dies, a device is plugged in again); workers look at the generation once per
-// round and take a copy when it has moved. A handle may be closed only when every worker that is
-// still alive has acknowledged a generation in which it does not occur: that wait is `isSettled`.
+// The queue table: which real queues stand behind which port now, in shared memory: one entry per
+// port number with the handles of the real queues behind it. The control thread changes it while
+// frames flow (a device dies, a device is plugged in again); workers look at the generation once
+// per round and take a copy when it has moved. A handle may be closed only when every worker that
+// is still alive has acknowledged a generation in which it does not occur: that wait is
+// `isSettled`.
 import type { Addr, Mem } from "./memory.js";
 
 /** Header words, then one word group per worker, then one entry per port. */

@@ -1,6 +1,6 @@
-// One thread of a test's kernel, over the same shared memory. Runs from dist/, as worker threads do.
-// Roles: `packet` outputs what it is told to; `reader` sits in a read section until told; `control`
-// runs administrator commands; `kworker`, `linkwatch`, `rcu` are the kernel's own.
+// One thread of a test's kernel, over the same shared memory. Runs from dist/, as worker threads
+// do. Roles: `packet` outputs what it is told to; `reader` sits in a read section until told;
+// `control` runs administrator commands; `kworker`, `linkwatch`, `rcu` are the kernel's own.
 import { parentPort, workerData } from "node:worker_threads";
 import { linkwatchEvent } from "../../dist/path/core/link-watch.js";
 import { cleanupNet, deleteLinks } from "../../dist/path/core/net-namespace.js";

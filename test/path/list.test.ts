@@ -1,4 +1,4 @@
-// The list of behaviors in src/path/README.md is kept: each of its 55 ids begins the name of a test.
+// The list of behaviors in src/path/README.md is kept: each of its 55 ids begins a test's name.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -30,7 +30,7 @@ function byProfile<T>(value: (profile: (typeof PROFILES)[number]) => T): Record<
 }
 
 describe("where the hint comes from", () => {
-  it("F18 a veth hands its transmit index on as queue_mapping: k is read as receive queue k-1", () => {
+  it("F18 a veth hands its transmit index on as queue_mapping: k is receive queue k-1", () => {
     const lab = makeLab({ profile: "6.12" });
     plug(lab, "veth", { queues: 32 });
     const seen = [1, 9, 32].map((queueMapping) => {
@@ -398,7 +398,7 @@ describe("the backlog", () => {
     expect(processBacklog(lab.k)).toBe(NULL);
   });
 
-  it("F55 a flush takes what waits for UNREGISTERING devices, on every CPU, and nothing else", () => {
+  it("F55 a flush takes what waits for UNREGISTERING devices, on every CPU, nothing else", () => {
     const lab = makeLab();
     const { dev, other } = plug(lab, "veth");
     for (const cpu of [0, 1, 3]) {

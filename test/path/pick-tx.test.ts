@@ -1,5 +1,6 @@
-// Queue selection: F01 to F17 of the list in src/path/README.md, one test or more for each, with the
-// function's own vectors. Loops that must end run here; loops that must not run on a worker thread.
+// Queue selection: F01 to F17 of the list in src/path/README.md, one test or more for each, with
+// the function's own vectors. Loops that must end run here; loops that must not, on a worker
+// thread.
 import { describe, expect, it } from "vitest";
 import { DEV, registerNetdevice, txq, TXQ, QDISC } from "../../src/path/core/netdevice.js";
 import {

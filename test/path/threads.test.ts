@@ -71,7 +71,7 @@ function indexOf(events: readonly Told[], name: Told["name"], device?: Addr): nu
 }
 
 describe("dp_notify on real threads", () => {
-  it("F42 the item starts when the unregistering task sleeps: after the zeroing, inside GP4", async () => {
+  it("F42 the item starts when the unregistering task sleeps: after Z, inside GP4", async () => {
     const { lab, made } = await threaded({ but: SLOW_GRACE }, ["kworker", "rcu", "control"]);
     const { dev } = plug(lab, "dummy");
     await made.control!.call("deleteLinks", { devs: [dev] });
@@ -175,7 +175,7 @@ function unregister(lab: Lab, devs: readonly Addr[]): void {
 }
 
 describe("grace periods and references", () => {
-  it("F51 a reader lost after the zeroing blocks GP4, and every later taker of RTNL with it", () => {
+  it("F51 a reader lost after the zeroing blocks GP4, and each later taker of RTNL with it", () => {
     const lab = makeLab();
     const { dev } = plug(lab, "dummy");
     const reader = cpuBlock(2) + CPU.rcuSequence;

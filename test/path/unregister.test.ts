@@ -145,7 +145,7 @@ describe("the whole order", () => {
     ]);
   });
 
-  it("F37 F38 F40 the device's own pass: handler, GP3, data, flag, kobjects, rx, tx; GP4 last", () => {
+  it("F37 F38 F40 the device's own pass: handler, GP3, data, flag, kobjects, rx, tx, GP4", () => {
     const lab = makeLab();
     const a = plug(lab, "dummy").dev;
     const b = plug(lab, "dummy", { port: 2 }).dev;
@@ -250,7 +250,7 @@ describe("veth and carrier", () => {
     expect(ld(lab.m, other + DEV.state)).toBe(present | noCarrier | start);
   });
 
-  it("F34 F45 after veth_dellink each end stops for itself: the peer pointers are NULL first", () => {
+  it("F34 F45 after veth_dellink each end stops for itself: peer pointers are NULL first", () => {
     const lab = makeLab();
     const { dev, other } = plug(lab, "veth");
     const accesses = accessesOf(() => unregister(lab, [other]));
@@ -300,7 +300,7 @@ describe("veth and carrier", () => {
     expect(output(lab, 1)).toBe("ok");
   });
 
-  it("F35 dummy is unregistered with its carrier on; a bond drops it in ndo_uninit and waits", () => {
+  it("F35 dummy is unregistered with carrier on; a bond drops it in ndo_uninit and waits", () => {
     const lab = makeLab();
     const dummy = plug(lab, "dummy").dev;
     const bond = plug(lab, "bond", { port: 2 }).dev;

@@ -197,7 +197,7 @@ describe("a reader that does not leave", () => {
   const store = (word: number) => (dev: Addr) => (access: Access) =>
     access.op === "store" && access.at === dev + word;
 
-  it("GP1 waits for it before IFF_UP goes: nobody who read noqueue meets a device that is down", () => {
+  it("GP1 waits for it before IFF_UP goes: nobody who read noqueue meets a downed device", () => {
     const entered = (dev: Addr) => (access: Access) =>
       access.op === "store" && access.at === txq(dev, 0) + TXQ.qdisc;
     expect(blockedAt("dummy", entered)).toEqual({ before: "deactivate", last: "expedited", up: 1 });

@@ -1,5 +1,5 @@
-// The laws of src/sync that one thread can show: atomics, work items, callbacks, the event ring, the
-// queue table and the counters.
+// The laws of src/sync that one thread can show: atomics, work items, callbacks, the event ring,
+// the queue table and the counters.
 import { beforeEach, describe, expect, it } from "vitest";
 import { DROP, DROP_REASONS } from "../../src/base/drop-reasons.js";
 import { CounterBlocks, PORT_COUNTER, portCounters } from "../../src/sync/counters.js";
@@ -70,7 +70,7 @@ describe("words", () => {
 });
 
 describe("a thread", () => {
-  it("reads and traces as the CPU that it was bound to; tick leaves what the loop depends on", () => {
+  it("reads and traces as the CPU it was bound to; tick leaves what the loop depends on", () => {
     const ring = new SharedArrayBuffer(EVENT_RING_BYTES);
     const events = new EventRing(ring, { realNumTxQueues: 0, regState: 1 });
     const deeds: number[][] = [];

@@ -1,5 +1,6 @@
 // One thread of the tests of src/sync, over shared memory that the test has laid out. Runs from
-// dist/, as worker threads do. Each message is one call of a primitive; the answer says how it ended.
+// dist/, as worker threads do. Each message is one call of a primitive; the answer says how it
+// ended.
 import { parentPort, workerData } from "node:worker_threads";
 import * as sync from "../../dist/sync/index.js";
 import { EventRing } from "../../dist/sync/events.js";

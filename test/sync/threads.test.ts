@@ -203,7 +203,7 @@ describe("grace periods", () => {
     await waiter.next("synchronizeRcu");
   });
 
-  it("a reader that never ends blocks it; the torn-down run gets out with SyncAborted", async () => {
+  it("a reader that never ends blocks it; a torn-down run gets out with SyncAborted", async () => {
     const [reader, waiter] = [await thread(0, false), await thread(2)];
     await reader.call("rcuReadLock");
     waiter.send("synchronizeRcu", true);

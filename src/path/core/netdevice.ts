@@ -2,7 +2,7 @@
 // state: any CPU reads it, and each word is stored to under the lock named in its line.
 //
 //   dev + DEV.*            the fixed words
-//   dev + DEV_FIXED_WORDS  per transmit queue: qdisc, qdisc bits, netdev_queue state, tun file, ring
+//   dev + DEV_FIXED_WORDS  per transmit queue: qdisc, qdisc bits, queue state, tun file, ring
 import { type Addr, add, clearBits, ld, setBits, st } from "../../sync/index.js";
 import { globalWord, KERNEL, type Kernel, deviceAt } from "../kernel.js";
 

@@ -96,8 +96,8 @@ function netSetTodo(k: Kernel, dev: Addr): void {
 }
 
 /**
- * rtnl_link_ops.dellink of a device that joins `batch`. veth_dellink(): both ends join it, the named
- * one first, and both peer pointers become NULL before anything else happens.
+ * rtnl_link_ops.dellink of a device that joins `batch`. veth_dellink(): both ends join it, the
+ * named one first, and both peer pointers become NULL before anything else happens.
  */
 export function dellink(k: Kernel, dev: Addr, batch: Addr[]): void {
   const m = k.m;

@@ -1,6 +1,6 @@
 // net/openvswitch/actions.c and the sending half of vport.c: from "output to port N" to the
-// device. Runs on any CPU in softirq, inside an RCU read section that the caller holds. The walk over
-// the actions (do_execute_actions: clones, recursion level) is the datapath room's.
+// device. Runs on any CPU in softirq, inside an RCU read section that the caller holds. The walk
+// over the actions (do_execute_actions: clones, recursion level) is the datapath room's.
 import { type Addr, add, ld, NULL } from "../../sync/index.js";
 import { netifRx } from "../core/backlog.js";
 import { ARPHRD, DEV, isUp, KIND } from "../core/netdevice.js";

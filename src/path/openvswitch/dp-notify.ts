@@ -54,8 +54,8 @@ export function ovsNetdevDetachDev(k: Kernel, dev: Addr): void {
   if (k.profile.detachClearsFlag === "last") clearOvsFlag(k, dev);
 }
 
-// dev->priv_flags &= ~IFF_OVS_DATAPATH: from here dp_device_event and netdev_destroy take the device
-// for detached.
+// dev->priv_flags &= ~IFF_OVS_DATAPATH: from here dp_device_event and netdev_destroy take the
+// device for detached.
 function clearOvsFlag(k: Kernel, dev: Addr): void {
   clearBits(k.m, dev + DEV.privFlags, PRIV.ovsDatapath);
 }
