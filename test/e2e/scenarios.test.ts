@@ -12,7 +12,7 @@ type Case = readonly [string, Backend, string, string];
 // The watchdog speaks after twice its threshold. A strike may miss the window: there are many.
 const SOON = ["watchdog.threshSeconds=1", "settleMs=100"];
 const MANY = ["faults[0].repeat.times=60", "faults[0].repeat.everyMs=150"];
-const FEW = ["faults[0].repeat.times=3", "faults[0].repeat.everyMs=150"];
+const FEW = ["faults[0].repeat.times=3", "faults[0].repeat.everyMs=150", "durationMs=500"];
 // Requests that a fault cuts off are waited for to their timeout, fifty at a time.
 const BRIEF = [...FEW, "load.http.requests=50", "load.http.timeoutMs=1500"];
 
@@ -22,14 +22,16 @@ const lockup: readonly [string, readonly string[], readonly string[]][] = [
   ["outsider-delete", ["none", "qcount"], [...SOON, ...MANY]],
   ["re-plug", ["none", "qcount"], [...SOON, ...MANY]],
   ["seed-patch", ["none", "qcount"], [...SOON, ...MANY]],
+  ["seed-patch-covered", ["none"], [...SOON, ...MANY]],
 ];
 const safe: readonly [string, readonly string[], readonly string[]][] = [
   ["two-hosts", ["running-carrier"], []],
-  ["dummy-sink", ["running-carrier"], [...FEW, "durationMs=500"]],
+  ["dummy-sink", ["running-carrier"], FEW],
   ["ovs-link-delete", ["running-carrier", "carrier"], BRIEF],
   ["outsider-delete", ["running-carrier"], BRIEF],
   ["re-plug", ["running-carrier"], BRIEF],
   ["seed-patch", ["running-carrier"], BRIEF],
+  ["seed-patch-covered", ["qcount"], FEW],
   ["del-port", ["none"], BRIEF],
   ["flap", ["running-carrier"], ["faults[0].count=4"]],
   ["queue-shrink", ["none"], ["durationMs=1000"]],

@@ -102,7 +102,7 @@ describe.skipIf(cannotPing)(`an outsider${pingNeeds}`, () => {
     expect(hostState()).toEqual(before);
   });
 
-  it("removes a namespace's name and devices: the others go on, and the end is in order", async () => {
+  it("removes a namespace's name and devices: the others go on, the end is in order", async () => {
     const before = hostState();
     const program = await begin("outsider-delete");
     execFileSync("ip", ["netns", "del", "other"]);

@@ -60,7 +60,7 @@ describe("when a handle may be closed", () => {
     expect(table.anyLost()).toBe(true);
   });
 
-  it("whatever the order of changes and acknowledgments, no living worker holds a closed handle", () => {
+  it("in any order of changes and acknowledgments, no living worker holds a closed handle", () => {
     const steps = fc.array(
       fc.oneof(
         fc.record({ do: fc.constant("publish" as const), port: fc.nat(2) }),

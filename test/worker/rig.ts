@@ -180,6 +180,11 @@ export class Rig {
     return { number, ovsDev, wireDev, handles };
   }
 
+  /** Lets the transmit side know the ports, as the loop does when the table changes. */
+  takePorts(): void {
+    this.transmit.usePorts(this.table.read());
+  }
+
   /** Runs the loop until it has waited so many times. */
   runUntilWaits(count: number): void {
     const first = this.io.waits.length;

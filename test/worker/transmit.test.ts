@@ -91,7 +91,7 @@ describe("a verdict of the path ends the frame under its own name", () => {
     for (const name of XMIT_NAMES) if (name !== "ok") expect(DROP).toHaveProperty([name]);
   });
 
-  it("a user's guard is asked with the device and the packet, and its no is the guard's drop", () => {
+  it("a user's guard is asked with the device and the packet; its no is the guard's drop", () => {
     const seen: unknown[] = [];
     const guard = userGuard("mine", (dev, skb) => {
       seen.push([dev.running, dev.carrierOk, dev.realNumTxQueues, skb.len, skb.queueMapping]);
@@ -147,7 +147,7 @@ describe("an errno of the write ends the frame in one counter", () => {
 });
 
 describe("what is counted", () => {
-  it("a frame that left: at its input port as sent, at its output port as tx with its bytes", () => {
+  it("a frame that left: at its input port as sent, at its output port as tx with bytes", () => {
     const { rig } = forwarding();
     expect(fateOf(rig)).toBe("sent");
     expect(rig.counter(1, PORT_COUNTER.sent)).toBe(1);
