@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
 
 describe("eventually", () => {
-  it("gives back the first value that is not false, null or undefined; 0 and '' are values", async () => {
+  it("gives back the first value that is not false, null or undefined; 0 is one", async () => {
     const answers = [false, null, undefined, 0];
     expect(await eventually("a value", () => answers.shift(), { timeoutMs: 1000 })).toBe(0);
     expect(answers).toEqual([]);
