@@ -5,7 +5,7 @@
 //
 //   const scenario = parseScenario(await readFile("flap.yaml", "utf8"), "flap.yaml");
 //   const { report } = await runScenario(scenario, { guard: "running", backend: "memory" });
-//   if (report.verdict !== "SAFE") console.log(report.why);
+//   if (report.verdict !== "SAFE") process.stdout.write(`${report.why}\n`);
 import type { RunRecord } from "./report/types.js";
 import { runScenario as run } from "./scenario/run.js";
 import type { RunOptions, Scenario } from "./scenario/types.js";

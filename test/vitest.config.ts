@@ -1,3 +1,4 @@
+// How the tests run: `npx vitest run -c test/vitest.config.ts`, after a build (test/setup.ts).
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 

@@ -49,7 +49,7 @@ const c = {
   ),
   eventfd: lib.func("int eventfd(unsigned int initial, int flags)"),
   mount: lib.func(
-    "int mount(const char *from, const char *to, const char *type, unsigned long flags, uintptr_t x)",
+    "int mount(const char *from, const char *to, const char *type, unsigned long f, uintptr_t x)",
   ),
   umount2: lib.func("int umount2(const char *target, int flags)"),
   prctl: lib.func(

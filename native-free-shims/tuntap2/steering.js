@@ -1,9 +1,9 @@
 // Which queue of a TAP the kernel transmits a frame on. Left alone, a TAP follows the queue that a
 // flow's last frame was WRITTEN to (tun_flow_update, drivers/net/tun.c), one packet late: with a
-// switch that chooses queues by the kernel's rules on the other side, a flow then wanders from queue
-// to queue and TCP sees its segments out of order. A veth, whose place the TAP takes, does nothing
-// of the kind: its queue is the sender's choice. So a small steering program makes the queue a
-// function of the frame's addresses and ports alone (TUNSETSTEERINGEBPF, Linux 4.16).
+// switch that chooses queues by the kernel's rules on the other side, a flow then wanders from
+// queue to queue and TCP sees its segments out of order. A veth, whose place the TAP takes, does
+// nothing of the kind: its queue is the sender's choice. So a small steering program makes the
+// queue a function of the frame's addresses and ports alone (TUNSETSTEERINGEBPF, Linux 4.16).
 import { arch } from "node:os";
 import { block, close, ioctl, syscall } from "@packetpath/libc";
 

@@ -2,8 +2,8 @@
 // handed in; then the actions, on the bytes in place. Run to completion, in the worker's thread;
 // no allocation and no exception per frame (the slow path, once per new flow, may allocate).
 //
-// The books. Each frame that `receive` gets, and each further copy of it (`cloned`), ends in exactly
-// one `output` or one `drop` of the `Transmit`, so: in + cloned = outputs + drops.
+// The books. Each frame that `receive` gets, and each further copy of it (`cloned`), ends in
+// exactly one `output` or one `drop` of the `Transmit`, so: in + cloned = outputs + drops.
 import { DROP } from "../base/drop-reasons.js";
 import type { Clock } from "../base/clock.js";
 import { extractKey } from "../flow/extract.js";
@@ -63,7 +63,7 @@ export const DATAPATH_COUNTER = {
   megaflowHits: 1,
   /** Frames that went through the slow path. */
   misses: 2,
-  /** Megaflows translated again because flows, ports or MACs had changed, or a second had passed. */
+  /** Megaflows translated again: flows, ports or MACs had changed, or a second had passed. */
   revalidated: 3,
   masks: 4,
   megaflows: 5,
@@ -227,7 +227,7 @@ export class Datapath {
     return this.nowMs - megaflow.translatedMs < SWEEP_MS;
   }
 
-  /** Translates again for this packet; keeps the megaflow only if it still means the same frames. */
+  /** Translates again for this packet; keeps the megaflow only if it means the same frames. */
   private revalidate(frame: Frame, key: Uint32Array, old: Megaflow): Megaflow | null {
     this.counters[DATAPATH_COUNTER.revalidated]!++;
     const fresh = this.miss(frame, key);

@@ -26,7 +26,7 @@ export interface DeviceSpec {
   readonly mode: "tap" | "tun";
   /** Number of queues, 1 to 256; more than one asks for IFF_MULTI_QUEUE. */
   readonly queues: number;
-  /** IFF_VNET_HDR with a 12-byte header in front of each frame (virtio_net_hdr_mrg_rxbuf layout). */
+  /** IFF_VNET_HDR: 12 bytes in front of each frame (layout of virtio_net_hdr_mrg_rxbuf). */
   readonly vnetHeader: boolean;
   /** TUN_F_CSUM | TSO4 | TSO6; needs `vnetHeader`. */
   readonly offloads: boolean;

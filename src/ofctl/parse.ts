@@ -1,5 +1,6 @@
 // ovs-ofctl flow text to flows, as `ovs-ofctl add-flow` and `add-flows` of Open vSwitch 3.1 read
-// it (lib/ofp-flow.c parse_ofp_str). Errors are Open vSwitch's own sentences, with their place. Slow path; any thread.
+// it (lib/ofp-flow.c parse_ofp_str). Errors are Open vSwitch's own sentences, with their place.
+// Slow path; any thread.
 import { PacketpathError } from "../base/errors.js";
 import { fieldByName, type Field } from "../flow/fields.js";
 import { newMatch } from "../flow/match.js";

@@ -10,7 +10,7 @@ export type Verdict =
   | "DEADLOCK"
   | "LEAK"
   | "ASSERT"
-  /** The run could not show what it set out to show: a fault touched nothing, books do not balance. */
+  /** The run could not show what it set out to: a fault touched nothing, books do not balance. */
   | "INVALID";
 
 export interface RunReport {
@@ -163,8 +163,9 @@ export interface RunEvent {
   readonly what: string;
   readonly device: string | null;
   /**
-   * Anything else worth a column: real_num_tx_queues, reg_state (1 or 2), event, pid, tid, skb_addr,
-   * addr, microseconds; `function` where `what` does not name it; `ret` true at its return.
+   * Anything else worth a column: real_num_tx_queues, reg_state (1 or 2), event, pid, tid,
+   * skb_addr, addr, microseconds; `function` where `what` does not name it; `ret` true at its
+   * return.
    */
   readonly fields: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -179,7 +179,8 @@ export const scenarioSchema = z
       .meta({ description: "The kernel whose transmit path is emulated." }),
     guard: guardName.default("none").meta({
       description:
-        "The test in do_output: none, carrier, running-carrier, running, registered, qcount, or a module.",
+        "The test in do_output: none, carrier, running-carrier, running, registered, qcount, " +
+        "or a module.",
     }),
     seed: whole(0, 0xffff_ffff, "Everything random comes from this number.").default(1),
     expect: z

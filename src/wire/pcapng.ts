@@ -1,4 +1,4 @@
-// pcapng, the capture format (draft-ietf-opsawg-pcapng): writes blocks into a buffer of the caller's.
+// pcapng, the capture format (draft-ietf-opsawg-pcapng): writes blocks into the caller's buffer.
 // A queue worker writes one section header and one interface description when it opens a
 // capture, then one enhanced packet block for each frame; `writePacketBlock` is called in the hot
 // loop and neither allocates nor throws. All words are little-endian; every block starts and ends

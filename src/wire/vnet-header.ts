@@ -89,7 +89,8 @@ export function putVnetHeader(
 
 /**
  * Whether the header is one that the kernel would accept back with this frame
- * (virtio_net_hdr_to_skb, include/linux/virtio_net.h) and whose super-frame can be cut at packet borders.
+ * (virtio_net_hdr_to_skb, include/linux/virtio_net.h) and whose super-frame can be cut at packet
+ * borders.
  * @param vnet where the header lies.
  * @param frame where the frame begins; `length` its bytes.
  * @returns 0 or DROP["bad-vnet-header"].

@@ -205,7 +205,7 @@ class Control {
     }
   }
 
-  /** `ip netns del` by an outsider: the descriptors of the run hold the namespace, its name is gone. */
+  /** `ip netns del` by an outsider: the run's descriptors hold the namespace, its name is gone. */
   private noticeUnnamed(): void {
     for (const [netns, ref] of this.watched) {
       if (!this.host.isUnnamed(ref)) continue;

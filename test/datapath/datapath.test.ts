@@ -1,3 +1,5 @@
+// The fast path with a real slow path behind it: caches, revalidation, wide megaflows, loops and
+// the bytes that leave.
 import { describe, expect, it } from "vitest";
 import { DROP } from "../../src/base/drop-reasons.js";
 import { DATAPATH_COUNTER, type Frame, type Transmit } from "../../src/datapath/datapath.js";
@@ -19,7 +21,7 @@ import {
 const PUSH: Action = { type: "push-vlan", ethertype: 0x8100 };
 const POP: Action = { type: "pop-vlan" };
 
-/** The vnet header of a frame whose transport begins at `start`, its checksum left to the device. */
+/** The vnet header of a frame whose transport begins at `start`; the device does its checksum. */
 function partialHeader(start: number, gsoSize = 0): Uint8Array {
   const header = new Uint8Array(12);
   putVnetHeader(header, 0, {

@@ -64,7 +64,7 @@ describe("deletions", () => {
     expect(plan.unregisters).toBe(true);
   });
 
-  it("netns-delete: the namespace in one batch; internal ports come home and are not replugged", () => {
+  it("netns-delete: the namespace in one batch; internal ports come home, not replugged", () => {
     const plan = planOf("netns-delete");
     const server = { netns: 2, ref: ref("server", 12) };
     expect(short(plan.strike)).toEqual([`delete-netns ${JSON.stringify(server)}`]);

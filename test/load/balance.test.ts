@@ -33,7 +33,7 @@ describe.skipIf(cannot)(`loads that come and go${needs}`, () => {
     });
   }
 
-  it(`leave as many threads and descriptors after ${CYCLES} cycles as after the first`, async () => {
+  it(`leave as many threads and descriptors after ${CYCLES} cycles as after one`, async () => {
     const count = (what: string): number => readdirSync(`/proc/self/${what}`).length;
     let before = { threads: 0, descriptors: 0 };
     for (let i = 0; i <= CYCLES; i++) {

@@ -72,7 +72,7 @@ describe.skipIf(cannot)(`datagrams in real namespaces${needs}`, () => {
     expect(result.received).toBe(result.sent);
   });
 
-  it("of an unpaced flood are all counted, and it ends within two seconds of its stop", async () => {
+  it("of an unpaced flood are all counted, and it ends within 2 seconds of its stop", async () => {
     const handle = loads.startFlood(floodSpec({ ratePerSecond: 0, flows: 64, payloadBytes: 0 }));
     const { counters } = handle;
     await eventually("20000 sent", () => counters[LOAD_COUNTER.datagramsSent]! >= 20_000, WAIT);
@@ -87,7 +87,7 @@ describe.skipIf(cannot)(`datagrams in real namespaces${needs}`, () => {
     process.stderr.write(`flood: ${rate}/s sent unpaced, ${result.received} of ${result.sent}\n`);
   });
 
-  it("are refused by name when the device vanishes, and the flood neither hangs nor stops", async () => {
+  it("are refused by name when the device vanishes; the flood neither hangs nor stops", async () => {
     const handle = loads.startFlood(floodSpec({}));
     const { counters } = handle;
     await eventually("100 sent", () => counters[LOAD_COUNTER.datagramsSent]! >= 100, WAIT);
@@ -145,7 +145,7 @@ describe.skipIf(cannot)(`datagrams in real namespaces${needs}`, () => {
     expect(nowhere).toMatchObject({ sent: 0, received: 0, errors: { ENETUNREACH: 3 } });
   });
 
-  it("of an endless ping go on until it is stopped, and what is open then has timed out", async () => {
+  it("of an endless ping go on until it is stopped; what is open then has timed out", async () => {
     const spec = { client: hosts.client, targetAddress: SERVER_ADDRESS, count: 0, intervalMs: 2 };
     const handle = loads.startPing({ ...spec, timeoutMs: 5000 });
     const { counters } = handle;

@@ -60,7 +60,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     expect(result).toMatchObject({ sent: 20, ok: 20, failed: {} });
   });
 
-  it("of a bystander runs at its pace until stopped, and nothing of it fails by the stop", async () => {
+  it("of a bystander runs at its pace until stopped; nothing of it fails by the stop", async () => {
     const spec = httpSpec(hosts, { requests: 0, intervalMs: 5, timeoutMs: 2000 });
     const handle = loads.startHttp(spec);
     await eventually("30 answers", () => handle.counters[LOAD_COUNTER.ok]! >= 30, {

@@ -8,6 +8,8 @@ const hex = (random: Random, bits: number): string =>
 const number = (random: Random, bits: number): string =>
   random.below(2) === 0 ? hex(random, bits) : String(Math.floor(random.fraction() * 2 ** bits));
 
+const hexByte = (random: Random): string => random.below(256).toString(16).padStart(2, "0");
+
 const octets = (random: Random): string =>
   Array.from({ length: 4 }, () => random.below(256)).join(".");
 
@@ -229,8 +231,7 @@ const ACTIONS: readonly ((random: Random) => string)[] = [
   (r) => `mod_nw_tos:${4 * r.below(64)}`,
   (r) => `mod_tp_src:${r.below(65536)}`,
   (r) => `mod_tp_dst:${r.below(65536)}`,
-  (r) =>
-    `note:${Array.from({ length: r.below(12) }, () => r.below(256).toString(16).padStart(2, "0")).join(".")}`,
+  (r) => `note:${Array.from({ length: r.below(12) }, () => hexByte(r)).join(".")}`,
   (r) =>
     `move:reg${r.below(16)}[0..${r.below(31)}]`.replace(
       /\[0\.\.(\d+)\]/,

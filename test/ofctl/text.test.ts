@@ -134,7 +134,8 @@ describe("dump-flows", () => {
   });
   it("a dumped line is read back as the same flow", () => {
     const flow = parseFlow(
-      "table=3,cookie=0xabc,idle_timeout=9,hard_timeout=8,send_flow_rem,importance=2,reg0=5 actions=1",
+      "table=3,cookie=0xabc,idle_timeout=9,hard_timeout=8,send_flow_rem,importance=2,reg0=5 " +
+        "actions=1",
     );
     const stats = {
       durationSeconds: 77.5,

@@ -1,3 +1,4 @@
+// The tables of OpenFlow flows: add, modify, delete, timeouts and statistics, on a stepped clock.
 import { describe, expect, it } from "vitest";
 import { SteppedClock } from "../../src/base/clock.js";
 import {

@@ -1,3 +1,4 @@
+// The MAC table and the port table in shared memory, from one thread and from several.
 import { Worker } from "node:worker_threads";
 import { describe, expect, it, vi } from "vitest";
 import { workerEntry } from "../../src/base/entry.js";

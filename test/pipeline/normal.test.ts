@@ -1,3 +1,4 @@
+// The NORMAL action: learning, flooding, VLANs, and the frames that a switch keeps to itself.
 import { describe, expect, it } from "vitest";
 import { OFPP } from "../../src/flow/types.js";
 import { MAC_COUNTER } from "../../src/pipeline/mac-table.js";

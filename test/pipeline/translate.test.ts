@@ -1,3 +1,4 @@
+// The slow path's walk: outputs and drops, tables and resubmit, rewriting, and what it unwildcards.
 import { describe, expect, it } from "vitest";
 import { OFPP } from "../../src/flow/types.js";
 import { WORD } from "../../src/flow/key.js";

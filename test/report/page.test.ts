@@ -103,7 +103,7 @@ describe("report.html", () => {
     expect(page).toContain("count 0, still published: 76 µs");
   });
 
-  it("a port that was never unpublished, and one that was unpublished first, are told apart", () => {
+  it("a port never unpublished and one that was unpublished first are told apart", () => {
     const run = lockupRun();
     const window = run.report.windows[0]!;
     const page = (change: object) => {

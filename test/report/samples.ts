@@ -184,8 +184,8 @@ function sampleReport(parts: ReportParts): RunReport {
   const dropped = Object.values(drops).reduce((sum, n) => sum + n, 0);
   const ok = Math.floor(requests * (hit ? 0.391 : 0.402));
   const why = hit
-    ? `${locked.length} of 8 workers never left skb_tx_hash: they picked a queue of server after its ` +
-      "queue count was zeroed and before its port was unpublished."
+    ? `${locked.length} of 8 workers never left skb_tx_hash: they picked a queue of server after ` +
+      "its queue count was zeroed and before its port was unpublished."
     : "Every packet that found server's port after its device was closed was refused by the guard.";
   return {
     schemaVersion: 1,
@@ -210,24 +210,7 @@ function sampleReport(parts: ReportParts): RunReport {
     bystander: hit
       ? { same: false, sent: 500, ok: 388, failed: { "response ETIMEDOUT": 112 } }
       : { same: true, sent: 500, ok: 500, failed: {} },
-    faults: [
-      {
-        kind: "netns-delete",
-        target: "server",
-        at: { inFlight: 3000 },
-        firedAtMs: FAULT_MS,
-        times: 1,
-        framesTouched: dropped,
-      },
-      {
-        kind: "txqueuelen",
-        target: "client",
-        at: { afterMs: 4400 },
-        firedAtMs: 4400.62,
-        times: 1,
-        framesTouched: 0,
-      },
-    ],
+    faults: sampleFaults(dropped),
     frames: { in: 260_418 + dropped, out: 260_418, cloned: 12, drops, injected: 0, balanced: true },
     ports: [
       { name: "client", number: 1, kind: "veth", ...port(150_300, 118_020, { guard: 2 }) },
@@ -245,6 +228,27 @@ function sampleReport(parts: ReportParts): RunReport {
       "--seed 20261121",
     folder: "/root/packetpath/runs/2026-11-21T02-14-07-ovs-netns-delete",
   };
+}
+
+function sampleFaults(framesTouched: number): RunReport["faults"] {
+  return [
+    {
+      kind: "netns-delete",
+      target: "server",
+      at: { inFlight: 3000 },
+      firedAtMs: FAULT_MS,
+      times: 1,
+      framesTouched,
+    },
+    {
+      kind: "txqueuelen",
+      target: "client",
+      at: { afterMs: 4400 },
+      firedAtMs: 4400.62,
+      times: 1,
+      framesTouched: 0,
+    },
+  ];
 }
 
 function port(frames: number, out: number, drops: Readonly<Record<string, number>>) {
@@ -279,18 +283,24 @@ function lockup(worker: number): LockupReport {
 function sampleEvents(locked: readonly number[], seconds: number): RunEvent[] {
   const at = (us: number) => FAULT_MS + us / 1000;
   const events: RunEvent[] = [
-    event(0, "main", 0, "topology ready", null),
-    event(612.4, "main", 0, "load started", null),
-    event(FAULT_MS, "control", 8, "fault netns-delete", "server", { trigger: "inFlight 3000" }),
+    event(0, "main", 0, "topology ready"),
+    event(612.4, "main", 0, "load started"),
+    event(FAULT_MS, "control", 8, "fault netns-delete", {
+      device: "server",
+      fields: { trigger: "inFlight 3000" },
+    }),
   ];
   for (const [us, thread, what] of STEPS) {
     events.push(
-      event(at(us), thread, 8, what, "server", {
-        real_num_tx_queues: us >= ZERO_US ? 0 : 32,
-        reg_state: us >= 296 ? 2 : 1,
-        ...(what.includes("dp_device_event") ? { event: 6 } : {}),
-        pid: 40_990,
-        tid: thread === "control" ? 40_998 : 40_999,
+      event(at(us), thread, 8, what, {
+        device: "server",
+        fields: {
+          real_num_tx_queues: us >= ZERO_US ? 0 : 32,
+          reg_state: us >= 296 ? 2 : 1,
+          ...(what.includes("dp_device_event") ? { event: 6 } : {}),
+          pid: 40_990,
+          tid: thread === "control" ? 40_998 : 40_999,
+        },
       }),
     );
   }
@@ -302,20 +312,26 @@ function sampleEvents(locked: readonly number[], seconds: number): RunEvent[] {
       skb_addr: `0x${(4096 + worker).toString(16)}`,
       tid: 41_000 + worker,
     };
+    const more = { device: "server", fields };
     for (const name of [
       "ovs_vport_send",
       "__dev_queue_xmit",
       "netdev_core_pick_tx",
       "broken device",
     ]) {
-      events.push(event(at(us), `rxq${worker}`, worker, name, "server", fields));
+      events.push(event(at(us), `rxq${worker}`, worker, name, more));
     }
     const line = "soft lockup";
-    events.push(event(FAULT_MS + 6000, `rxq${worker}`, worker, line, "server", fields));
+    events.push(event(FAULT_MS + 6000, `rxq${worker}`, worker, line, more));
   });
-  events.push(event(at(940), "kernel", 0, "RTM_DELLINK", "server"));
-  events.push(event(seconds * 1000 - 40, "main", 0, "teardown", null));
+  events.push(event(at(940), "kernel", 0, "RTM_DELLINK", { device: "server" }));
+  events.push(event(seconds * 1000 - 40, "main", 0, "teardown"));
   return events;
+}
+
+interface EventMore {
+  readonly device?: string | null;
+  readonly fields?: RunEvent["fields"];
 }
 
 function event(
@@ -323,10 +339,9 @@ function event(
   thread: string,
   cpu: number,
   what: string,
-  device: string | null,
-  fields: RunEvent["fields"] = {},
+  more: EventMore = {},
 ): RunEvent {
-  return { atMs, thread, cpu, what, device, fields };
+  return { atMs, thread, cpu, what, device: more.device ?? null, fields: more.fields ?? {} };
 }
 
 function sampleSamples(random: Random, requests: number, seconds: number): Sample[] {

@@ -235,7 +235,8 @@ describe.each(BOTH)("sockets of $name", ({ raw, why }) => {
       socket.send(request, 0, request.length, "192.0.2.1", note);
       await eventually("three refusals", () => errors.length === 3, { timeoutMs: 5_000 });
       expect(errors).toEqual([
-        "Error: Buffer length '15' is not large enough for the specified offset '10' plus length '15'",
+        "Error: Buffer length '15' is not large enough for the specified " +
+          "offset '10' plus length '15'",
         "Error: Invalid IP address 'localhost'",
         "Error: Network is unreachable",
       ]);

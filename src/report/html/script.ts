@@ -45,7 +45,9 @@ export const SCRIPT = `
       let text = plot.relative ? micros(time) : (time / 1000).toFixed(3) + " s";
       if (plot.values) {
         const index = nearest(plot.values.at, time);
-        for (const one of plot.values.series) text += "\\n" + one.name + " " + show(one.values[index]);
+        for (const { name, values } of plot.values.series) {
+          text += "\\n" + name + " " + show(values[index]);
+        }
       }
       for (const [name, value] of [["x1", x], ["x2", x], ["y1", plot.y0], ["y2", plot.y1]]) {
         cursor.setAttribute(name, value);

@@ -32,7 +32,8 @@ h1 { font-size: 34px; line-height: 1.15; color: var(--tone); letter-spacing: .01
 h2 { font-size: 21px; line-height: 1.3; margin-bottom: 6px; }
 h3 { font-size: 16px; margin: 20px 0 6px; }
 ul { list-style: none; }
-code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+code, pre {
+  font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 pre { background: var(--code); border: 1px solid var(--line); border-radius: 6px;
   padding: 10px 12px; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 a { color: var(--a); }
@@ -55,10 +56,11 @@ a { color: var(--a); }
 .warnings li { color: var(--warn); background: var(--warn-ground); border-radius: 6px;
   padding: 6px 12px; margin-top: 6px; overflow-wrap: anywhere; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 16px; }
-.tile { flex: 1 1 210px; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  padding: 12px 16px; }
+.tile { flex: 1 1 210px; background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; padding: 12px 16px; }
 .tile dt { color: var(--quiet); font-size: 14px; }
-.tile dd { font-size: 24px; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.tile dd { font-size: 24px; font-weight: 650; line-height: 1.25;
+  font-variant-numeric: tabular-nums; }
 .tile dd.quiet { font-size: 14px; font-weight: 400; line-height: 1.4; overflow-wrap: anywhere; }
 .tile.good dd:not(.quiet) { color: var(--good); } .tile.bad dd:not(.quiet) { color: var(--bad); }
 .quiet, .lead, .note, .none { color: var(--quiet); } .lead { margin-bottom: 8px; max-width: 80ch; }
@@ -67,7 +69,8 @@ header.good, header.bad, header.warn { color: var(--ink); } .warn { color: var(-
 .verdict-line { font-weight: 600; }
 .equation { display: flex; flex-wrap: wrap; gap: 2px 10px; font-size: 17px;
   font-variant-numeric: tabular-nums; }
-.columns { display: grid; gap: 0 40px; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); }
+.columns { display: grid; gap: 0 40px;
+  grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); }
 .list div { display: flex; justify-content: space-between; gap: 16px; padding: 5px 0;
   border-bottom: 1px solid var(--line); }
 .list dt { color: var(--quiet); } .list dd { text-align: right; overflow-wrap: anywhere;
@@ -91,8 +94,8 @@ details { margin-top: 6px; } summary { color: var(--quiet); cursor: pointer; fon
   color: var(--quiet); margin-bottom: 4px; }
 .faultkey { color: var(--ink); }
 .key { display: inline-block; width: 14px; height: 10px; border-radius: 2px; margin-right: 6px; }
-.mark { display: inline-block; min-width: 19px; padding: 0 4px; border-radius: 99px; font-size: 12px;
-  line-height: 19px; text-align: center; background: var(--ink); color: var(--card); }
+.mark { display: inline-block; min-width: 19px; padding: 0 4px; border-radius: 99px;
+  font-size: 12px; line-height: 19px; text-align: center; background: var(--ink); color: var(--card); }
 svg text { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: var(--ink); }
 figure svg { display: block; width: 100%; height: auto; touch-action: pan-y; }
 figure svg.narrow { display: none; max-width: 560px; margin: 0 auto; }
