@@ -2,7 +2,7 @@
 // worker. Pure: from a fault and what it needs to know of the topology to its strikes, the way to
 // undo it (its lease), and the way to plug in again before the next strike. Main thread.
 import type { NamespaceRef } from "../host/types.js";
-import type { ControlAction, PortSpec } from "../worker/control-commands.js";
+import type { ControlAction, PortSpec } from "../worker/control/control-commands.js";
 
 /** A fault as the scenario has it; the fields that its kind does not use are null. */
 export interface FaultSpec {

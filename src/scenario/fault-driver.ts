@@ -9,7 +9,7 @@ import type { FaultReport } from "../report/types.js";
 import type { LinkStats } from "../host/types.js";
 import type { Lab } from "./lab.js";
 import { faultDrops, portTraffic } from "./books.js";
-import type { Timeline } from "./timeline.js";
+import type { Timeline } from "./record/timeline.js";
 import type { ScenarioFault } from "./types.js";
 
 /** An administrator's command takes milliseconds; one that waits for a lost CPU takes for ever. */

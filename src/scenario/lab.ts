@@ -12,7 +12,7 @@ import { MacTable } from "../pipeline/mac-table.js";
 import { PortTable } from "../pipeline/ports.js";
 import { CounterBlocks } from "../sync/counters.js";
 import { QueueTable } from "../sync/queue-table.js";
-import type { ControlMessage, PortSpec } from "../worker/control-commands.js";
+import type { ControlMessage, PortSpec } from "../worker/control/control-commands.js";
 import { newPool } from "../worker/frame-pool.js";
 import { type CaptureRequest, profileOf, type SharedParts } from "../worker/shared.js";
 import { cpuCount, Supervisor } from "../worker/supervisor.js";

@@ -6,17 +6,17 @@ import { LOAD_COUNTER } from "../load/types.js";
 import type { RunRecord, Sample } from "../report/types.js";
 import { PORT_COUNTER } from "../sync/counters.js";
 import { CPU_STATE, CPU, cpuBlock } from "../sync/memory.js";
-import type { ControlMessage } from "../worker/control-commands.js";
+import type { ControlMessage } from "../worker/control/control-commands.js";
 import { Watchdog } from "../worker/watchdog.js";
 import { closeBooks } from "./books.js";
 import { FaultDriver } from "./fault-driver.js";
 import { buildLab, type Lab, tearDown } from "./lab.js";
 import { dumpFlows, joinCaptures } from "./leavings.js";
 import { RunningLoads } from "./loads.js";
-import { makeRecord } from "./record.js";
-import { Timeline } from "./timeline.js";
+import { makeRecord } from "./record/record.js";
+import { Timeline } from "./record/timeline.js";
 import type { RunOptions, Scenario } from "./types.js";
-import { WorkerLanes } from "./worker-lanes.js";
+import { WorkerLanes } from "./record/worker-lanes.js";
 
 /** How often triggers are looked at: a fault strikes at most this late. */
 const LOOK_MS = 1;

@@ -14,8 +14,8 @@ import type { EventRing } from "../sync/events.js";
 import { EVENT_RING_BYTES } from "../sync/events.js";
 import { HEADER } from "../sync/memory.js";
 import { QueueTable } from "../sync/queue-table.js";
-import type { ControlAction, ControlMessage, PortDevices } from "./control-commands.js";
-import type { ControlData } from "./control-thread.js";
+import type { ControlAction, ControlMessage, PortDevices } from "./control/control-commands.js";
+import type { ControlData } from "./control/control-thread.js";
 import type { KthreadData } from "./kthread.js";
 import type { QueueWorkerData, WorkerMessage } from "./queue-worker.js";
 import { type CaptureRequest, openEvents, type SharedParts, type ThreadData } from "./shared.js";
@@ -84,7 +84,7 @@ export class Supervisor {
       this.spawn("./queue-worker.js", data satisfies QueueWorkerData, []);
     }
     const control = this.data(w, "control", w, null);
-    this.spawn("./control-thread.js", { ...control, commands: this.remoteCommands }, [
+    this.spawn("./control/control-thread.js", { ...control, commands: this.remoteCommands }, [
       this.remoteCommands,
     ]);
     this.kthread("kworker", `kworker/${w}:0`, w + 1, w);

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
-import { startWitness } from "../../src/host/witness.js";
+import { startWitness } from "../../src/host/witness/witness.js";
 import { openLoads } from "../../src/load/start.js";
 import { LOAD_COUNTER } from "../../src/load/types.js";
 import type { RunReport } from "../../src/report/types.js";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { type FaultPlan, type FaultSpec, planFault, type Topology } from "../../src/fault/plan.js";
 import type { KindName } from "../../src/path/core/netdevice.js";
 import { FAULT_KINDS, type FaultKind } from "../../src/scenario/types.js";
-import type { PortSpec } from "../../src/worker/control-commands.js";
+import type { PortSpec } from "../../src/worker/control/control-commands.js";
 
 function port(name: string, number: number, netns: number, kind: KindName = "veth"): PortSpec {
   const rest = { queues: 8, mtu: 1500, txQueueLen: 1000, device: null, lower: null };

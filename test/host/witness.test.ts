@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import * as libc from "@packetpath/libc";
 import { afterEach, describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
-import { probe } from "../../src/host/prober.js";
+import { probe } from "../../src/host/witness/prober.js";
 import type { NamespaceRef } from "../../src/host/types.js";
 import {
   addFrame,
@@ -15,7 +15,7 @@ import {
   startWitness,
   tallyReport,
   type CaptureLibrary,
-} from "../../src/host/witness.js";
+} from "../../src/host/witness/witness.js";
 import { Cap } from "../../native-free-shims/cap/index.js";
 
 const root = process.getuid?.() === 0;

@@ -2,7 +2,7 @@
 // which: what was seen counts more than what was not.
 import { describe, expect, it } from "vitest";
 import type { LockupReport } from "../../src/report/types.js";
-import { type Evidence, judge } from "../../src/scenario/record.js";
+import { type Evidence, judge } from "../../src/scenario/record/record.js";
 
 const CLEAN: Evidence = {
   guard: "running-carrier",

@@ -6,9 +6,9 @@ import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { nowNs } from "../base/clock.js";
-import { workerEntry } from "../base/entry.js";
-import { PacketpathError } from "../base/errors.js";
+import { nowNs } from "../../base/clock.js";
+import { workerEntry } from "../../base/entry.js";
+import { PacketpathError } from "../../base/errors.js";
 import {
   endError,
   forkIntoNamespace,
@@ -16,7 +16,7 @@ import {
   type ChildEnd,
   type NamespacedChild,
 } from "./namespaced-child.js";
-import type { NamespaceRef } from "./types.js";
+import type { NamespaceRef } from "../types.js";
 
 /** Which library captures: the npm package cap (libpcap), or native-free-shims/cap. */
 export type CaptureLibrary = "cap" | "shim";

@@ -1,18 +1,18 @@
 // The devices behind the ports, as the control thread keeps them: made, opened, published, and
 // taken away again. Control thread only. The emulated device is what the path works on; the real
 // one follows it through `deed`, at the step of the path where the kernel would do it.
-import type { DeviceControl, DeviceRef } from "../host/types.js";
-import { DEV, KIND, NETREG, QDISC, registerNetdevice } from "../path/core/netdevice.js";
-import { TXQ, txq, vethPair } from "../path/core/netdevice.js";
-import { devOpen } from "../path/core/open-close.js";
-import { rtnlLock, rtnlUnlock } from "../path/core/rtnl.js";
-import { tunAttachAll } from "../path/drivers/ops.js";
-import { deviceIndex, type Kernel } from "../path/kernel.js";
-import { ovsVportAdd } from "../path/openvswitch/vport.js";
-import { DEED } from "../path/trace-events.js";
-import type { PortTable } from "../pipeline/ports.js";
-import { type Addr, ld, sleepBegin, sleepEnd, st, waitUntilEqual } from "../sync/index.js";
-import type { QueueTable } from "../sync/queue-table.js";
+import type { DeviceControl, DeviceRef } from "../../host/types.js";
+import { DEV, KIND, NETREG, QDISC, registerNetdevice } from "../../path/core/netdevice.js";
+import { TXQ, txq, vethPair } from "../../path/core/netdevice.js";
+import { devOpen } from "../../path/core/open-close.js";
+import { rtnlLock, rtnlUnlock } from "../../path/core/rtnl.js";
+import { tunAttachAll } from "../../path/drivers/ops.js";
+import { deviceIndex, type Kernel } from "../../path/kernel.js";
+import { ovsVportAdd } from "../../path/openvswitch/vport.js";
+import { DEED } from "../../path/trace-events.js";
+import type { PortTable } from "../../pipeline/ports.js";
+import { type Addr, ld, sleepBegin, sleepEnd, st, waitUntilEqual } from "../../sync/index.js";
+import type { QueueTable } from "../../sync/queue-table.js";
 import type { PortDevices, PortSpec } from "./control-commands.js";
 
 /** How long opening a device may take until its queues have a qdisc (linkwatch runs in between). */

@@ -4,7 +4,7 @@
 import { readdirSync, readlinkSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as libc from "@packetpath/libc";
-import { nowMs } from "../base/clock.js";
+import { nowMs } from "../../base/clock.js";
 import {
   enterNamespaceOfParent,
   EXTRA_FD,
@@ -59,7 +59,7 @@ async function loadLibrary(
       if (wanted === "cap") throw error;
     }
   }
-  const shim = new URL("../../native-free-shims/cap/index.js", import.meta.url);
+  const shim = new URL("../../../native-free-shims/cap/index.js", import.meta.url);
   return { library: "shim", module: (await import(shim.href)) as CaptureModule };
 }
 

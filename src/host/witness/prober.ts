@@ -2,10 +2,10 @@
 // of its own: a second opinion on reachability and round trips that shares no code with the load.
 // Called by scenarios and tests, on the main thread.
 import { isIP } from "node:net";
-import { workerEntry } from "../base/entry.js";
-import { PacketpathError } from "../base/errors.js";
+import { workerEntry } from "../../base/entry.js";
+import { PacketpathError } from "../../base/errors.js";
 import { forkIntoNamespace, throwFailure } from "./namespaced-child.js";
-import type { NamespaceRef } from "./types.js";
+import type { NamespaceRef } from "../types.js";
 
 /** Which library sends: the npm package raw-socket, or native-free-shims/raw-socket. */
 export type ProbeLibrary = "raw-socket" | "shim";

@@ -1,13 +1,13 @@
 // From the threads' event rings to the story of a run: events in the order of time, the windows
 // between "count zeroed" and "unpublished", and the stages of unregistration as bars. Main thread.
-import { nowNs } from "../base/clock.js";
-import type { LinkEvent } from "../host/types.js";
-import { deviceIndex, type Kernel } from "../path/kernel.js";
-import { EVENT, EVENT_NAMES, EVENT_TEXTS, type EventName } from "../path/trace-events.js";
-import type { LaneSpan, RunEvent, RunReport } from "../report/types.js";
-import type { TraceRecord } from "../sync/events.js";
-import { type Addr, NULL } from "../sync/memory.js";
-import type { Thread } from "../worker/supervisor.js";
+import { nowNs } from "../../base/clock.js";
+import type { LinkEvent } from "../../host/types.js";
+import { deviceIndex, type Kernel } from "../../path/kernel.js";
+import { EVENT, EVENT_NAMES, EVENT_TEXTS, type EventName } from "../../path/trace-events.js";
+import type { LaneSpan, RunEvent, RunReport } from "../../report/types.js";
+import type { TraceRecord } from "../../sync/events.js";
+import { type Addr, NULL } from "../../sync/memory.js";
+import type { Thread } from "../../worker/supervisor.js";
 
 /** A thread, as far as its trace is concerned. */
 export type TracedThread = Pick<Thread, "name" | "events">;

@@ -5,9 +5,9 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import * as libc from "@packetpath/libc";
-import { errnoName } from "../base/errno.js";
-import { PacketpathError } from "../base/errors.js";
-import type { NamespaceRef } from "./types.js";
+import { errnoName } from "../../base/errno.js";
+import { PacketpathError } from "../../base/errors.js";
+import type { NamespaceRef } from "../types.js";
 
 /** Where the child finds the descriptors that it inherits: 0 to 2 are stdio, 3 is the channel. */
 export const NAMESPACE_FD = 4;

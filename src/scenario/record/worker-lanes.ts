@@ -1,6 +1,6 @@
 // What each queue worker was doing, sampled from its state word and kept as bars. Main thread.
-import type { LaneSpan } from "../report/types.js";
-import { CPU, CPU_STATE, cpuBlock, type Mem } from "../sync/memory.js";
+import type { LaneSpan } from "../../report/types.js";
+import { CPU, CPU_STATE, cpuBlock, type Mem } from "../../sync/memory.js";
 
 const STATE_NAMES: Record<number, string> = {
   [CPU_STATE.off]: "off",

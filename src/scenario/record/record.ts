@@ -1,12 +1,12 @@
 // From what a run gathered to its record and verdict. Main thread; nothing is running any more.
 import { availableParallelism, release, totalmem } from "node:os";
-import { KINDS, LINK_STATE, DEV, NETREG } from "../path/core/netdevice.js";
-import { SITES } from "../path/trace-events.js";
-import type { LockupReport, RunRecord, RunReport, Verdict } from "../report/types.js";
-import { REPORT_SCHEMA_VERSION } from "../report/types.js";
-import { type Addr, CPU, cpuBlock, HEADER, NULL } from "../sync/memory.js";
-import type { Outcome, Run } from "./run.js";
-import { expectedVerdict } from "./types.js";
+import { KINDS, LINK_STATE, DEV, NETREG } from "../../path/core/netdevice.js";
+import { SITES } from "../../path/trace-events.js";
+import type { LockupReport, RunRecord, RunReport, Verdict } from "../../report/types.js";
+import { REPORT_SCHEMA_VERSION } from "../../report/types.js";
+import { type Addr, CPU, cpuBlock, HEADER, NULL } from "../../sync/memory.js";
+import type { Outcome, Run } from "../run.js";
+import { expectedVerdict } from "../types.js";
 
 const REG_STATES = Object.fromEntries(
   Object.entries(NETREG).map(([name, value]) => [value, name]),

@@ -9,24 +9,24 @@ import {
   receiveMessageOnPort,
 } from "node:worker_threads";
 import { workerData } from "node:worker_threads";
-import { openDeviceControl } from "../host/open.js";
-import type { DeviceControl, LinkEvent, NamespaceRef } from "../host/types.js";
-import { netifCarrierOff, netifCarrierOn } from "../path/core/link-watch.js";
-import { KIND } from "../path/core/netdevice.js";
-import { cleanupNet, deleteLinks, devChangeNetNamespace } from "../path/core/net-namespace.js";
-import { devChangeTxQueueLen, devClose, devOpen } from "../path/core/open-close.js";
-import { netifSetRealNumQueues, tunAttach, tunDetach } from "../path/core/queue-counts.js";
-import { vethSetChannels } from "../path/core/queue-counts.js";
-import { rtnlLock, rtnlUnlock } from "../path/core/rtnl.js";
-import type { Kernel } from "../path/kernel.js";
-import { ovsVportDel } from "../path/openvswitch/vport.js";
-import { PortTable } from "../pipeline/ports.js";
-import { acquireCpu, bindThread, sleepBegin, sleepEnd, SyncAborted } from "../sync/index.js";
-import { QueueTable } from "../sync/queue-table.js";
+import { openDeviceControl } from "../../host/open.js";
+import type { DeviceControl, LinkEvent, NamespaceRef } from "../../host/types.js";
+import { netifCarrierOff, netifCarrierOn } from "../../path/core/link-watch.js";
+import { KIND } from "../../path/core/netdevice.js";
+import { cleanupNet, deleteLinks, devChangeNetNamespace } from "../../path/core/net-namespace.js";
+import { devChangeTxQueueLen, devClose, devOpen } from "../../path/core/open-close.js";
+import { netifSetRealNumQueues, tunAttach, tunDetach } from "../../path/core/queue-counts.js";
+import { vethSetChannels } from "../../path/core/queue-counts.js";
+import { rtnlLock, rtnlUnlock } from "../../path/core/rtnl.js";
+import type { Kernel } from "../../path/kernel.js";
+import { ovsVportDel } from "../../path/openvswitch/vport.js";
+import { PortTable } from "../../pipeline/ports.js";
+import { acquireCpu, bindThread, sleepBegin, sleepEnd, SyncAborted } from "../../sync/index.js";
+import { QueueTable } from "../../sync/queue-table.js";
 import type { ControlAction, ControlMessage, ControlRequest } from "./control-commands.js";
 import { ControlPorts, type PluggedPort } from "./control-ports.js";
-import { openEvents, openKernel, type ThreadData } from "./shared.js";
-import { threadId } from "./thread-id.js";
+import { openEvents, openKernel, type ThreadData } from "../shared.js";
+import { threadId } from "../thread-id.js";
 
 export interface ControlData extends ThreadData {
   /** Commands come in here; read without an event loop, as this thread blocks. */

@@ -3,7 +3,7 @@
 // own process, the one place where raw-socket may be loaded.
 import { createRequire } from "node:module";
 import { isIPv6 } from "node:net";
-import { nowMs } from "../base/clock.js";
+import { nowMs } from "../../base/clock.js";
 import { enterNamespaceOfParent, failureMessage, sendToParent } from "./namespaced-child.js";
 import type { ProbeLibrary, ProbeReport, ProbeRequest } from "./prober.js";
 
@@ -53,7 +53,7 @@ async function loadLibrary(
       if (wanted === "raw-socket") throw error;
     }
   }
-  const shim = new URL("../../native-free-shims/raw-socket/index.js", import.meta.url);
+  const shim = new URL("../../../native-free-shims/raw-socket/index.js", import.meta.url);
   return { library: "shim", raw: (await import(shim.href)) as RawModule };
 }
 

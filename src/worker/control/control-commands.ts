@@ -1,7 +1,7 @@
 // What the control thread can be asked for. Plain data: posted by the main thread, answered by a
 // message with the same id. One command is one administrator's action on the (emulated) host.
-import type { DeviceRef, DeviceSpec, LinkEvent, NamespaceRef } from "../host/types.js";
-import type { KindName } from "../path/core/netdevice.js";
+import type { DeviceRef, DeviceSpec, LinkEvent, NamespaceRef } from "../../host/types.js";
+import type { KindName } from "../../path/core/netdevice.js";
 
 /** A port of the switch, with all that is needed to make its devices (again). */
 export interface PortSpec {
