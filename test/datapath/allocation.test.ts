@@ -1,4 +1,4 @@
-// The law of the hot path: nothing is allocated per frame. Measured as growth of the isolate's heap.
+// The law of the hot path: nothing is allocated per frame. Measured as growth of this heap.
 import v8 from "node:v8";
 import { describe, expect, it } from "vitest";
 import type { Transmit } from "../../src/datapath/datapath.js";

@@ -87,7 +87,7 @@ describe.skipIf(cannot)(`datagrams in real namespaces${needs}`, () => {
     process.stderr.write(`flood: ${rate}/s sent unpaced, ${result.received} of ${result.sent}\n`);
   });
 
-  it("are refused by name when the device vanishes; the flood neither hangs nor stops", async () => {
+  it("are refused by name when the device vanishes; the flood neither hangs nor ends", async () => {
     const handle = loads.startFlood(floodSpec({}));
     const { counters } = handle;
     await eventually("100 sent", () => counters[LOAD_COUNTER.datagramsSent]! >= 100, WAIT);

@@ -95,7 +95,8 @@ details { margin-top: 6px; } summary { color: var(--quiet); cursor: pointer; fon
 .faultkey { color: var(--ink); }
 .key { display: inline-block; width: 14px; height: 10px; border-radius: 2px; margin-right: 6px; }
 .mark { display: inline-block; min-width: 19px; padding: 0 4px; border-radius: 99px;
-  font-size: 12px; line-height: 19px; text-align: center; background: var(--ink); color: var(--card); }
+  font-size: 12px; line-height: 19px; text-align: center; background: var(--ink);
+  color: var(--card); }
 svg text { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: var(--ink); }
 figure svg { display: block; width: 100%; height: auto; touch-action: pan-y; }
 figure svg.narrow { display: none; max-width: 560px; margin: 0 auto; }
