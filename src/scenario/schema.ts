@@ -48,7 +48,7 @@ const defaults = z
 
 const port = z.strictObject({
   name: deviceName,
-  number: whole(1, 65279, "OpenFlow port number; default: the next free one.").optional(),
+  number: whole(1, 1023, "OpenFlow port number; default: the next free one.").optional(),
   kind: z
     .enum(PORT_KINDS)
     .default("veth")

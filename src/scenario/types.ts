@@ -79,7 +79,7 @@ export type TriggerKind = (typeof TRIGGERS)[number];
 export interface ScenarioPort {
   /** Name of the OVS-side device, 1 to 15 characters, unique in the scenario. */
   readonly name: string;
-  /** OpenFlow port number, 1 to 65279. */
+  /** OpenFlow port number, 1 to 1023. */
   readonly number: number;
   readonly kind: PortKind;
   /** Where the peer lives; null for kinds without a real device of their own. */

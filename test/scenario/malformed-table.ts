@@ -63,7 +63,7 @@ export const PORT_ROWS: readonly Row[] = [
   [PORT, port("queues: ¶4.5"), "expected a whole number"],
   [PORT, port("mtu: ¶65522"), "expected at most 65521"],
   [PORT, port("number: ¶0"), "expected at least 1"],
-  [PORT, port("number: ¶65280"), "expected at most 65279"],
+  [PORT, port("number: ¶1024"), "expected at most 1023"],
   [PORT, port("device: ¶eth0/1"), "expected 1 to 15"],
   [PORT, port("device: ¶abcdefghijklmnop"), "expected 1 to 15"],
   [PORT, port("capture: ¶1"), "expected true or false, not 1"],
