@@ -13,7 +13,7 @@ import type { Timeline } from "./record/timeline.js";
 import type { ScenarioFault } from "./types.js";
 
 /** An administrator's command takes milliseconds; one that waits for a lost CPU takes for ever. */
-const COMMAND_TIMEOUT_MS = 15_000;
+const COMMAND_TIMEOUT_MS = 30_000;
 /** How long an outsider's deletion may go unnoticed. */
 const NOTICE_TIMEOUT_MS = 5_000;
 

@@ -89,6 +89,8 @@ export class Run {
   readonly lanes: WorkerLanes;
   readonly faults: FaultDriver;
   readonly lockups = new Map<number, string>();
+  /** The last step of a control thread that did not come back. */
+  stuckAfter = "";
   private readonly watchdog: Watchdog;
   private firstLockupMs: number | null = null;
   private quietSinceMs: number | null = null;
@@ -205,7 +207,11 @@ export class Run {
       if (loads.failure !== null) throw loads.failure;
       if (this.faults.failure !== null) throw this.faults.failure;
       if (this.lockupIsOver()) return "lockup";
-      if (this.faults.stuck !== null) return "stuck";
+      if (this.faults.stuck !== null) {
+        this.timeline.drain(supervisor.threads);
+        this.stuckAfter = this.timeline.lastStepOf("control");
+        return "stuck";
+      }
       this.noteTraffic(loads);
       this.faults.look(this.progress(loads));
       this.sample(loads);

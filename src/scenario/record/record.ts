@@ -89,7 +89,7 @@ function evidenceOf(run: Run, outcome: Outcome, found: Found): Evidence {
     guard: run.options.guard,
     lockups: found.lockups,
     ended: outcome.ended,
-    stuck: run.faults.stuck,
+    stuck: run.faults.stuck === null ? null : `${run.faults.stuck} (after ${run.stuckAfter})`,
     balanced: outcome.books.total.balanced,
     inFlight: {
       wanted: run.lab.scenario.load.http?.holdUntilInFlight ?? 0,

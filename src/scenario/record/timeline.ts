@@ -194,6 +194,15 @@ export class Timeline {
     spans.push({ lane: record.thread, fromMs, toMs, state: EVENT_TEXTS[name] });
   }
 
+  /** The last thing a thread said, for a thread that does not come back. */
+  lastStepOf(thread: string): string {
+    const records = this.sorted().filter((record) => record.thread === thread);
+    const last = records.at(-1);
+    if (last === undefined) return "nothing yet";
+    const device = this.deviceName(last);
+    return EVENT_TEXTS[EVENT_NAMES[last.event]!] + (device === null ? "" : ` ${device}`);
+  }
+
   /** When each hung packet's selection began, by worker name. */
   hangs(): Map<string, number> {
     const hangs = new Map<string, number>();
