@@ -39,16 +39,18 @@ export const lastzero = (n: number) =>
     ...times(n, (i) => `const v = ld(a[${i}]); st(a[${i + 1}], v + 1);`),
   ]);
 
-/** Two writers of n values each to one cell, and two readers of it that read n times. */
+/** CoA of GenMC's suite: two writers of x that read it again, n - 1 writers of y and z. */
 export const coa = (n: number) =>
-  source("x: 0", [
-    times(n, (i) => `st(x, ${2 * i + 1});`).join(" "),
-    times(n, (i) => `st(x, ${2 * i + 2});`).join(" "),
+  source("x: 0, y: 0, z: 0", [
+    "st(x, 1); ld(y); ld(x);",
+    "st(x, 2); ld(z); ld(x);",
+    ...times(n - 1, (i) => `st(y, ${i}); st(z, ${i});`),
   ]);
 
-/** i += j against j += i, n times each. */
+/** i += j against j += i, n times each, and a third thread that looks at both. */
 export const fib = (n: number) =>
   source("i: 1, j: 1", [
     times(n, () => "st(i, ld(i) + ld(j));").join(" "),
     times(n, () => "st(j, ld(j) + ld(i));").join(" "),
+    "ld(i); ld(j);",
   ]);
