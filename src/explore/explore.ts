@@ -2,12 +2,13 @@
 // synchronous, ended by its bounds.
 import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
-import { countInterleavings, countTraces, fairCycle, topologicalOrder } from "./search/count.js";
+import { countInterleavings, countTraces, topologicalOrder } from "./search/count.js";
 import { exploreTraces } from "./search/dpor.js";
+import { type FairCycle, fairCycle, wayAround } from "./search/lasso.js";
 import { Machine, type Vector } from "./search/machine.js";
 import { exploreRandomly } from "./search/random.js";
 import { shortestTo } from "./search/shortest.js";
-import { StateGraph, type Violation } from "./search/states.js";
+import { StateGraph } from "./search/states.js";
 import { tell, tellEnd, waitCycle } from "./text/timeline.js";
 import { decodeToken, encodeToken, type TokenMove } from "./text/token.js";
 import {
@@ -24,7 +25,7 @@ export const DEFAULTS = {
   maxStates: 5_000_000,
   maxSteps: 3_000,
   maxExecutions: 10_000_000,
-  maxSeconds: 60,
+  maxSeconds: 30,
   seed: 1,
 } as const;
 
@@ -72,10 +73,14 @@ function byStates(machine: Machine, settings: Settings): Found {
   const order = topologicalOrder(graph);
   const cyclic = order.length < graph.count;
   const traces = complete && !cyclic ? countTraces(graph, order) : null;
-  const violation = firstViolation(graph, order);
-  const counterexample = violation === null ? null : shortest(graph, violation);
+  // An unexpanded state might have left the cycle: nothing can be said then.
+  const isEndless = graph.violations.length === 0 && complete && cyclic;
+  const cycle = isEndless ? fairCycle(graph) : null;
+  const first = graph.violations[0];
+  const counterexample = cycle === null ? shortest(graph) : lasso(graph, cycle);
+  const verdict = cycle === null ? first?.verdict : "LIVELOCK";
   return {
-    verdict: violation?.verdict ?? (complete ? "SAFE" : "UNDECIDED"),
+    verdict: verdict ?? (complete ? "SAFE" : "UNDECIDED"),
     complete,
     traces: traces === null ? null : String(traces.traces),
     blocked: traces === null ? null : String(traces.blocked),
@@ -89,32 +94,37 @@ function byStates(machine: Machine, settings: Settings): Found {
   };
 }
 
-/** The nearest violation to the start; a fair cycle counts only if there is no other. */
-function firstViolation(graph: StateGraph, order: Int32Array): Violation | null {
+/** The cheapest counterexample of the verdict that is nearest to the start. */
+function shortest(graph: StateGraph): Counterexample | null {
   const [first] = graph.violations;
-  if (first !== undefined) return first;
-  // An unexpanded state might have left the cycle: nothing can be said then.
-  const state = graph.bound === null ? fairCycle(graph, order) : -1;
-  if (state < 0) return null;
-  const message = "from here the program can go in a circle for ever, with every thread running";
-  return { verdict: "LIVELOCK", state, message, site: -1 };
+  if (first === undefined) return null;
+  const alike = graph.violations.filter((one) => one.verdict === first.verdict);
+  const way = shortestTo(graph, new Set(alike.map((one) => one.state)));
+  const { message } = endOf(graph.machine, graph.state(way.state));
+  const minimal = way.isExact && graph.bound === null;
+  return narrate(graph.machine, movesOf(graph, way.moves), { message, minimal });
 }
 
-function shortest(graph: StateGraph, violation: Violation): Counterexample {
-  const { verdict } = violation;
-  const alike = graph.violations.filter((one) => one.verdict === verdict);
-  const targets = new Set([violation, ...alike].map((one) => one.state));
-  const { moves } = shortestTo(graph, targets);
-  const steps: TokenMove[] = [];
+/** The cheapest way to an endless cycle, and once around it. */
+function lasso(graph: StateGraph, cycle: FairCycle): Counterexample {
+  const stem = shortestTo(graph, cycle.states);
+  const moves = [...stem.moves, ...wayAround(graph, cycle, stem.state)];
+  const message = circleText(stem.moves.length);
+  return narrate(graph.machine, movesOf(graph, moves), { message, minimal: false });
+}
+
+function circleText(stem: number): string {
+  return `after ${stem} steps the rest can repeat for ever, and no thread is kept from running`;
+}
+
+function movesOf(graph: StateGraph, moves: readonly number[]): TokenMove[] {
   const s = graph.machine.initial();
-  for (const by of moves) {
+  return moves.map((by) => {
     const thread = by & 0xff;
     const isChoice = graph.machine.stepOf(s, thread).kind === OP.choose;
     graph.machine.take(s, thread, by >> 8);
-    steps.push({ thread, choice: by >> 8, isChoice });
-  }
-  const message = verdict === "LIVELOCK" ? violation.message : endOf(graph.machine, s).message;
-  return narrate(graph.machine, steps, { message, minimal: graph.bound === null });
+    return { thread, choice: by >> 8, isChoice };
+  });
 }
 
 interface Ending {
@@ -151,13 +161,16 @@ function narrate(
 ): Counterexample {
   const story = tell(machine, moves);
   if (story === null) throw new Error("a schedule that was found cannot be repeated");
+  const timeline = [...story.timeline, ...tellEnd(machine, story.end)];
+  const taking = new Set(timeline.map((one) => one.thread));
   return {
     token: encodeToken(machine.program.sourceHash, moves),
     steps: moves.length,
     switches: story.switches,
     minimal: what.minimal,
     message: what.message,
-    timeline: [...story.timeline, ...tellEnd(machine, story.end)],
+    threads: machine.program.threads.map((one) => one.name).filter((one) => taking.has(one)),
+    timeline,
   };
 }
 
@@ -205,6 +218,28 @@ export function replay(program: LoadedProgram, token: string): Ending & Countere
   if (story === null) {
     throw new PacketpathError("USAGE", `--replay "${token}": a step of it cannot be taken`);
   }
-  const ending = endOf(machine, story.end);
+  const circle = fairCircle(machine, moves);
+  const ending: Ending =
+    circle < 0 ? endOf(machine, story.end) : { verdict: "LIVELOCK", message: circleText(circle) };
   return { ...narrate(machine, moves, { ...ending, minimal: false }), ...ending };
+}
+
+/**
+ * After how many steps a schedule comes by the state that it ends in, if what follows is a cycle on
+ * which each thread takes a step or cannot take one somewhere; else -1.
+ */
+function fairCircle(machine: Machine, moves: readonly TokenMove[]): number {
+  const s = machine.initial();
+  const states = [s.slice()];
+  for (const { thread, choice } of moves) {
+    machine.take(s, thread, choice);
+    states.push(s.slice());
+  }
+  const start = states.findIndex((one) => one.every((word, i) => word === s[i]));
+  if (start === moves.length) return -1;
+  const isFair = machine.threads.every((_one, t) => {
+    const moved = moves.slice(start).some((one) => one.thread === t);
+    return moved || states.slice(start).some((one) => !machine.isEnabled(one, t));
+  });
+  return isFair ? start : -1;
 }

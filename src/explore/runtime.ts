@@ -63,10 +63,7 @@ export class Runtime implements Frames {
   }
 
   /** A call of an explored function: its loops do not forget what its caller has loaded. */
-  *call(
-    site: number,
-    body: Generator<Step, unknown, number>,
-  ): Generator<Step, unknown, number> {
+  *call(site: number, body: Generator<Step, unknown, number>): Generator<Step, unknown, number> {
     this.keys.push(`@${site}`);
     const value: unknown = yield* body;
     const inner = this.keys.pop();

@@ -129,6 +129,8 @@ export interface Counterexample {
   /** Whether no counterexample has fewer context switches, nor as many and fewer steps. */
   readonly minimal: boolean;
   readonly message: string;
+  /** Names of the threads that take part, in the program's order. */
+  readonly threads: readonly string[];
   readonly timeline: readonly TimelineStep[];
 }
 

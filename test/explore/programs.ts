@@ -1,6 +1,7 @@
 // Programs whose numbers of traces are known from GenMC's and Nidhugg's test suites, as sources.
 
-const IMPORT = 'import { add, assert, cas, choose, ld, lock, program, st, unlock } from "packetpath/explore";\n';
+const IMPORT =
+  'import { add, assert, cas, choose, ld, lock, program, st, unlock } from "packetpath/explore";\n';
 
 function source(cells: string, threads: readonly string[], more = ""): string {
   const list = threads.map((body) => `({ ${names(cells)} }) => {\n${body}\n}`).join(",\n");
@@ -11,7 +12,8 @@ function names(cells: string): string {
   return [...cells.matchAll(/(\w+):/g)].map((match) => match[1]).join(", ");
 }
 
-const times = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i));
+const times = <T>(n: number, make: (i: number) => T): T[] =>
+  Array.from({ length: n }, (_, i) => make(i));
 
 export const litmus = {
   SB: source("x: 0, y: 0", ["st(x, 1); ld(y);", "st(y, 1); ld(x);"]),
@@ -21,13 +23,25 @@ export const litmus = {
 };
 
 /** Lost update: n threads load x and store it plus one. */
-export const inc = (n: number) => source("x: 0", times(n, () => "const v = ld(x); st(x, v + 1);"));
+export const inc = (n: number) =>
+  source(
+    "x: 0",
+    times(n, () => "const v = ld(x); st(x, v + 1);"),
+  );
 
 /** n atomic additions. */
-export const ainc = (n: number) => source("x: 0", times(n, () => "add(x, 1);"));
+export const ainc = (n: number) =>
+  source(
+    "x: 0",
+    times(n, () => "add(x, 1);"),
+  );
 
 /** Thread i tries to turn i into i + 1. */
-export const casrot = (n: number) => source("x: 0", times(n, (i) => `cas(x, ${i}, ${i + 1});`));
+export const casrot = (n: number) =>
+  source(
+    "x: 0",
+    times(n, (i) => `cas(x, ${i}, ${i + 1});`),
+  );
 
 /** One writer and n readers. */
 export const readers = (n: number) => source("x: 0", ["st(x, 1);", ...times(n, () => "ld(x);")]);

@@ -1,17 +1,8 @@
 // Exact numbers about a finished state graph: executions by counting paths, Mazurkiewicz traces by
-// counting paths that sleep sets leave, and cycles with the fair ones among them. Nothing is
-// enumerated, so 10^15 executions cost no more than their states.
+// counting paths that sleep sets leave. Nothing is enumerated, so 10^15 executions cost no more
+// than their states.
 import type { Machine } from "./machine.js";
 import { END, type StateGraph } from "./states.js";
-
-export interface Counts {
-  /** Complete and blocked executions, each order counted; null if the graph has a cycle. */
-  readonly interleavings: bigint | null;
-  /** Complete executions up to commuting; null if the graph has a cycle or it was too much. */
-  readonly traces: bigint | null;
-  /** The same for executions that end with a thread blocked. */
-  readonly blocked: bigint | null;
-}
 
 /** States in an order in which edges lead forward; shorter than the graph if it has a cycle. */
 export function topologicalOrder(graph: StateGraph): Int32Array {
@@ -52,7 +43,7 @@ export function countInterleavings(graph: StateGraph, order: Int32Array): bigint
 }
 
 /** Most pairs of state and sleep set, and most threads, for counting traces. */
-const PAIRS_MAX = 20_000_000;
+const PAIRS_MAX = 5_000_000;
 const THREADS_MAX = 30;
 
 /**
@@ -131,76 +122,4 @@ function independence(machine: Machine, graph: StateGraph, state: number): Int32
     }
   }
   return bits;
-}
-
-/**
- * A state on a fair cycle: one on which each thread takes a step or cannot take one somewhere. A
- * cycle that only starves a thread that could run all along is the scheduler's fault, not the
- * program's. Returns -1 if there is none. `order` is the acyclic part.
- */
-export function fairCycle(graph: StateGraph, order: Int32Array): number {
-  if (order.length === graph.count) return -1;
-  const { component, size } = components(graph);
-  const threads = graph.machine.threads.length;
-  const moves = new Map<number, Set<number>>();
-  const first = new Map<number, number>();
-  for (let state = 0; state < graph.count; state++) {
-    const own = component[state] as number;
-    const end = graph.firstEdge.data[state + 1] as number;
-    let inside = size[own]! > 1;
-    const seen = moves.get(own) ?? new Set<number>();
-    for (let e = graph.firstEdge.data[state] as number; e < end; e++) {
-      const to = graph.edgeTo.data[e] as number;
-      if (component[to] !== own) continue;
-      inside = true;
-      seen.add((graph.edgeBy.data[e] as number) & 0xff);
-    }
-    if (!inside) continue;
-    if (!first.has(own)) first.set(own, state);
-    for (let t = 0; t < threads; t++) {
-      if (!graph.machine.isEnabled(graph.state(state), t)) seen.add(t);
-    }
-    moves.set(own, seen);
-  }
-  for (const [own, state] of first) if (moves.get(own)!.size === threads) return state;
-  return -1;
-}
-
-/** Tarjan's strongly connected components, without recursion. */
-function components(graph: StateGraph): { component: Int32Array; size: number[] } {
-  const { count } = graph;
-  const index = new Int32Array(count);
-  const low = new Int32Array(count);
-  const component = new Int32Array(count).fill(-1);
-  const size: number[] = [];
-  const stack: number[] = [];
-  const path: number[] = [];
-  const edge = graph.firstEdge.data.slice(0, count);
-  let clock = 0;
-  const open = (state: number): void => {
-    index[state] = low[state] = ++clock;
-    stack.push(state);
-    path.push(state);
-  };
-  open(0);
-  while (path.length > 0) {
-    const state = path[path.length - 1] as number;
-    if (edge[state]! < (graph.firstEdge.data[state + 1] as number)) {
-      const to = graph.edgeTo.data[edge[state]!++] as number;
-      if (index[to] === 0) open(to);
-      else if (component[to] === -1) low[state] = Math.min(low[state]!, index[to]!);
-      continue;
-    }
-    path.pop();
-    const above = path[path.length - 1];
-    if (above !== undefined) low[above] = Math.min(low[above]!, low[state]!);
-    if (low[state] !== index[state]) continue;
-    let members = 0;
-    for (let one = -1; one !== state; members++) {
-      one = stack.pop() as number;
-      component[one] = size.length;
-    }
-    size.push(members);
-  }
-  return { component, size };
 }

@@ -6,15 +6,21 @@ import type { StateGraph } from "./states.js";
 export interface Schedule {
   /** Thread of each step, and its choice above bit 8. */
   readonly moves: readonly number[];
-  readonly switches: number;
+  /** The state it leads to. */
+  readonly state: number;
+  readonly isExact: boolean;
 }
 
 /** Steps weigh 1 and switches so much; no execution has more steps than that. */
 const SWITCH = 2 ** 26;
 
-/** The cheapest way from the start to a state in `targets`. */
+/** Most pairs of state and thread for the exact answer. */
+const PAIRS_MAX = 6_000_000;
+
+/** The cheapest way from the start to a state in `targets`; `isExact`: none has fewer switches. */
 export function shortestTo(graph: StateGraph, targets: ReadonlySet<number>): Schedule {
   const threads = graph.machine.threads.length;
+  if (graph.count * threads > PAIRS_MAX) return fewestSteps(graph, targets);
   // Pair number: state * (threads + 1) + last thread + 1; 0 stands for "nobody has run".
   const stride = threads + 1;
   const cost = new Map<number, number>([[0, 0]]);
@@ -28,7 +34,7 @@ export function shortestTo(graph: StateGraph, targets: ReadonlySet<number>): Sch
     settled.add(pair);
     const state = Math.floor(pair / stride);
     const last = (pair % stride) - 1;
-    if (targets.has(state)) return scheduleTo(pair, cameFrom, top.cost);
+    if (targets.has(state)) return { moves: movesTo(pair, cameFrom), state, isExact: true };
     const end = graph.firstEdge.data[state + 1] as number;
     for (let e = graph.firstEdge.data[state] as number; e < end; e++) {
       const by = graph.edgeBy.data[e] as number;
@@ -44,16 +50,37 @@ export function shortestTo(graph: StateGraph, targets: ReadonlySet<number>): Sch
   throw new Error("no path to a state that was reached");
 }
 
-function scheduleTo(
+function movesTo(
   pair: number,
   cameFrom: ReadonlyMap<number, { pair: number; by: number }>,
-  cost: number,
-): Schedule {
+): number[] {
   const moves: number[] = [];
   for (let at = cameFrom.get(pair); at !== undefined; at = cameFrom.get(at.pair)) {
     moves.push(at.by);
   }
-  return { moves: moves.reverse(), switches: Math.floor(cost / SWITCH) };
+  return moves.reverse();
+}
+
+/** Breadth first, for graphs that are too big for pairs: fewest steps, switches as they come. */
+function fewestSteps(graph: StateGraph, targets: ReadonlySet<number>): Schedule {
+  const parent = new Int32Array(graph.count).fill(-1);
+  const parentBy = new Int32Array(graph.count);
+  // States are numbered in breadth-first order, so the first edge to a state is on a shortest way.
+  for (let state = 0; state < graph.count; state++) {
+    if (targets.has(state)) {
+      const moves: number[] = [];
+      for (let at = state; at !== 0; at = parent[at]!) moves.push(parentBy[at]!);
+      return { moves: moves.reverse(), state, isExact: false };
+    }
+    const end = graph.firstEdge.data[state + 1] as number;
+    for (let e = graph.firstEdge.data[state] as number; e < end; e++) {
+      const to = graph.edgeTo.data[e] as number;
+      if (to === 0 || parent[to] !== -1) continue;
+      parent[to] = state;
+      parentBy[to] = graph.edgeBy.data[e] as number;
+    }
+  }
+  throw new Error("no path to a state that was reached");
 }
 
 /** A binary heap of numbers by cost. */

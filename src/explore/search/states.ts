@@ -6,6 +6,9 @@ import type { Step, Verdict } from "../types.js";
 import { OP, VERDICTS } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
 
+/** Most words of all states together: half a gigabyte. */
+const WORDS_MAX = 2 ** 27;
+
 /** Why a state has no successors, or 0. */
 export const END = { none: 0, done: 1, blocked: 2, failed: 3, unexpanded: 4 } as const;
 
@@ -67,12 +70,13 @@ export class StateGraph {
   explore(bounds: SearchBounds): void {
     const { machine } = this;
     const endMs = nowMs() + 1000 * bounds.maxSeconds;
+    const maxStates = Math.min(bounds.maxStates, Math.floor(WORDS_MAX / this.width));
     const scratch = machine.initial();
     this.insert(scratch);
     for (let index = 0; index < this.count; index++) {
       this.firstEdge.push(this.edgeTo.length);
-      if (this.bound === null && this.count >= bounds.maxStates) {
-        this.bound = `${bounds.maxStates} states`;
+      if (this.bound === null && this.count >= maxStates) {
+        this.bound = `${maxStates} states`;
       } else if ((index & 0x3ff) === 0 && this.bound === null && nowMs() > endMs) {
         this.bound = `${bounds.maxSeconds} s`;
       }

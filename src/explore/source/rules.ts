@@ -101,7 +101,10 @@ function checkStatement(node: ts.Node, owner: FunctionNode, analysis: Analysis):
   } else if (isLoop(node) && !holdsStep(node, analysis) && !isCounted(node)) {
     const fix = "Put tick(live values) into it.";
     problem(node, "a loop without a primitive or tick may never end", fix);
-  } else if ((ts.isForOfStatement(node) || ts.isForInStatement(node)) && holdsLoop(node, analysis)) {
+  } else if (
+    (ts.isForOfStatement(node) || ts.isForInStatement(node)) &&
+    holdsLoop(node, analysis)
+  ) {
     problem(node, "a loop inside of for...of or for...in: use a loop over an index outside");
   } else if (node.kind === ts.SyntaxKind.ThisKeyword) {
     problem(node, "this is not explored");

@@ -100,12 +100,11 @@ function waitText(machine: Machine, step: Step, s: Vector): string {
   return `waits for ${name}, held by ${holder?.name ?? "nobody"}`;
 }
 
-const COLUMN_MAX = 34;
+const COLUMN_MAX = 44;
 
-/** The table: a row per step, a column per thread that takes part. */
+/** The table: a row per step, a column per thread that takes part, in the program's order. */
 export function timelineTable(counterexample: Counterexample): string {
-  const { timeline } = counterexample;
-  const threads = [...new Set(timeline.map((one) => one.thread))];
+  const { timeline, threads } = counterexample;
   const cell = (one: TimelineStep) => one.text.slice(0, COLUMN_MAX);
   const widths = threads.map((thread) =>
     Math.max(
@@ -118,7 +117,12 @@ export function timelineTable(counterexample: Counterexample): string {
   const lines = [row("line", threads)];
   for (const one of timeline) {
     const place = one.line === 0 ? "" : `${one.line}:${one.column}`;
-    lines.push(row(place, threads.map((thread) => (thread === one.thread ? cell(one) : ""))));
+    lines.push(
+      row(
+        place,
+        threads.map((thread) => (thread === one.thread ? cell(one) : "")),
+      ),
+    );
   }
   return `${lines.join("\n")}\n`;
 }

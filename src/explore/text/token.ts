@@ -36,11 +36,18 @@ export function encodeToken(sourceHash: string, moves: readonly TokenMove[]): st
 /** @throws PacketpathError USAGE when the text is no token of this source. */
 export function decodeToken(token: string, sourceHash: string, threads: number): TokenMove[] {
   const wrong = (message: string, fix?: string) =>
-    new PacketpathError("USAGE", `--replay "${token}": ${message}`, fix === undefined ? {} : { fix });
-  const [, hash = "", schedule = ""] = /^([0-9a-f]{4})-((?:[a-zA-Z]\d*(?:\.\d+)?)*)$/.exec(token) ?? [];
+    new PacketpathError(
+      "USAGE",
+      `--replay "${token}": ${message}`,
+      fix === undefined ? {} : { fix },
+    );
+  const [, hash = "", schedule = ""] =
+    /^([0-9a-f]{4})-((?:[a-zA-Z]\d*(?:\.\d+)?)*)$/.exec(token) ?? [];
   if (hash === "") throw wrong("not a token", "Copy it from the result of packetpath explore.");
   if (hash !== sourceHash.slice(0, HASH_DIGITS)) {
-    throw wrong(`belongs to another version of the source (${hash}, not ${sourceHash.slice(0, 4)})`);
+    throw wrong(
+      `belongs to another version of the source (${hash}, not ${sourceHash.slice(0, 4)})`,
+    );
   }
   const moves: TokenMove[] = [];
   for (const [, letter, times, choice] of schedule.matchAll(/([a-zA-Z])(\d*)(?:\.(\d+))?/g)) {
