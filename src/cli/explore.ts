@@ -66,7 +66,6 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const result = explore(program, options);
   const json = {
     schemaVersion: 1,
-    program: result.program,
     guard: null,
     profile: null,
     ...result,

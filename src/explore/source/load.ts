@@ -153,10 +153,14 @@ function threadCode(
       if (typeof run === "object" && run !== null && "next" in run) {
         return run as Generator<Step, unknown, number>;
       }
-      throw invalid(file, `${name}: this function holds no primitive`);
+      // A function without a primitive is run and done with.
+      if (run === undefined) return nothing();
+      throw invalid(file, `${name}: expected a thread function; it returns a ${typeof run}`);
     },
   };
 }
+
+function* nothing(): Generator<Step, unknown, number> {}
 
 /** FNV-1a, 32 bits. */
 function hashText(text: string): string {
