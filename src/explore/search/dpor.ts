@@ -20,7 +20,7 @@ export interface TraceResult {
   /** Executions that end with a thread blocked. */
   blocked: number;
   executions: number;
-  /** Runs given up because all they could do was known; an optimal search has none. */
+  /** Runs given up because all they could do was known: none in programs without free choices. */
   redundant: number;
   bound: string | null;
   bad: { readonly moves: TokenMove[]; readonly end: Vector } | null;

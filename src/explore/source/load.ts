@@ -160,7 +160,9 @@ function threadCode(
   };
 }
 
-function* nothing(): Generator<Step, unknown, number> {}
+function* nothing(): Generator<Step, unknown, number> {
+  return undefined;
+}
 
 /** FNV-1a, 32 bits. */
 function hashText(text: string): string {
