@@ -1,5 +1,5 @@
-// `packetpath explore FILE`: every schedule of a program file, to a verdict with a counterexample that
-// can be replayed. Needs neither root nor any native library. Main thread only.
+// `packetpath explore FILE`: every schedule of a program file, to a verdict with a counterexample
+// that can be replayed. Needs neither root nor any native library. Main thread only.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../base/errors.js";
 import { STRATEGIES, type Exploration, type Strategy } from "../explore/types.js";
@@ -23,7 +23,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .summary("run a program file under every schedule")
     .description(
       "Explores a TypeScript or JavaScript file that default-exports program({ ... }).\n" +
-        "Exits with 0 if the verdict is the one that the program expects (SAFE if it says nothing).",
+        "Exits with 0 if the verdict is the one that the program expects (SAFE by default).",
     )
     .argument("<file>", "the program; ends in .ts, .mts, .js or .mjs")
     .addOption(
@@ -62,8 +62,7 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     await writeOut(process.stdout, flags.json === true ? `${JSON.stringify(json)}\n` : text);
     return verdict === program.expect ? EXIT.asExpected : EXIT.notAsExpected;
   }
-  const { replay: _none, json: isJson, ...options } = flags;
-  const result = explore(program, options);
+  const result = explore(program, flags);
   const json = {
     schemaVersion: 1,
     guard: null,
@@ -71,7 +70,7 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     ...result,
     certificate: null,
   };
-  const text = isJson === true ? `${JSON.stringify(json)}\n` : await resultText(result);
+  const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
   await writeOut(process.stdout, text);
   return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
 }

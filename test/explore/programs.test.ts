@@ -11,8 +11,10 @@ const load = (file: string) => loadProgram(readFileSync(`${folder}${file}`, "utf
 const files = readdirSync(folder);
 
 const one = (body: string, more = "") =>
-  'import { ld, st, add, cas, assert, choose, tick, lock, unlock, program } from "packetpath/explore";\n' +
-  `export default program({ name: "p", cells: { x: 0, y: 0 }, locks: ["m"], threads: [${body}] ${more} });\n`;
+  "import { ld, st, add, cas, assert, choose, tick, lock, unlock, program }" +
+  ' from "packetpath/explore";\n' +
+  'export default program({ name: "p", cells: { x: 0, y: 0 }, locks: ["m"],\n' +
+  `threads: [${body}] ${more} });\n`;
 
 describe("worked programs", () => {
   it.each(files)("%s: the verdict that it expects, and its token repeats it", async (file) => {
@@ -98,7 +100,7 @@ describe("verdicts", () => {
     expect(result.bound === null).toBe(verdict !== "UNDECIDED");
   });
 
-  it("a spin inside of a called function is a cycle too, in whatever the caller remembers", async () => {
+  it("a spin in a called function is a cycle, and the caller forgets nothing", async () => {
     const source =
       'import { cas, ld, st, assert, program } from "packetpath/explore";\n' +
       "function acquire(word) { while (cas(word, 0, 1) !== 0); }\n" +
@@ -129,7 +131,7 @@ describe("verdicts", () => {
 });
 
 describe("tokens", () => {
-  it("one of another source, one that is none and one that cannot be taken are refused", async () => {
+  it("of another source, none at all, one that cannot be taken: refused", async () => {
     const program = await load("two-locks.ts");
     const hash = program.sourceHash.slice(0, 4);
     expect(() => replay(program, "0000-ab")).toThrow("another version of the source");

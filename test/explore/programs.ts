@@ -5,7 +5,8 @@ const IMPORT =
 
 function source(cells: string, threads: readonly string[], more = ""): string {
   const list = threads.map((body) => `({ ${names(cells)} }) => {\n${body}\n}`).join(",\n");
-  return `${IMPORT}export default program({ name: "p", cells: { ${cells} }, threads: [${list}], ${more} });\n`;
+  const spec = `name: "p", cells: { ${cells} }, threads: [${list}], ${more}`;
+  return `${IMPORT}export default program({ ${spec} });\n`;
 }
 
 function names(cells: string): string {

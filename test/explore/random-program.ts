@@ -2,8 +2,8 @@
 import type { Random } from "../../src/base/random.js";
 
 const HEAD =
-  "import { add, cas, choose, ld, lock, program, st, tryLock, unlock, waitUntil, waitWhile, xchg }" +
-  ' from "packetpath/explore";\n';
+  "import { add, cas, choose, ld, lock, program, st, tryLock, unlock, waitUntil, waitWhile," +
+  ' xchg } from "packetpath/explore";\n';
 
 /** @param steps most statements of a thread. */
 export function randomProgram(random: Random, threads: number, steps: number): string {

@@ -44,14 +44,19 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
     problem(node, "a generator is not explored; write an ordinary function");
   } else if (ts.isIdentifier(node) && UNCONTROLLED.has(node.text) && isValue(node)) {
     problem(node, `${node.text} is not controlled by the explorer`);
-  } else if (ts.isPropertyAccessExpression(node) && node.getText() === "Math.random") {
-    problem(node, "Math.random is not controlled by the explorer", "Use choose(count).");
+  } else if (isRandom(node)) {
+    problem(node, `${node.getText()} is not controlled by the explorer`, "Use choose(count).");
   } else if (ts.isIdentifier(node) && node.text === "$") {
     problem(node, 'the name "$" belongs to the explorer');
   } else if (ts.isCallExpression(node) && calls.has(node) && functionOf(node) === null) {
     problem(node, `${node.expression.getText()} is called outside of a thread function`);
   }
   if (ts.isVariableDeclaration(node) || ts.isParameter(node)) checkShadow(node, analysis);
+}
+
+function isRandom(node: ts.Node): boolean {
+  if (!ts.isPropertyAccessExpression(node)) return false;
+  return node.expression.getText() === "Math" && node.name.text === "random";
 }
 
 function isValue(node: ts.Identifier): boolean {

@@ -112,8 +112,10 @@ export function timelineTable(counterexample: Counterexample): string {
       ...timeline.filter((one) => one.thread === thread).map((one) => cell(one).length),
     ),
   );
-  const row = (first: string, cells: readonly string[]) =>
-    `${first.padStart(9)}  ${cells.map((text, i) => text.padEnd(widths[i]!)).join(" | ")}`.trimEnd();
+  const row = (first: string, cells: readonly string[]) => {
+    const columns = cells.map((text, i) => text.padEnd(widths[i]!)).join(" | ");
+    return `${first.padStart(9)}  ${columns}`.trimEnd();
+  };
   const lines = [row("line", threads)];
   for (const one of timeline) {
     const place = one.line === 0 ? "" : `${one.line}:${one.column}`;

@@ -27,7 +27,8 @@ export function encodeToken(sourceHash: string, moves: readonly TokenMove[]): st
       count++;
     }
     const last = moves[i + count - 1]!;
-    text += `${LETTERS[thread]}${count === 1 ? "" : count}${last.isChoice ? `.${last.choice}` : ""}`;
+    text += `${LETTERS[thread]}${count === 1 ? "" : count}`;
+    if (last.isChoice) text += `.${last.choice}`;
     i += count;
   }
   return `${sourceHash.slice(0, HASH_DIGITS)}-${text}`;
