@@ -41,18 +41,19 @@ describe("inserted tokens", () => {
   );
 
   it("they are of these few forms only", () => {
-    const forms = new RegExp(
-      [
-        /^(\*|\(yield\* \$\.(step|call)\(\d+, |\)\)?/,
-        /\(function\* \(\) (\{ return \()?|\)\(\)|\); \}\)\(\)/,
-        / ?\$\.head\(\d+, \[[\w, ]*\]\)( && \()?)$/,
-      ]
-        .map((one) => one.source)
-        .join("|"),
-    );
+    const forms = [
+      /^\*$/,
+      /^\(yield\* \$\.(step|call)\(\d+, $/,
+      /^\)\)?$/,
+      /^\(function\* \(\) (\{ return \()?$/,
+      /^(\); \})?\)\(\)$/,
+      /^ ?\$\.head\(\d+, \[[\w, ]*\]\)( && \()?$/,
+    ];
     const tokens = sources.flatMap(([file, text]) => rewrite(text, file).insertions);
     expect(tokens.length).toBeGreaterThan(50);
-    expect(tokens.map((one) => one.text).filter((text) => !forms.test(text))).toEqual([]);
+    expect(
+      tokens.map((one) => one.text).filter((text) => !forms.some((form) => form.test(text))),
+    ).toEqual([]);
   });
 
   it("each line stays on its line, so that places are the source's own", () => {
