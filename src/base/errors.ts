@@ -22,6 +22,8 @@ export const ERROR_CODES = {
   USAGE: EXIT.badInput,
   /** A guard module cannot be loaded or is not a function. */
   GUARD_INVALID: EXIT.badInput,
+  /** A program file that cannot be explored: syntax, or something out of the explorer's control. */
+  PROGRAM_INVALID: EXIT.badInput,
   /** A file that the user named cannot be read or written. */
   FILE_UNUSABLE: EXIT.badInput,
   /** The machine lacks something: root, /dev/net/tun, a limit, a program. */

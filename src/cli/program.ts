@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addCompletionCommand } from "./completion.js";
 import { addCleanCommand, addDoctorCommand } from "./doctor.js";
+import { addExploreCommand } from "./explore.js";
 import { addFlowCommand } from "./flow.js";
 import { addRunCommand } from "./run.js";
 import { addSchemaCommand } from "./schema.js";
@@ -26,6 +27,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
     );
   addRunCommand(program, exit);
   addUpCommand(program, exit);
+  addExploreCommand(program, exit);
   addFlowCommand(program, exit);
   addDoctorCommand(program, exit);
   addCleanCommand(program, exit);

@@ -1,0 +1,101 @@
+// `packetpath explore FILE`: every schedule of a program file, to a verdict with a counterexample
+// that can be replayed. Needs neither root nor any native library. Main thread only.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { EXIT, PacketpathError } from "../base/errors.js";
+import { STRATEGIES, type Exploration, type Strategy } from "../explore/types.js";
+import { writeOut } from "./failure.js";
+import { readText, seedOption } from "./input.js";
+
+interface ExploreFlags {
+  readonly strategy: Strategy;
+  readonly replay?: string;
+  readonly maxStates?: number;
+  readonly maxSteps?: number;
+  readonly maxExecutions?: number;
+  readonly maxSeconds?: number;
+  readonly seed?: number;
+  readonly json?: boolean;
+}
+
+export function addExploreCommand(program: Command, exit: (code: number) => void): void {
+  program
+    .command("explore")
+    .summary("run a program file under every schedule")
+    .description(
+      "Explores a TypeScript or JavaScript file that default-exports program({ ... }).\n" +
+        "Exits with 0 if the verdict is the one that the program expects (SAFE by default).",
+    )
+    .argument("<file>", "the program; ends in .ts, .mts, .js or .mjs")
+    .addOption(
+      new Option("--strategy <strategy>", "all states, one run per trace, or random runs")
+        .choices(STRATEGIES)
+        .default("states"),
+    )
+    .option("--replay <token>", "repeat one schedule and show it")
+    .option("--max-states <number>", "most states (states)", wholeNumber)
+    .option("--max-steps <number>", "most steps of a thread, and of an execution", wholeNumber)
+    .option("--max-executions <number>", "most executions (dpor, random)", wholeNumber)
+    .option("--max-seconds <number>", "most time to search", wholeNumber)
+    .addOption(seedOption())
+    .option("--json", "print the result as one JSON object")
+    .action(async (file: string, flags: ExploreFlags) => exit(await exploreFile(file, flags)));
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 1e9) return number;
+  throw new InvalidArgumentError("Expected a whole number from 1 to 1000000000.");
+}
+
+async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
+  if (!/\.m?[jt]s$/.test(file)) {
+    throw new PacketpathError("USAGE", `"${file}": expected a .ts, .mts, .js or .mjs file`);
+  }
+  const source = readText(file);
+  const { explore, loadProgram, replay } = await import("../explore/index.js");
+  const program = await loadProgram(source, file);
+  if (flags.replay !== undefined) {
+    const result = replay(program, flags.replay);
+    const { verdict, ...counterexample } = result;
+    const json = { schemaVersion: 1, program: program.name, verdict, counterexample };
+    const text = `${verdict}: ${program.name}\n${await storyText(counterexample)}`;
+    await writeOut(process.stdout, flags.json === true ? `${JSON.stringify(json)}\n` : text);
+    return verdict === program.expect ? EXIT.asExpected : EXIT.notAsExpected;
+  }
+  const result = explore(program, flags);
+  const json = {
+    schemaVersion: 1,
+    guard: null,
+    profile: null,
+    ...result,
+    certificate: null,
+  };
+  const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
+  await writeOut(process.stdout, text);
+  return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+async function resultText(result: Exploration): Promise<string> {
+  const { verdict, expected } = result;
+  const surprise = verdict === expected ? "" : ` (expected ${expected})`;
+  const facts = [
+    result.bound === null ? null : `bound: ${result.bound}`,
+    result.states === null ? null : `${result.states} states, ${result.transitions} transitions`,
+    result.traces === null ? null : `${result.traces} traces, ${result.blocked} blocked`,
+    result.interleavings === null ? null : `${result.interleavings} interleavings`,
+    result.cyclic === true ? "executions without end: the state graph has a cycle" : null,
+    result.executions === null ? null : `${result.executions} executions`,
+    `${result.seconds.toFixed(3)} s, strategy ${result.strategy}`,
+  ];
+  const lines = facts.filter((one) => one !== null).map((one) => `  ${one}\n`);
+  const story = result.counterexample === null ? "" : await storyText(result.counterexample);
+  return `${verdict}: ${result.program}${surprise}\n${lines.join("")}${story}`;
+}
+
+async function storyText(one: NonNullable<Exploration["counterexample"]>): Promise<string> {
+  const { timelineTable } = await import("../explore/text/timeline.js");
+  const fewest = one.minimal ? ", no schedule has fewer switches" : "";
+  const why = one.message === "" ? "" : `  ${one.message}\n`;
+  const count = `  ${one.steps} steps, ${one.switches} context switches${fewest}\n`;
+  return `${why}${count}  replay: --replay ${one.token}\n\n${timelineTable(one)}`;
+}

@@ -1,0 +1,14 @@
+// `packetpath/explore`: what programs import, and the explorer for those who run them from code.
+export * from "./primitives.js";
+export { explore, replay } from "./explore.js";
+export { loadProgram } from "./source/load.js";
+export type {
+  Cell,
+  Counterexample,
+  Exploration,
+  ExploreOptions,
+  LoadedProgram,
+  ProgramSpec,
+  TimelineStep,
+  Verdict,
+} from "./types.js";

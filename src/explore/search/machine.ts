@@ -1,0 +1,147 @@
+// A whole program as a machine over a vector of 32-bit words: cells, locks, then the automaton node
+// of each thread. Every engine steps through here, so they cannot disagree about what a step does.
+import { Automaton, BAD_VALUE } from "./automaton.js";
+import { type LoadedProgram, OP, type Step } from "../types.js";
+
+export type Vector = Int32Array;
+
+export class Machine {
+  readonly program: LoadedProgram;
+  readonly threads: readonly Automaton[];
+  /** Words of a state. */
+  readonly width: number;
+  /** Index of the first thread's node. */
+  readonly firstThread: number;
+
+  constructor(program: LoadedProgram, maxSteps: number) {
+    this.program = program;
+    this.threads = program.threads.map((one) => new Automaton(one, program.runtime, maxSteps));
+    this.firstThread = program.initial.length;
+    this.width = this.firstThread + this.threads.length;
+  }
+
+  initial(): Vector {
+    const vector = new Int32Array(this.width);
+    vector.set(this.program.initial);
+    return vector;
+  }
+
+  stepOf(s: Vector, thread: number): Step {
+    const node = s[this.firstThread + thread] as number;
+    return (this.threads[thread] as Automaton).steps[node] as Step;
+  }
+
+  /** Whether the thread can take its step in this state. */
+  isEnabled(s: Vector, thread: number): boolean {
+    const { kind, addr, a } = this.stepOf(s, thread);
+    if (kind === OP.lock) return s[addr] === 0;
+    if (kind === OP.waitWhile) return s[addr] !== a;
+    if (kind === OP.waitUntil) return s[addr] === a;
+    return kind < OP.done;
+  }
+
+  /** How many values a free choice has; 0 for every other step. */
+  choices(s: Vector, thread: number): number {
+    const { kind, a } = this.stepOf(s, thread);
+    return kind === OP.choose ? a : 0;
+  }
+
+  /** Takes an enabled step; `choice` counts for choose only. Returns the value it got. */
+  take(s: Vector, thread: number, choice: number): number {
+    const step = this.stepOf(s, thread);
+    const value = access(s, step, thread, choice);
+    const at = this.firstThread + thread;
+    s[at] = (this.threads[thread] as Automaton).next(s[at] as number, value);
+    return value;
+  }
+
+  /** Whether the step would write, in this state (a failed compare-and-exchange does not). */
+  isWrite(s: Vector, step: Step): boolean {
+    const { kind, addr, a } = step;
+    if (kind === OP.cas) return s[addr] === a;
+    return kind !== OP.ld && kind !== OP.waitWhile && kind !== OP.waitUntil;
+  }
+
+  /** Whether two steps of different threads do not commute in this state. */
+  conflict(s: Vector, x: Step, y: Step): boolean {
+    if (x.addr !== y.addr || x.addr === 0) return false;
+    return this.isWrite(s, x) || this.isWrite(s, y);
+  }
+
+  /** The thread whose end is a verdict or a bound, or -1. */
+  ended(s: Vector): number {
+    for (let t = 0; t < this.threads.length; t++) {
+      if (this.stepOf(s, t).kind > OP.done) return t;
+    }
+    return -1;
+  }
+
+  /** Whether a thread's end is a bound and no verdict. */
+  isBound(s: Vector, thread: number): boolean {
+    return this.stepOf(s, thread).kind === OP.limit;
+  }
+
+  isDone(s: Vector): boolean {
+    for (let t = 0; t < this.threads.length; t++) {
+      if (this.stepOf(s, t).kind !== OP.done) return false;
+    }
+    return true;
+  }
+
+  /** Runs the final check on a complete execution; null if all is well. */
+  checkFinal(s: Vector): Step | null {
+    if (this.program.final === null) return null;
+    const memory = s.slice();
+    const check = new Automaton(this.program.final, this.program.runtime, 10_000);
+    for (let node = 0, round = 0; round <= 10_001; round++) {
+      const step = check.steps[node] as Step;
+      if (step.kind === OP.done) return null;
+      if (step.kind > OP.done || step.kind === OP.choose) return step;
+      node = check.next(node, access(memory, step, this.threads.length, 0));
+    }
+    return null;
+  }
+}
+
+/** Does to memory what a step says. Locks hold 0 or the holder's thread + 1. */
+function access(s: Vector, step: Step, thread: number, choice: number): number {
+  const { kind, addr, a, b } = step;
+  const old = s[addr] as number;
+  switch (kind) {
+    case OP.ld:
+    case OP.waitWhile:
+    case OP.waitUntil:
+      return old;
+    case OP.st:
+      s[addr] = a;
+      return 0;
+    case OP.add:
+      s[addr] = old + a;
+      return old;
+    case OP.cas:
+      if (old === a) s[addr] = b;
+      return old;
+    case OP.xchg:
+      s[addr] = a;
+      return old;
+    case OP.setBits:
+      s[addr] = old | a;
+      return old;
+    case OP.clearBits:
+      s[addr] = old & ~a;
+      return old;
+    case OP.lock:
+      s[addr] = thread + 1;
+      return 0;
+    case OP.tryLock:
+      if (old !== 0) return 0;
+      s[addr] = thread + 1;
+      return 1;
+    case OP.unlock:
+      if (old !== thread + 1) return BAD_VALUE;
+      s[addr] = 0;
+      return 0;
+    default:
+      return choice;
+  }
+}

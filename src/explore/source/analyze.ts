@@ -1,0 +1,203 @@
+// Reads a program's tree: which functions touch shared state, directly or through others, which
+// calls are steps, which loops need a head; and refuses what the explorer cannot control, with its
+// place. Pure; any thread.
+import ts from "typescript";
+import { PacketpathError } from "../../base/errors.js";
+import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
+import { checkFunction, checkModule } from "./rules.js";
+
+export const DOOR = "packetpath/explore";
+
+/** Names that are steps of a program; `program` is the only other one that the door has. */
+export const PRIMITIVES: ReadonlySet<string> = new Set(
+  (
+    "ld st add cas xchg setBits clearBits lock unlock tryLock waitWhile waitUntil choose " +
+    "assert tick"
+  ).split(" "),
+);
+
+export interface Analysis {
+  readonly tree: ts.SourceFile;
+  /** Local names of the primitives, and what each stands for. */
+  readonly primitives: ReadonlyMap<string, string>;
+  /** Functions that hold a step. */
+  readonly explored: ReadonlySet<FunctionNode>;
+  /** Functions without a step that explored ones call by name. */
+  readonly reached: ReadonlySet<FunctionNode>;
+  readonly named: ReadonlyMap<string, FunctionNode>;
+  readonly calls: ReadonlyMap<ts.CallExpression, "primitive" | "function">;
+  /** Loops of explored functions that get a head (not for...of, not for...in). */
+  readonly loops: ReadonlySet<ts.Node>;
+  /** Says what is wrong with a node. */
+  problem(node: ts.Node, message: string, fix?: string): void;
+}
+
+/** @throws PacketpathError PROGRAM_INVALID; its `others` are the further ones. */
+export function analyze(tree: ts.SourceFile, file: string): Analysis {
+  const problems: PacketpathError[] = [];
+  const problem = (node: ts.Node, message: string, fix?: string) => {
+    problems.push(placed({ tree, file, position: node.getStart(tree) }, message, fix));
+  };
+  syntaxProblems(tree, file, problems);
+  if (problems.length > 0) raise(problems);
+  const primitives = importedPrimitives(tree, problem);
+  const nodes = collect(tree);
+  const named = namedFunctions(nodes.functions);
+  const explored = exploredFunctions(nodes.calls, primitives, named);
+  const calls = new Map<ts.CallExpression, "primitive" | "function">();
+  for (const call of nodes.calls) {
+    const name = calleeName(call);
+    const target = named.get(name);
+    if (primitives.has(name)) calls.set(call, "primitive");
+    else if (target !== undefined && explored.has(target)) calls.set(call, "function");
+  }
+  const loops = new Set(
+    nodes.loops.filter((loop) => {
+      const owner = functionOf(loop);
+      return owner !== null && explored.has(owner);
+    }),
+  );
+  const reached = reachedFunctions(nodes.calls, explored, named);
+  const analysis = { tree, primitives, explored, reached, named, calls, loops, problem };
+  checkModule(analysis);
+  for (const one of [...explored, ...reached]) checkFunction(one, analysis);
+  if (problems.length > 0) raise(problems);
+  return analysis;
+}
+
+function raise(problems: PacketpathError[]): never {
+  const key = (one: PacketpathError) => one.place!.line! * 10_000 + one.place!.column!;
+  const [first, ...others] = problems.sort((x, y) => key(x) - key(y));
+  const { message, place, fix, excerpt } = first!;
+  throw new PacketpathError("PROGRAM_INVALID", message, {
+    place: place!,
+    others,
+    ...(fix === undefined ? {} : { fix }),
+    ...(excerpt === undefined ? {} : { excerpt }),
+  });
+}
+
+interface Spot {
+  readonly tree: ts.SourceFile;
+  readonly file: string;
+  readonly position: number;
+}
+
+function placed(spot: Spot, message: string, fix?: string): PacketpathError {
+  const { line, character } = spot.tree.getLineAndCharacterOfPosition(spot.position);
+  const text = spot.tree.text.split("\n")[line]!.trimEnd();
+  return new PacketpathError("PROGRAM_INVALID", message, {
+    place: { file: spot.file, line: line + 1, column: character + 1 },
+    excerpt: `${text}\n${" ".repeat(character)}^`,
+    ...(fix === undefined ? {} : { fix }),
+  });
+}
+
+function syntaxProblems(tree: ts.SourceFile, file: string, problems: PacketpathError[]): void {
+  const { diagnostics = [] } = ts.transpileModule(tree.text, {
+    fileName: file,
+    reportDiagnostics: true,
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  for (const one of diagnostics) {
+    const message = ts.flattenDiagnosticMessageText(one.messageText, " ");
+    problems.push(placed({ tree, file, position: one.start ?? 0 }, message));
+  }
+}
+
+type Problem = Analysis["problem"];
+
+function importedPrimitives(tree: ts.SourceFile, problem: Problem): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const statement of tree.statements) {
+    if (!ts.isImportDeclaration(statement)) continue;
+    const from = (statement.moduleSpecifier as ts.StringLiteral).text;
+    const clause = statement.importClause;
+    if (clause?.phaseModifier === ts.SyntaxKind.TypeKeyword) continue;
+    if (from !== DOOR) {
+      problem(statement, `a program imports from "${DOOR}" only, not from "${from}"`);
+      continue;
+    }
+    const bindings = clause?.namedBindings;
+    if (clause?.name !== undefined || bindings === undefined || !ts.isNamedImports(bindings)) {
+      problem(statement, `import the primitives by name: import { ld, st } from "${DOOR}"`);
+      continue;
+    }
+    for (const element of bindings.elements) {
+      if (element.isTypeOnly) continue;
+      const original = (element.propertyName ?? element.name).text;
+      if (PRIMITIVES.has(original)) names.set(element.name.text, original);
+      else if (original !== "program") problem(element, `"${original}" is not a primitive`);
+    }
+  }
+  return names;
+}
+
+function collect(tree: ts.SourceFile) {
+  const functions: FunctionNode[] = [];
+  const calls: ts.CallExpression[] = [];
+  const loops: ts.Node[] = [];
+  const visit = (node: ts.Node): void => {
+    if (isFunctionNode(node)) functions.push(node);
+    if (ts.isCallExpression(node)) calls.push(node);
+    if (ts.isForStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node)) {
+      loops.push(node);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return { functions, calls, loops };
+}
+
+function calleeName(call: ts.CallExpression): string {
+  return ts.isIdentifier(call.expression) ? call.expression.text : "";
+}
+
+function namedFunctions(functions: readonly FunctionNode[]): Map<string, FunctionNode> {
+  const named = new Map<string, FunctionNode>();
+  for (const one of functions) {
+    const { parent } = one;
+    if (ts.isFunctionDeclaration(one) && one.name !== undefined) named.set(one.name.text, one);
+    else if (ts.isVariableDeclaration(parent) && ts.isIdentifier(parent.name)) {
+      named.set(parent.name.text, one);
+    }
+  }
+  return named;
+}
+
+function exploredFunctions(
+  calls: readonly ts.CallExpression[],
+  primitives: ReadonlyMap<string, string>,
+  named: ReadonlyMap<string, FunctionNode>,
+): Set<FunctionNode> {
+  const explored = new Set<FunctionNode>();
+  for (let size = -1; size !== explored.size;) {
+    size = explored.size;
+    for (const call of calls) {
+      const owner = functionOf(call);
+      const target = named.get(calleeName(call));
+      const isStep = primitives.has(calleeName(call));
+      if (owner === null || (!isStep && (target === undefined || !explored.has(target)))) continue;
+      explored.add(owner);
+    }
+  }
+  return explored;
+}
+
+function reachedFunctions(
+  calls: readonly ts.CallExpression[],
+  explored: ReadonlySet<FunctionNode>,
+  named: ReadonlyMap<string, FunctionNode>,
+): Set<FunctionNode> {
+  const reached = new Set<FunctionNode>();
+  for (let size = -1; size !== reached.size;) {
+    size = reached.size;
+    for (const call of calls) {
+      const owner = functionOf(call);
+      const target = named.get(calleeName(call));
+      if (owner === null || target === undefined || explored.has(target)) continue;
+      if (explored.has(owner) || reached.has(owner)) reached.add(target);
+    }
+  }
+  return reached;
+}

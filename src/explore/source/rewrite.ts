@@ -1,0 +1,135 @@
+// Yield insertion: makes generators of the functions of a program that touch shared state, by
+// inserting tokens into its text and never changing any. Taking the insertions out again gives the
+// source back byte for byte (`erase`). Pure; any thread.
+import ts from "typescript";
+import type { Site } from "../types.js";
+import { type Analysis, analyze } from "./analyze.js";
+import { localsAt } from "./locals.js";
+import { isFunctionNode } from "./nodes.js";
+
+export interface Insertion {
+  /** Where in the source, in UTF-16 units. */
+  readonly at: number;
+  readonly text: string;
+}
+
+export interface Rewritten {
+  readonly text: string;
+  /** In the order of their places. */
+  readonly insertions: readonly Insertion[];
+  readonly sites: readonly Site[];
+}
+
+/**
+ * Inserts the tokens. `$` is the name that the runtime is bound to.
+ * @throws PacketpathError PROGRAM_INVALID with the place of everything that cannot be controlled.
+ */
+export function rewrite(source: string, file: string): Rewritten {
+  const tree = ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true);
+  const analysis = analyze(tree, file);
+  const insertions: Insertion[] = [];
+  const sites: Site[] = [];
+  const visit = (node: ts.Node): void => {
+    const before = opening(node, analysis, sites);
+    if (before !== null) insertions.push(...before);
+    ts.forEachChild(node, visit);
+    insertions.push(...closing(node, analysis));
+  };
+  visit(tree);
+  // Stable: of two at one place, the one of the outer node came first when opening, and the one
+  // of the inner node when closing.
+  const sorted = insertions
+    .map((one, order) => ({ one, order }))
+    .sort((x, y) => x.one.at - y.one.at || x.order - y.order)
+    .map(({ one }) => one);
+  return { text: splice(source, sorted), insertions: sorted, sites };
+}
+
+function splice(source: string, insertions: readonly Insertion[]): string {
+  let text = "";
+  let from = 0;
+  for (const { at, text: token } of insertions) {
+    text += source.slice(from, at) + token;
+    from = at;
+  }
+  return text + source.slice(from);
+}
+
+/** Takes the insertions out of the rewritten text. */
+export function erase(rewritten: Rewritten): string {
+  let text = "";
+  let from = 0;
+  let shift = 0;
+  for (const { at, text: token } of rewritten.insertions) {
+    if (!rewritten.text.startsWith(token, at + shift)) throw new Error(`no ${token} at ${at}`);
+    text += rewritten.text.slice(from, at + shift);
+    shift += token.length;
+    from = at + shift;
+  }
+  return text + rewritten.text.slice(from);
+}
+
+function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] | null {
+  if (ts.isCallExpression(node)) {
+    const kind = analysis.calls.get(node);
+    if (kind === undefined) return null;
+    const call = kind === "primitive" ? "(yield* $.step(" : "(yield* $.call(";
+    const site = addSite(node, sites);
+    return [{ at: node.getStart(), text: `${call}${site}, ` }];
+  }
+  if (isFunctionNode(node) && analysis.explored.has(node)) return openFunction(node);
+  if (analysis.loops.has(node)) return openLoop(node, addSite(node, sites));
+  return null;
+}
+
+function openFunction(node: ts.Node): Insertion[] {
+  if (ts.isArrowFunction(node)) {
+    const isBlock = ts.isBlock(node.body);
+    const text = isBlock ? "(function* () " : "(function* () { return (";
+    return [{ at: node.body.getStart(), text }];
+  }
+  if (ts.isMethodDeclaration(node)) return [{ at: node.name.getStart(), text: "*" }];
+  const keyword = node.getChildren().find((one) => one.kind === ts.SyntaxKind.FunctionKeyword);
+  return [{ at: keyword!.end, text: "*" }];
+}
+
+function openLoop(node: ts.Node, site: number): Insertion[] {
+  const head = `$.head(${site}, [${localsAt(node).join(", ")}])`;
+  if (ts.isForStatement(node) && node.condition === undefined) {
+    return [{ at: firstSemicolon(node) + 1, text: ` ${head}` }];
+  }
+  const condition = conditionOf(node)!;
+  return [{ at: condition.getStart(), text: `${head} && (` }];
+}
+
+function conditionOf(node: ts.Node): ts.Expression | undefined {
+  if (ts.isForStatement(node)) return node.condition;
+  return ts.isWhileStatement(node) || ts.isDoStatement(node) ? node.expression : undefined;
+}
+
+function firstSemicolon(node: ts.ForStatement): number {
+  const token = node.getChildren().find((one) => one.kind === ts.SyntaxKind.SemicolonToken);
+  return token!.getStart();
+}
+
+function closing(node: ts.Node, analysis: Analysis): Insertion[] {
+  const all: Insertion[] = [];
+  // The condition of a loop closes after what is inside of it.
+  if (ts.isCallExpression(node) && analysis.calls.has(node)) all.push({ at: node.end, text: "))" });
+  if (ts.isArrowFunction(node) && analysis.explored.has(node)) {
+    all.push({ at: node.body.end, text: ts.isBlock(node.body) ? ")()" : "); })()" });
+  }
+  const { parent } = node;
+  if (parent !== undefined && analysis.loops.has(parent) && conditionOf(parent) === node) {
+    all.push({ at: node.end, text: ")" });
+  }
+  return all;
+}
+
+function addSite(node: ts.Node, sites: Site[]): number {
+  const tree = node.getSourceFile();
+  const { line, character } = tree.getLineAndCharacterOfPosition(node.getStart());
+  const text = node.getText().split("\n")[0]!.slice(0, 60);
+  sites.push({ line: line + 1, column: character + 1, text });
+  return sites.length - 1;
+}

@@ -1,0 +1,231 @@
+// The rules that a program keeps so that the explorer controls all of it. Each break is a build
+// error with its place: an uncontrolled program would be explored wrongly, not noisily. Pure.
+import ts from "typescript";
+import type { Analysis } from "./analyze.js";
+import { fromBinding } from "./locals.js";
+import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
+
+/** Globals whose value the explorer does not decide. */
+const UNCONTROLLED: ReadonlySet<string> = new Set(
+  (
+    "Date Promise process require setTimeout setInterval setImmediate queueMicrotask fetch " +
+    "console performance crypto globalThis eval Function Atomics SharedArrayBuffer Worker " +
+    "WeakRef FinalizationRegistry arguments"
+  ).split(" "),
+);
+
+/** Methods that change the array, map or set they belong to. */
+const MUTATING = /^(push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete)$/;
+
+/** Rules about the file as a whole. */
+export function checkModule(analysis: Analysis): void {
+  const { tree, problem } = analysis;
+  for (const statement of tree.statements) {
+    if (!ts.isVariableStatement(statement)) continue;
+    if ((statement.declarationList.flags & ts.NodeFlags.Const) === 0) {
+      const fix = "Make it const, or a cell of the program.";
+      problem(statement, "module-level mutable state is not explored", fix);
+    }
+  }
+  const visit = (node: ts.Node): void => {
+    checkNode(node, analysis);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+}
+
+function checkNode(node: ts.Node, analysis: Analysis): void {
+  const { problem, calls } = analysis;
+  if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AsyncKeyword) {
+    problem(node, "async code is not explored: the event loop would choose the order");
+  } else if (ts.isYieldExpression(node)) {
+    problem(node, "yield belongs to the explorer; write an ordinary function");
+  } else if (isFunctionNode(node) && node.asteriskToken !== undefined) {
+    problem(node, "a generator is not explored; write an ordinary function");
+  } else if (ts.isIdentifier(node) && UNCONTROLLED.has(node.text) && isValue(node)) {
+    problem(node, `${node.text} is not controlled by the explorer`);
+  } else if (isRandom(node)) {
+    problem(node, `${node.getText()} is not controlled by the explorer`, "Use choose(count).");
+  } else if (ts.isIdentifier(node) && node.text === "$") {
+    problem(node, 'the name "$" belongs to the explorer');
+  } else if (ts.isCallExpression(node) && calls.has(node) && functionOf(node) === null) {
+    problem(node, `${node.expression.getText()} is called outside of a thread function`);
+  }
+  if (ts.isVariableDeclaration(node) || ts.isParameter(node)) checkShadow(node, analysis);
+}
+
+function isRandom(node: ts.Node): boolean {
+  if (!ts.isPropertyAccessExpression(node)) return false;
+  return node.expression.getText() === "Math" && node.name.text === "random";
+}
+
+function isValue(node: ts.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent) && parent.name === node) return false;
+  if (ts.isPropertyAssignment(parent) && parent.name === node) return false;
+  return !ts.isTypeReferenceNode(parent);
+}
+
+/** A local that has the name of a primitive or of an explored function would be taken for it. */
+function checkShadow(
+  node: ts.VariableDeclaration | ts.ParameterDeclaration,
+  analysis: Analysis,
+): void {
+  const names = new Set<string>();
+  fromBinding(node.name, names);
+  for (const name of names) {
+    const target = analysis.named.get(name);
+    const isItself = target !== undefined && target.parent === node;
+    const isExplored = target !== undefined && analysis.explored.has(target);
+    if (isItself || (!isExplored && !analysis.primitives.has(name))) continue;
+    analysis.problem(node, `"${name}" is declared twice; the explorer goes by names`, "Rename it.");
+  }
+}
+
+/** Rules about a function that runs as part of a thread. */
+export function checkFunction(owner: FunctionNode, analysis: Analysis): void {
+  const { problem, explored } = analysis;
+  if (explored.has(owner) && !isWellPlaced(owner, analysis)) {
+    const fix = "Use a loop, or a named function that is called directly.";
+    problem(owner, "a closure that holds a primitive is passed on; who calls it, and when?", fix);
+  }
+  const visit = (node: ts.Node): void => {
+    if (isFunctionNode(node)) return;
+    checkStatement(node, owner, analysis);
+    ts.forEachChild(node, visit);
+  };
+  if (owner.body !== undefined) visit(owner.body);
+}
+
+function checkStatement(node: ts.Node, owner: FunctionNode, analysis: Analysis): void {
+  const { problem, explored } = analysis;
+  if (ts.isTryStatement(node) && holdsStep(node, analysis)) {
+    problem(node, "try around a primitive is not explored", "Take the primitive out of it.");
+  } else if (ts.isVariableDeclarationList(node) && (node.flags & ts.NodeFlags.BlockScoped) === 0) {
+    problem(node, "var is not explored; use let or const");
+  } else if (isLoop(node) && !holdsStep(node, analysis) && !isCounted(node)) {
+    const fix = "Put tick(live values) into it.";
+    problem(node, "a loop without a primitive or tick may never end", fix);
+  } else if (
+    (ts.isForOfStatement(node) || ts.isForInStatement(node)) &&
+    holdsLoop(node, analysis)
+  ) {
+    problem(node, "a loop inside of for...of or for...in: use a loop over an index outside");
+  } else if (node.kind === ts.SyntaxKind.ThisKeyword) {
+    problem(node, "this is not explored");
+  } else if (ts.isCallExpression(node) && ts.isCallExpression(node.expression)) {
+    problem(node, "calling the result of a call is not explored; name the function");
+  } else if (ts.isIdentifier(node) && explored.has(owner)) checkUse(node, analysis);
+  checkMutation(node, analysis);
+}
+
+/** An explored function may be called by name; handing it on would lose control of it. */
+function checkUse(node: ts.Identifier, analysis: Analysis): void {
+  const target = analysis.named.get(node.text);
+  const { parent } = node;
+  const isCallee = ts.isCallExpression(parent) && parent.expression === node;
+  const isDeclared = ts.isVariableDeclaration(parent) && parent.name === node;
+  const isStep = target !== undefined ? analysis.explored.has(target) : false;
+  if ((!isStep && !analysis.primitives.has(node.text)) || isCallee || isDeclared) return;
+  if (!isValue(node)) return;
+  analysis.problem(node, `"${node.text}" is passed on as a value; call it by its name`);
+}
+
+function checkMutation(node: ts.Node, analysis: Analysis): void {
+  const target = mutated(node);
+  if (target === null) return;
+  let root = target;
+  while (ts.isPropertyAccessExpression(root) || ts.isElementAccessExpression(root)) {
+    root = root.expression;
+  }
+  if (!ts.isIdentifier(root)) return;
+  const name = root.text;
+  const isOfModule = analysis.tree.statements.some((statement) => {
+    if (!ts.isVariableStatement(statement)) return false;
+    const names = new Set<string>();
+    for (const one of statement.declarationList.declarations) fromBinding(one.name, names);
+    return names.has(name);
+  });
+  if (!isOfModule) return;
+  analysis.problem(node, `"${name}" of the module is changed`, "Make it a cell of the program.");
+}
+
+function mutated(node: ts.Node): ts.Expression | null {
+  if (ts.isBinaryExpression(node)) {
+    const { kind } = node.operatorToken;
+    const isAssignment =
+      kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
+    return isAssignment ? node.left : null;
+  }
+  if (ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) {
+    const { operator } = node;
+    const isStep =
+      operator === ts.SyntaxKind.PlusPlusToken || operator === ts.SyntaxKind.MinusMinusToken;
+    return isStep ? node.operand : null;
+  }
+  if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return null;
+  return MUTATING.test(node.expression.name.text) ? node.expression.expression : null;
+}
+
+function isLoop(node: ts.Node): node is ts.ForStatement | ts.WhileStatement | ts.DoStatement {
+  return ts.isForStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node);
+}
+
+function holdsStep(node: ts.Node, analysis: Analysis): boolean {
+  if (ts.isCallExpression(node) && analysis.calls.has(node)) return true;
+  return ts.forEachChild(node, (child) => holdsStep(child, analysis) || undefined) ?? false;
+}
+
+function holdsLoop(node: ts.Node, analysis: Analysis): boolean {
+  const find = (child: ts.Node): boolean | undefined =>
+    isLoop(child) || ts.forEachChild(child, find) || undefined;
+  return holdsStep(node, analysis) && (ts.forEachChild(node, find) ?? false);
+}
+
+/** `for (let i = a; i < b; i++)` whose body leaves `i` alone ends without help. */
+function isCounted(node: ts.Node): boolean {
+  if (!ts.isForStatement(node)) return false;
+  const { initializer, condition, incrementor, statement } = node;
+  if (initializer === undefined || !ts.isVariableDeclarationList(initializer)) return false;
+  const name = initializer.declarations[0]?.name.getText() ?? "";
+  const isBounded = condition !== undefined && ts.isBinaryExpression(condition);
+  if (!isBounded || condition.left.getText() !== name) return false;
+  const up = incrementor?.getText() === `${name}++`;
+  const down = incrementor?.getText() === `${name}--`;
+  const operator = condition.operatorToken.getText();
+  if (!(up && /^<=?$/.test(operator)) && !(down && /^>=?$/.test(operator))) return false;
+  const bound = condition.right.getText();
+  const isSteady = /^\d+$/.test(bound) || /^[\w.]+$/.test(bound);
+  const changes = (child: ts.Node): boolean | undefined => {
+    const text = mutated(child)?.getText() ?? "";
+    const isBound = text !== "" && (text === name || bound.split(".")[0] === text.split(/[.[]/)[0]);
+    return isBound || ts.forEachChild(child, changes) || undefined;
+  };
+  return isSteady && changes(statement) !== true;
+}
+
+/** Places where it is clear who calls a function: a name, a thread of the program, a factory. */
+function isWellPlaced(owner: FunctionNode, analysis: Analysis): boolean {
+  if (ts.isFunctionDeclaration(owner)) return true;
+  let node: ts.Node = owner;
+  for (; node.parent !== undefined; node = node.parent) {
+    const { parent } = node;
+    if (ts.isVariableDeclaration(parent)) return node === owner;
+    if (ts.isReturnStatement(parent) || ts.isArrowFunction(parent)) {
+      const factory = functionOf(node);
+      return factory !== null && !analysis.explored.has(factory);
+    }
+    if (ts.isCallExpression(parent)) return parent.expression.getText() === "program";
+    const isTransparent =
+      ts.isPropertyAssignment(parent) ||
+      ts.isObjectLiteralExpression(parent) ||
+      ts.isArrayLiteralExpression(parent) ||
+      ts.isParenthesizedExpression(parent) ||
+      ts.isSatisfiesExpression(parent) ||
+      ts.isAsExpression(parent) ||
+      ts.isSpreadElement(parent) ||
+      ts.isConditionalExpression(parent);
+    if (!isTransparent) return false;
+  }
+  return false;
+}

@@ -1,0 +1,130 @@
+// A schedule as a story: each step with its place and values, then why each thread stands where it
+// does; and the same as a table with one column per thread. Pure but for stepping the machine.
+import type { Machine, Vector } from "../search/machine.js";
+import { type Counterexample, OP, OP_NAMES, type Step, type TimelineStep } from "../types.js";
+import type { TokenMove } from "./token.js";
+
+export interface Story {
+  readonly timeline: TimelineStep[];
+  /** The state after the last step. */
+  readonly end: Vector;
+  readonly switches: number;
+}
+
+/** Steps through a schedule. Returns null when a step of it cannot be taken. */
+export function tell(machine: Machine, moves: readonly TokenMove[]): Story | null {
+  const s = machine.initial();
+  const timeline: TimelineStep[] = [];
+  let switches = 0;
+  for (const [i, { thread, choice }] of moves.entries()) {
+    const step = machine.stepOf(s, thread);
+    if (machine.ended(s) >= 0 || !machine.isEnabled(s, thread)) return null;
+    if (step.kind === OP.choose && choice >= step.a) return null;
+    if (i > 0 && moves[i - 1]!.thread !== thread) switches++;
+    const isSuccess = step.kind !== OP.cas || s[step.addr] === step.a;
+    const value = machine.take(s, thread, choice);
+    const name = machine.program.threads[thread]!.name;
+    timeline.push(at(machine, name, step, stepText(machine, step, value, isSuccess)));
+  }
+  return { timeline, end: s, switches };
+}
+
+/** Lines about the end: the failure, or whom each blocked thread waits for. */
+export function tellEnd(machine: Machine, s: Vector): TimelineStep[] {
+  const ended = machine.ended(s);
+  if (ended >= 0) {
+    const step = machine.stepOf(s, ended);
+    return [at(machine, machine.program.threads[ended]!.name, step, step.message)];
+  }
+  const lines: TimelineStep[] = [];
+  for (let t = 0; t < machine.threads.length; t++) {
+    const step = machine.stepOf(s, t);
+    if (step.kind >= OP.done || machine.isEnabled(s, t)) continue;
+    lines.push(at(machine, machine.program.threads[t]!.name, step, waitText(machine, step, s)));
+  }
+  return lines;
+}
+
+/** Who waits for whom in a circle, as `a -> m (held by b) -> n (held by a)`; "" if nobody does. */
+export function waitCycle(machine: Machine, s: Vector): string {
+  const { threads, names } = machine.program;
+  for (let start = 0; start < threads.length; start++) {
+    let text = threads[start]!.name;
+    for (let t = start, length = 0; length <= threads.length; length++) {
+      const step = machine.stepOf(s, t);
+      if (step.kind !== OP.lock || machine.isEnabled(s, t)) break;
+      const holder = (s[step.addr] as number) - 1;
+      text += ` -> ${names[step.addr]} (held by ${threads[holder]!.name})`;
+      if (holder === start) return text;
+      t = holder;
+    }
+  }
+  return "";
+}
+
+function at(machine: Machine, thread: string, step: Step, text: string): TimelineStep {
+  const site = machine.program.sites[step.site];
+  return { thread, line: site?.line ?? 0, column: site?.column ?? 0, text };
+}
+
+function stepText(machine: Machine, step: Step, value: number, isSuccess: boolean): string {
+  const name = machine.program.names[step.addr] ?? "";
+  const op = OP_NAMES[step.kind] ?? "";
+  switch (step.kind) {
+    case OP.ld:
+      return `ld ${name} = ${value}`;
+    case OP.st:
+      return `st ${name} := ${step.a}`;
+    case OP.cas:
+      return `cas ${name} ${step.a} -> ${step.b}: ${isSuccess ? "ok" : `fails, is ${value}`}`;
+    case OP.choose:
+      return `choose ${value} of ${step.a}`;
+    case OP.lock:
+    case OP.unlock:
+      return `${op} ${name}`;
+    case OP.tryLock:
+      return `tryLock ${name}: ${value === 0 ? "taken" : "ok"}`;
+    case OP.waitWhile:
+    case OP.waitUntil:
+      return `${op} ${name} ${step.a}: is ${value}`;
+    default:
+      return `${op} ${name} ${step.a}: was ${value}`;
+  }
+}
+
+function waitText(machine: Machine, step: Step, s: Vector): string {
+  const name = machine.program.names[step.addr] ?? "";
+  const value = s[step.addr] as number;
+  if (step.kind !== OP.lock) return `waits: ${name} is ${value} (${OP_NAMES[step.kind]} ${step.a})`;
+  const holder = machine.program.threads[value - 1];
+  return `waits for ${name}, held by ${holder?.name ?? "nobody"}`;
+}
+
+const COLUMN_MAX = 44;
+
+/** The table: a row per step, a column per thread that takes part, in the program's order. */
+export function timelineTable(counterexample: Counterexample): string {
+  const { timeline, threads } = counterexample;
+  const cell = (one: TimelineStep) => one.text.slice(0, COLUMN_MAX);
+  const widths = threads.map((thread) =>
+    Math.max(
+      thread.length,
+      ...timeline.filter((one) => one.thread === thread).map((one) => cell(one).length),
+    ),
+  );
+  const row = (first: string, cells: readonly string[]) => {
+    const columns = cells.map((text, i) => text.padEnd(widths[i]!)).join(" | ");
+    return `${first.padStart(9)}  ${columns}`.trimEnd();
+  };
+  const lines = [row("line", threads)];
+  for (const one of timeline) {
+    const place = one.line === 0 ? "" : `${one.line}:${one.column}`;
+    lines.push(
+      row(
+        place,
+        threads.map((thread) => (thread === one.thread ? cell(one) : "")),
+      ),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,182 @@
+// What the parts of the explorer share: the kinds of steps, a loaded program, results. Types and
+// constants only; any thread.
+
+/** Address of a cell or a lock; 0 is NULL. */
+export type Cell = number;
+
+/** What a thread function and the final check receive: each cell, array of cells and lock. */
+export type Handles = Readonly<Record<string, Cell & Cell[]>>;
+
+export type ThreadFunction = (handles: never) => void;
+
+export const VERDICTS = [
+  "SAFE",
+  "UNDECIDED",
+  "ASSERT",
+  "DEADLOCK",
+  "LIVELOCK",
+  "LOCKUP",
+  "NULL-DEREF",
+  "MISUSE",
+] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** A program, as its author writes it. */
+export interface ProgramSpec {
+  readonly name: string;
+  /** Shared cells and their initial values; an array makes an array of cells. Int32. */
+  readonly cells?: Readonly<Record<string, number | readonly number[]>>;
+  /** Locks, free at the start. */
+  readonly locks?: readonly string[];
+  readonly threads: readonly ThreadFunction[] | Readonly<Record<string, ThreadFunction>>;
+  /** Runs when all threads have ended. */
+  readonly final?: ThreadFunction;
+  /** The verdict that its author expects; SAFE if absent. */
+  readonly expect?: Verdict;
+}
+
+/** Kinds of steps. Up to `choose` they are scheduling points; the rest are ends of a thread. */
+export const OP = {
+  ld: 0,
+  st: 1,
+  add: 2,
+  cas: 3,
+  xchg: 4,
+  setBits: 5,
+  clearBits: 6,
+  lock: 7,
+  unlock: 8,
+  tryLock: 9,
+  waitWhile: 10,
+  waitUntil: 11,
+  choose: 12,
+  /** The function returned. */
+  done: 20,
+  /** Something is wrong in this thread; `a` is the index of its verdict in VERDICTS. */
+  fail: 21,
+  /** A bound on the thread's own steps was hit. */
+  limit: 22,
+} as const;
+
+export const OP_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(OP).map(([name, code]) => [code, name]),
+);
+
+/** What a thread wants to do next. */
+export interface Step {
+  readonly kind: number;
+  readonly addr: number;
+  readonly a: number;
+  readonly b: number;
+  readonly site: number;
+  readonly message: string;
+}
+
+/** Where a step stands in the source; lines and columns count from 1. */
+export interface Site {
+  readonly line: number;
+  readonly column: number;
+  readonly text: string;
+}
+
+export interface ThreadCode {
+  readonly name: string;
+  /** Starts the rewritten function. */
+  start(): Generator<Step, unknown, number>;
+}
+
+/** A program, ready to be explored. */
+export interface LoadedProgram {
+  readonly name: string;
+  readonly file: string;
+  /** 32-bit hash of the source, in hexadecimal; tokens carry its first digits. */
+  readonly sourceHash: string;
+  readonly sites: readonly Site[];
+  /** Names by address; entry 0 is "NULL". */
+  readonly names: readonly string[];
+  readonly initial: readonly number[];
+  /** Cells have addresses below this, locks from here on. */
+  readonly firstLock: number;
+  readonly threads: readonly ThreadCode[];
+  readonly final: ThreadCode | null;
+  readonly expect: Verdict;
+  readonly runtime: Frames;
+}
+
+/**
+ * What decides how a thread goes on: one text per function it is in, made of the values it has
+ * loaded since the function began or since a loop of it went round, and of the live locals then.
+ */
+export interface Frames {
+  keys: string[];
+  /** Keys at loop heads since the last shared access: one twice means an endless loop. */
+  seen: Set<string>;
+  /** Whether a loop head replaced a key since the last shared access. */
+  isReset: boolean;
+}
+
+export interface TimelineStep {
+  readonly thread: string;
+  readonly line: number;
+  readonly column: number;
+  readonly text: string;
+}
+
+export interface Counterexample {
+  readonly token: string;
+  readonly steps: number;
+  readonly switches: number;
+  /** Whether no counterexample has fewer context switches, nor as many and fewer steps. */
+  readonly minimal: boolean;
+  readonly message: string;
+  /** Names of the threads that take part, in the program's order. */
+  readonly threads: readonly string[];
+  readonly timeline: readonly TimelineStep[];
+}
+
+export interface Exploration {
+  readonly program: string;
+  readonly verdict: Verdict;
+  readonly expected: Verdict;
+  readonly complete: boolean;
+  readonly strategy: Strategy;
+  /** Complete executions up to commuting independent steps; null if not counted. */
+  readonly traces: string | null;
+  /** The same for executions that end with a thread blocked. */
+  readonly blocked: string | null;
+  readonly states: number | null;
+  readonly transitions: number | null;
+  /** Complete and blocked executions, each order counted; null if endless or not counted. */
+  readonly interleavings: string | null;
+  /** Whether the state graph has a cycle, so that executions are without number. */
+  readonly cyclic: boolean | null;
+  /** Which bound ended the search, or null. */
+  readonly bound: string | null;
+  readonly counterexample: Counterexample | null;
+  readonly executions: number | null;
+  readonly seconds: number;
+  readonly executionsPerSecond: number | null;
+}
+
+export const STRATEGIES = ["states", "dpor", "random"] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+
+export interface ExploreOptions {
+  readonly strategy?: Strategy;
+  /** Most states kept (states). */
+  readonly maxStates?: number;
+  /** Most steps of one execution (dpor, random) and of one thread (all). */
+  readonly maxSteps?: number;
+  /** Most complete executions (dpor, random). */
+  readonly maxExecutions?: number;
+  readonly maxSeconds?: number;
+  readonly seed?: number;
+}
+
+/** A step that the schedule took: which thread, and the value that it got back. */
+export interface Move {
+  readonly thread: number;
+  readonly value: number;
+  /** Whether the value was chosen (choose) and not loaded. */
+  readonly isChoice: boolean;
+}
