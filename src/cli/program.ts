@@ -2,13 +2,13 @@
 // Main thread only.
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { addCompletionCommand } from "./completion.js";
-import { addCleanCommand, addDoctorCommand } from "./doctor.js";
-import { addExploreCommand } from "./explore.js";
-import { addFlowCommand } from "./flow.js";
-import { addRunCommand } from "./run.js";
-import { addSchemaCommand } from "./schema.js";
-import { addUpCommand } from "./up.js";
+import { addCompletionCommand } from "./commands/completion.js";
+import { addCleanCommand, addDoctorCommand } from "./commands/doctor.js";
+import { addExploreCommand } from "./commands/explore.js";
+import { addFlowCommand } from "./commands/flow.js";
+import { addRunCommand } from "./commands/run.js";
+import { addSchemaCommand } from "./commands/schema.js";
+import { addUpCommand } from "./commands/up.js";
 
 /** The tree; the caller parses with it and gets the exit code of the command that ran. */
 export function createProgram(exit: (code: number) => void): Command {

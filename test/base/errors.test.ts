@@ -8,6 +8,7 @@ const EXITS: Readonly<Record<ErrorCode, number>> = {
   FLOW_INVALID: 2,
   USAGE: 2,
   GUARD_INVALID: 2,
+  PROGRAM_INVALID: 2,
   FILE_UNUSABLE: 2,
   ENVIRONMENT: 3,
   SYSTEM_CALL: 3,

@@ -1,10 +1,10 @@
 // `packetpath up FILE`: builds the topology with named namespaces and forwards until it is told
 // to stop; real programs are run in the namespaces meanwhile. Main thread only.
 import type { Command } from "commander";
-import { EXIT } from "../base/errors.js";
-import { checkGuard } from "./guard-module.js";
-import { backendOption, type BackendName, collect, needRoot, readScenario } from "./input.js";
-import { listenForStop } from "./signals.js";
+import { EXIT } from "../../base/errors.js";
+import { checkGuard } from "../guard-module.js";
+import { backendOption, type BackendName, collect, needRoot, readScenario } from "../input.js";
+import { listenForStop } from "../signals.js";
 
 interface UpFlags {
   readonly guard?: string;
@@ -33,7 +33,7 @@ async function up(file: string, flags: UpFlags): Promise<number> {
   const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
   try {
     needRoot(flags.backend);
-    const { upScenario } = await import("../scenario/up.js");
+    const { upScenario } = await import("../../scenario/up.js");
     await upScenario(scenario, {
       guard: guard.name,
       guardModule: guard.file,

@@ -3,12 +3,12 @@
 import { chownSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { wallClock } from "../base/clock.js";
-import { EXIT, PacketpathError } from "../base/errors.js";
-import type { RunRecord } from "../report/types.js";
-import type { Scenario } from "../scenario/types.js";
-import { writeOut } from "./failure.js";
-import { type CheckedGuard, checkGuard } from "./guard-module.js";
+import { wallClock } from "../../base/clock.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import type { RunRecord } from "../../report/types.js";
+import type { Scenario } from "../../scenario/types.js";
+import { writeOut } from "../failure.js";
+import { type CheckedGuard, checkGuard } from "../guard-module.js";
 import {
   backendOption,
   type BackendName,
@@ -16,8 +16,8 @@ import {
   needRoot,
   readScenario,
   seedOption,
-} from "./input.js";
-import { listenForStop, type StopRequest } from "./signals.js";
+} from "../input.js";
+import { listenForStop, type StopRequest } from "../signals.js";
 
 interface RunFlags {
   readonly guard?: string;
@@ -79,8 +79,8 @@ interface Surroundings {
 
 async function runAndReport(scenario: Scenario, around: Surroundings): Promise<number> {
   const { flags, guard, outFolder, stop } = around;
-  const { runScenario } = await import("../scenario/run.js");
-  const { createProgress } = await import("../report/progress.js");
+  const { runScenario } = await import("../../scenario/run.js");
+  const { createProgress } = await import("../../report/progress.js");
   const seed = flags.seed ?? scenario.seed;
   process.stderr.write(`${scenario.name}: guard ${guard.name}, ${flags.backend}, seed ${seed}\n`);
   const progress = createProgress(process.stderr, {
@@ -101,7 +101,7 @@ async function runAndReport(scenario: Scenario, around: Surroundings): Promise<n
   } finally {
     progress.done();
   }
-  const { writeRunFolder } = await import("../report/folder.js");
+  const { writeRunFolder } = await import("../../report/folder.js");
   writeRunFolder(outFolder, record);
   giveBack(outFolder);
   await printResult(record, flags.json === true);
@@ -111,12 +111,12 @@ async function runAndReport(scenario: Scenario, around: Surroundings): Promise<n
 
 async function printResult(record: RunRecord, json: boolean): Promise<void> {
   if (json) {
-    const { reportJson } = await import("../report/json.js");
+    const { reportJson } = await import("../../report/json.js");
     const text = reportJson(record);
     await writeOut(process.stdout, text.endsWith("\n") ? text : `${text}\n`);
     return;
   }
-  const { summary, wantsColor } = await import("../report/summary.js");
+  const { summary, wantsColor } = await import("../../report/summary.js");
   const color = wantsColor(process.stdout, process.env);
   await writeOut(process.stdout, summary(record, { color }));
 }

@@ -1,9 +1,9 @@
 // `packetpath doctor`: what this machine has and lacks, one line each, with the fix. `clean`:
 // removes what dead runs left. Main thread only.
 import type { Command } from "commander";
-import { EXIT, PacketpathError } from "../base/errors.js";
-import type { Check } from "../host/doctor.js";
-import { writeOut } from "./failure.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import type { Check } from "../../host/doctor.js";
+import { writeOut } from "../failure.js";
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -19,7 +19,7 @@ export function addDoctorCommand(program: Command, exit: (code: number) => void)
 }
 
 async function doctor(flags: JsonFlag): Promise<number> {
-  const { runDoctor } = await import("../host/doctor.js");
+  const { runDoctor } = await import("../../host/doctor.js");
   const checks = await runDoctor();
   const lacking = checks.filter((check) => !check.ok && check.required);
   const text =
@@ -53,7 +53,7 @@ async function clean(flags: JsonFlag): Promise<number> {
       fix: "Use sudo.",
     });
   }
-  const { sweep } = await import("../host/ledger.js");
+  const { sweep } = await import("../../host/ledger.js");
   const { removed, kept } = sweep();
   const lines = [
     ...removed.map((name) => `removed ${name}`),

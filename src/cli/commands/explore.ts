@@ -1,10 +1,10 @@
 // `packetpath explore FILE`: every schedule of a program file, to a verdict with a counterexample
 // that can be replayed. Needs neither root nor any native library. Main thread only.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { EXIT, PacketpathError } from "../base/errors.js";
-import { STRATEGIES, type Exploration, type Strategy } from "../explore/types.js";
-import { writeOut } from "./failure.js";
-import { readText, seedOption } from "./input.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import { STRATEGIES, type Exploration, type Strategy } from "../../explore/types.js";
+import { writeOut } from "../failure.js";
+import { readText, seedOption } from "../input.js";
 
 interface ExploreFlags {
   readonly strategy: Strategy;
@@ -52,7 +52,7 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     throw new PacketpathError("USAGE", `"${file}": expected a .ts, .mts, .js or .mjs file`);
   }
   const source = readText(file);
-  const { explore, loadProgram, replay } = await import("../explore/index.js");
+  const { explore, loadProgram, replay } = await import("../../explore/index.js");
   const program = await loadProgram(source, file);
   if (flags.replay !== undefined) {
     const result = replay(program, flags.replay);
@@ -93,7 +93,7 @@ async function resultText(result: Exploration): Promise<string> {
 }
 
 async function storyText(one: NonNullable<Exploration["counterexample"]>): Promise<string> {
-  const { timelineTable } = await import("../explore/text/timeline.js");
+  const { timelineTable } = await import("../../explore/text/timeline.js");
   const fewest = one.minimal ? ", no schedule has fewer switches" : "";
   const why = one.message === "" ? "" : `  ${one.message}\n`;
   const count = `  ${one.steps} steps, ${one.switches} context switches${fewest}\n`;

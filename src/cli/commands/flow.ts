@@ -1,9 +1,9 @@
 // `packetpath flow check|format`: ovs-ofctl flow text, without a switch. Needs neither root nor any
 // native library. Main thread only.
 import type { Command } from "commander";
-import { EXIT, PacketpathError } from "../base/errors.js";
-import { writeOut } from "./failure.js";
-import { collect, readText } from "./input.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import { writeOut } from "../failure.js";
+import { collect, readText } from "../input.js";
 
 interface FlowFlags {
   readonly port: readonly string[];
@@ -38,7 +38,7 @@ export function addFlowCommand(program: Command, exit: (code: number) => void): 
 async function check(file: string, flags: FlowFlags): Promise<number> {
   const text = readText(file);
   const ports = portMap(flags.port);
-  const { parseFlows } = await import("../ofctl/parse.js");
+  const { parseFlows } = await import("../../ofctl/parse.js");
   const name = file === "-" ? "<stdin>" : file;
   if (flags.json !== true) {
     const flows = parseFlows(text, { file: name, ports });
@@ -66,8 +66,8 @@ async function check(file: string, flags: FlowFlags): Promise<number> {
 async function format(file: string, flags: FlowFlags): Promise<number> {
   const text = readText(file);
   const ports = portMap(flags.port);
-  const { parseFlows } = await import("../ofctl/parse.js");
-  const { formatFlow } = await import("../ofctl/format.js");
+  const { parseFlows } = await import("../../ofctl/parse.js");
+  const { formatFlow } = await import("../../ofctl/format.js");
   const flows = parseFlows(text, { file: file === "-" ? "<stdin>" : file, ports });
   await writeOut(process.stdout, flows.map((flow) => `${formatFlow(flow)}\n`).join(""));
   return EXIT.asExpected;

@@ -1,8 +1,8 @@
 // `packetpath completion SHELL`: shell completion, generated from the command tree, so that it
 // cannot name a flag that does not exist. Main thread only.
 import { Argument, type Command } from "commander";
-import { EXIT } from "../base/errors.js";
-import { writeOut } from "./failure.js";
+import { EXIT } from "../../base/errors.js";
+import { writeOut } from "../failure.js";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
