@@ -9,6 +9,7 @@ import {
   receiveMessageOnPort,
 } from "node:worker_threads";
 import { workerData } from "node:worker_threads";
+import { errnoName } from "../../base/errno.js";
 import { openDeviceControl } from "../../host/open.js";
 import type { DeviceControl, LinkEvent, NamespaceRef } from "../../host/types.js";
 import { netifCarrierOff, netifCarrierOn } from "../../path/core/link-watch.js";
@@ -165,7 +166,7 @@ class Control {
         ? vethSetChannels(this.k, port.ovsDev, count, count)
         : netifSetRealNumQueues(this.k, port.ovsDev, count, count);
     rtnlUnlock(this.k);
-    if (error !== 0) throw new Error(`${count} queues are refused (errno ${-error})`);
+    if (error !== 0) throw new Error(`${count} queues are refused (${errnoName(error)})`);
   }
 
   private attachQueue(port: PluggedPort, index: number, attached: boolean): void {
@@ -188,7 +189,7 @@ class Control {
   private real(port: PluggedPort, act: (ref: NonNullable<PluggedPort["ref"]>) => number): void {
     if (port.ref === null || port.realGone) return;
     const result = act(port.ref);
-    if (result < 0) throw new Error(`${port.spec.name}: errno ${-result}`);
+    if (result < 0) throw new Error(`${port.spec.name}: ${errnoName(result)}`);
   }
 
   /** Passes on what the real kernel reported. Takes no lock: the path calls it under RTNL. */
