@@ -2,6 +2,8 @@
 // native library. Main thread only.
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
+import type { Flow } from "../../flow/types.js";
+import type { Diagnostic } from "../../ofctl/parse.js";
 import { writeOut } from "../failure.js";
 import { collect, readText } from "../input.js";
 
@@ -35,42 +37,63 @@ export function addFlowCommand(program: Command, exit: (code: number) => void): 
     .action(async (file: string, flags: FlowFlags) => exit(await format(file, flags)));
 }
 
-async function check(file: string, flags: FlowFlags): Promise<number> {
+interface Read {
+  readonly name: string;
+  readonly text: string;
+  readonly flows: readonly Flow[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+async function readFlowFile(file: string, flags: FlowFlags): Promise<Read> {
   const text = readText(file);
   const ports = portMap(flags.port);
-  const { parseFlows } = await import("../../ofctl/parse.js");
+  const { readFlows } = await import("../../ofctl/parse.js");
   const name = file === "-" ? "<stdin>" : file;
-  if (flags.json !== true) {
-    const flows = parseFlows(text, { file: name, ports });
-    await writeOut(process.stdout, `${name}: ${flows.length} flows, all right\n`);
-    return EXIT.asExpected;
+  return { name, text, ...readFlows(text, { file: name, ports }) };
+}
+
+const isError = (one: Diagnostic) => one.severity === "error";
+
+async function check(file: string, flags: FlowFlags): Promise<number> {
+  const read = await readFlowFile(file, flags);
+  const errors = read.diagnostics.filter(isError).map(withoutFile);
+  const warnings = read.diagnostics.filter((one) => !isError(one)).map(withoutFile);
+  const ok = errors.length === 0;
+  const count = read.flows.length;
+  if (flags.json === true) {
+    const result = { schemaVersion: 1, file: read.name, ok, flows: count, errors, warnings };
+    await writeOut(process.stdout, `${JSON.stringify(result)}\n`);
+    return ok ? EXIT.asExpected : EXIT.badInput;
   }
-  let flows = 0;
-  let errors: readonly PacketpathError[] = [];
-  try {
-    flows = parseFlows(text, { file: name, ports }).length;
-  } catch (error) {
-    if (!(error instanceof PacketpathError)) throw error;
-    errors = [error, ...error.others];
-  }
-  const list = errors.map((error) => ({
-    line: error.place?.line ?? null,
-    column: error.place?.column ?? null,
-    message: error.message,
-  }));
-  const result = { schemaVersion: 1, file: name, ok: list.length === 0, flows, errors: list };
-  await writeOut(process.stdout, `${JSON.stringify(result)}\n`);
-  return list.length === 0 ? EXIT.asExpected : EXIT.badInput;
+  await writeOut(process.stderr, read.diagnostics.map((one) => diagnosticText(one, read)).join(""));
+  if (!ok) return EXIT.badInput;
+  const flowsText = `${count} ${count === 1 ? "flow" : "flows"}`;
+  await writeOut(process.stdout, `${read.name}: ${flowsText}, all right\n`);
+  return EXIT.asExpected;
 }
 
 async function format(file: string, flags: FlowFlags): Promise<number> {
-  const text = readText(file);
-  const ports = portMap(flags.port);
-  const { parseFlows } = await import("../../ofctl/parse.js");
+  const read = await readFlowFile(file, flags);
+  const errors = read.diagnostics.filter(isError);
+  if (errors.length > 0) {
+    await writeOut(process.stderr, errors.map((one) => diagnosticText(one, read)).join(""));
+    return EXIT.badInput;
+  }
   const { formatFlow } = await import("../../ofctl/format.js");
-  const flows = parseFlows(text, { file: file === "-" ? "<stdin>" : file, ports });
-  await writeOut(process.stdout, flows.map((flow) => `${formatFlow(flow)}\n`).join(""));
+  await writeOut(process.stdout, read.flows.map((flow) => `${formatFlow(flow)}\n`).join(""));
   return EXIT.asExpected;
+}
+
+function withoutFile({ line, column, message }: Diagnostic) {
+  return { line, column, message };
+}
+
+/** As compilers print it: place, sentence, the line, and a caret below the place. */
+function diagnosticText(one: Diagnostic, read: Read): string {
+  const line = read.text.split("\n")[one.line - 1] ?? "";
+  const caret = `${line.slice(0, one.column - 1).replace(/[^\t]/g, " ")}^`;
+  const head = `${one.file}:${one.line}:${one.column}: ${one.severity}: ${one.message}`;
+  return `${head}\n  ${line}\n  ${caret}\n`;
 }
 
 function portMap(texts: readonly string[]): Map<string, number> {
