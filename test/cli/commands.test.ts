@@ -128,7 +128,8 @@ describe("completion", () => {
     const complete = (...words: string[]) => {
       const array = words.map((word) => `"${word}"`).join(" ");
       const last = words.length - 1;
-      const command = `. "${script}"; COMP_WORDS=(${array}); COMP_CWORD=${last}; _packetpath; echo "\${COMPREPLY[@]}"`;
+      const set = `COMP_WORDS=(${array}); COMP_CWORD=${last}`;
+      const command = `. "${script}"; ${set}; _packetpath; echo "\${COMPREPLY[@]}"`;
       return spawnSync("bash", ["-c", command], { cwd: empty, encoding: "utf8" }).stdout.trim();
     };
     expect(complete("packetpath", "do")).toBe("doctor");
