@@ -72,9 +72,16 @@ export class FaultDriver {
     return this.states.every((state) => state.done);
   }
 
-  /** Faults that wait for a trigger that has not come. */
+  /** Whether a fault waits for a moment that still comes when the requests are over. */
   pending(): boolean {
-    return this.states.some((state) => state.firedAtMs === null);
+    return this.states.some(
+      ({ firedAtMs, fault }) => firedAtMs === null && fault.at.on === "afterMs",
+    );
+  }
+
+  /** Whether every fault that has struck is done with. */
+  settled(): boolean {
+    return this.states.every((state) => state.firedAtMs === null || state.done);
   }
 
   stop(): void {

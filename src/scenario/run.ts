@@ -233,7 +233,7 @@ export class Run {
     // A trigger that can still come is waited for as long as there is load to bring it about.
     const httpOver = loads.httpDone || this.isSilent(loads);
     const idle = httpOver && loads.pingsDone && durationOver;
-    const struck = this.faults.finished() || (idle && this.faults.pending());
+    const struck = this.faults.settled() && !this.faults.pending();
     if (!idle || !struck) {
       this.quietSinceMs = null;
       return false;
