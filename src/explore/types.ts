@@ -18,6 +18,12 @@ export const VERDICTS = [
   "LOCKUP",
   "NULL-DEREF",
   "MISUSE",
+  "UNINIT-LOCK",
+  "CORRUPTION",
+  "USE-AFTER-FREE",
+  "DOUBLE-FREE",
+  "LEAK",
+  "RACE",
 ] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
@@ -35,7 +41,7 @@ export interface ProgramSpec {
   readonly expect?: Verdict;
 }
 
-/** Kinds of steps. Up to `choose` they are scheduling points; the rest are ends of a thread. */
+/** Kinds of steps. Those below `done` are scheduling points; the rest are ends of a thread. */
 export const OP = {
   ld: 0,
   st: 1,
@@ -50,12 +56,12 @@ export const OP = {
   waitWhile: 10,
   waitUntil: 11,
   choose: 12,
-  /** The function returned. */
-  done: 20,
+  /** The function returned. Kinds between `choose` and this one are in search/kernel-steps.ts. */
+  done: 100,
   /** Something is wrong in this thread; `a` is the index of its verdict in VERDICTS. */
-  fail: 21,
+  fail: 101,
   /** A bound on the thread's own steps was hit. */
-  limit: 22,
+  limit: 102,
 } as const;
 
 export const OP_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
@@ -81,6 +87,8 @@ export interface Site {
 
 export interface ThreadCode {
   readonly name: string;
+  /** Serves the others: its waiting for work (waitWhile, waitUntil) is an end, not a deadlock. */
+  readonly isDaemon: boolean;
   /** Starts the rewritten function. */
   start(): Generator<Step, unknown, number>;
 }

@@ -81,9 +81,14 @@ export class Machine {
     return this.stepOf(s, thread).kind === OP.limit;
   }
 
+  /** Every thread has returned, or is a daemon that waits for work. */
   isDone(s: Vector): boolean {
     for (let t = 0; t < this.threads.length; t++) {
-      if (this.stepOf(s, t).kind !== OP.done) return false;
+      const { kind } = this.stepOf(s, t);
+      if (kind === OP.done) continue;
+      const waits = kind === OP.waitWhile || kind === OP.waitUntil;
+      const isIdle = waits && this.program.threads[t]!.isDaemon && !this.isEnabled(s, t);
+      if (!isIdle) return false;
     }
     return true;
   }

@@ -148,6 +148,7 @@ function threadCode(
   const start = code as (handles: Layout["handles"]) => unknown;
   return {
     name,
+    isDaemon: false,
     start(): Generator<Step, unknown, number> {
       const run = start(handles);
       if (typeof run === "object" && run !== null && "next" in run) {
