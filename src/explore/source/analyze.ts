@@ -65,7 +65,7 @@ export function analyze(tree: ts.SourceFile, file: string): Analysis {
   return analysis;
 }
 
-function raise(problems: PacketpathError[]): never {
+export function raise(problems: PacketpathError[]): never {
   const key = (one: PacketpathError) => one.place!.line! * 10_000 + one.place!.column!;
   const [first, ...others] = problems.sort((x, y) => key(x) - key(y));
   const { message, place, fix, excerpt } = first!;
@@ -83,7 +83,7 @@ interface Spot {
   readonly position: number;
 }
 
-function placed(spot: Spot, message: string, fix?: string): PacketpathError {
+export function placed(spot: Spot, message: string, fix?: string): PacketpathError {
   const { line, character } = spot.tree.getLineAndCharacterOfPosition(spot.position);
   const text = spot.tree.text.split("\n")[line]!.trimEnd();
   return new PacketpathError("PROGRAM_INVALID", message, {
@@ -133,7 +133,7 @@ function importedPrimitives(tree: ts.SourceFile, problem: Problem): Map<string, 
   return names;
 }
 
-function collect(tree: ts.SourceFile) {
+export function collect(tree: ts.SourceFile) {
   const functions: FunctionNode[] = [];
   const calls: ts.CallExpression[] = [];
   const loops: ts.Node[] = [];
@@ -153,7 +153,7 @@ function calleeName(call: ts.CallExpression): string {
   return ts.isIdentifier(call.expression) ? call.expression.text : "";
 }
 
-function namedFunctions(functions: readonly FunctionNode[]): Map<string, FunctionNode> {
+export function namedFunctions(functions: readonly FunctionNode[]): Map<string, FunctionNode> {
   const named = new Map<string, FunctionNode>();
   for (const one of functions) {
     const { parent } = one;

@@ -1,12 +1,19 @@
 // Which local variables a loop can depend on: everything declared before it in the functions it
 // stands in. The keys at loop heads are made of their values. Pure; any thread.
 import ts from "typescript";
-import { isFunctionNode } from "./nodes.js";
+import { type FunctionNode, isFunctionNode } from "./nodes.js";
 
 /** Names in scope at a loop, innermost first; without those of the module. */
 export function localsAt(loop: ts.Node): string[] {
   const names = new Set<string>();
   if (ts.isForStatement(loop)) fromInitializer(loop.initializer, names);
+  for (const name of localsBefore(loop)) names.add(name);
+  return [...names];
+}
+
+/** Names in scope before a statement. */
+function localsBefore(loop: ts.Node): Set<string> {
+  const names = new Set<string>();
   const start = loop.getStart();
   for (let node = loop.parent; !ts.isSourceFile(node); node = node.parent) {
     if (ts.isBlock(node) || ts.isCaseClause(node) || ts.isDefaultClause(node)) {
@@ -21,7 +28,33 @@ export function localsAt(loop: ts.Node): string[] {
       for (const parameter of node.parameters) fromBinding(parameter.name, names);
     }
   }
-  return [...names];
+  return names;
+}
+
+/**
+ * Locals that the function may still read at a statement: its parameters, and what is named at or
+ * after the statement or in a loop around it. An object that a caller handed on is a parameter, so
+ * what a callee changes in it stays in the callee's key.
+ */
+export function liveAt(statement: ts.Node, owner: FunctionNode): string[] {
+  const start = statement.getStart();
+  const parameters = new Set<string>();
+  for (const parameter of owner.parameters) fromBinding(parameter.name, parameters);
+  const spans: { from: number; to: number }[] = [{ from: start, to: owner.end }];
+  for (let node = statement.parent; node !== owner; node = node.parent) {
+    const isLoop = ts.isIterationStatement(node, false);
+    if (isLoop) spans.push({ from: node.getStart(), to: node.end });
+  }
+  const read = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) {
+      const at = node.getStart();
+      if (spans.some(({ from, to }) => at >= from && at < to)) read.add(node.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(owner);
+  return [...localsBefore(statement)].filter((name) => parameters.has(name) || read.has(name));
 }
 
 function fromInitializer(node: ts.ForInitializer | undefined, names: Set<string>): void {

@@ -4,8 +4,9 @@
 import ts from "typescript";
 import type { Site } from "../types.js";
 import { type Analysis, analyze } from "./analyze.js";
-import { localsAt } from "./locals.js";
-import { isFunctionNode } from "./nodes.js";
+import { liveAt, localsAt } from "./locals.js";
+import { functionOf, isFunctionNode } from "./nodes.js";
+import { holdsStep } from "./rules.js";
 
 export interface Insertion {
   /** Where in the source, in UTF-16 units. */
@@ -26,10 +27,23 @@ export interface Rewritten {
  */
 export function rewrite(source: string, file: string): Rewritten {
   const tree = ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true);
-  const analysis = analyze(tree, file);
+  return rewriteTree(tree, analyze(tree, file), [], "loops");
+}
+
+/** Where the key of a local state is made anew: at loop heads only, or at statements as well. */
+type KeyPlaces = "loops" | "statements";
+
+/** The same for an analyzed file; `sites` may hold those of other files and grows. */
+export function rewriteTree(
+  tree: ts.SourceFile,
+  analysis: Analysis,
+  sites: Site[],
+  places: KeyPlaces,
+): Rewritten {
+  const source = tree.text;
   const insertions: Insertion[] = [];
-  const sites: Site[] = [];
   const visit = (node: ts.Node): void => {
+    if (places === "statements") insertions.push(...openStatement(node, analysis, sites));
     const before = opening(node, analysis, sites);
     if (before !== null) insertions.push(...before);
     ts.forEachChild(node, visit);
@@ -80,6 +94,18 @@ function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] 
   if (isFunctionNode(node) && analysis.explored.has(node)) return openFunction(node);
   if (analysis.loops.has(node)) return openLoop(node, addSite(node, sites));
   return null;
+}
+
+/** Before a statement that holds a step, the live locals take the place of what was loaded. */
+function openStatement(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] {
+  const { parent } = node;
+  if (parent === undefined || !ts.isStatement(node) || ts.isFunctionDeclaration(node)) return [];
+  if (!ts.isBlock(parent) && !ts.isCaseClause(parent) && !ts.isDefaultClause(parent)) return [];
+  const owner = functionOf(node);
+  if (owner === null || !analysis.explored.has(owner) || !holdsStep(node, analysis)) return [];
+  const site = addSite(node, sites);
+  const live = liveAt(node, owner).join(", ");
+  return [{ at: node.getStart(), text: `$.at(${site}, [${live}]); ` }];
 }
 
 function openFunction(node: ts.Node): Insertion[] {

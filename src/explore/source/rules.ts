@@ -171,7 +171,8 @@ function isLoop(node: ts.Node): node is ts.ForStatement | ts.WhileStatement | ts
   return ts.isForStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node);
 }
 
-function holdsStep(node: ts.Node, analysis: Analysis): boolean {
+/** Whether a step is taken in it. */
+export function holdsStep(node: ts.Node, analysis: Analysis): boolean {
   if (ts.isCallExpression(node) && analysis.calls.has(node)) return true;
   return ts.forEachChild(node, (child) => holdsStep(child, analysis) || undefined) ?? false;
 }
