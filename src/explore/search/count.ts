@@ -118,7 +118,7 @@ function independence(machine: Machine, graph: StateGraph, state: number): Int32
   for (let t = 0; t < threads; t++) {
     for (let u = 0; u < threads; u++) {
       if (t === u) continue;
-      if (!machine.conflict(s, machine.stepOf(s, t), machine.stepOf(s, u))) bits[t]! |= 1 << u;
+      if (!machine.threadsConflict(s, t, u)) bits[t]! |= 1 << u;
     }
   }
   return bits;

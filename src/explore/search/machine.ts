@@ -2,6 +2,7 @@
 // of each thread. Every engine steps through here, so they cannot disagree about what a step does.
 import { Automaton, BAD_VALUE } from "./automaton.js";
 import { type LoadedProgram, OP, type Step } from "../types.js";
+import { KERNEL_FIRST, kernelConflict, kernelEnabled, kernelTake } from "./kernel-steps.js";
 
 export type Vector = Int32Array;
 
@@ -33,7 +34,9 @@ export class Machine {
 
   /** Whether the thread can take its step in this state. */
   isEnabled(s: Vector, thread: number): boolean {
-    const { kind, addr, a } = this.stepOf(s, thread);
+    const step = this.stepOf(s, thread);
+    const { kind, addr, a } = step;
+    if (isKernel(kind)) return kernelEnabled(this, s, step, thread);
     if (kind === OP.lock) return s[addr] === 0;
     if (kind === OP.waitWhile) return s[addr] !== a;
     if (kind === OP.waitUntil) return s[addr] === a;
@@ -49,7 +52,9 @@ export class Machine {
   /** Takes an enabled step; `choice` counts for choose only. Returns the value it got. */
   take(s: Vector, thread: number, choice: number): number {
     const step = this.stepOf(s, thread);
-    const value = access(s, step, thread, choice);
+    const value = isKernel(step.kind)
+      ? kernelTake(this, s, step, thread)
+      : access(s, step, thread, choice);
     const at = this.firstThread + thread;
     s[at] = (this.threads[thread] as Automaton).next(s[at] as number, value);
     return value;
@@ -62,7 +67,16 @@ export class Machine {
     return kind !== OP.ld && kind !== OP.waitWhile && kind !== OP.waitUntil;
   }
 
-  /** Whether two steps of different threads do not commute in this state. */
+  /** Whether the steps that two threads want to take do not commute in this state. */
+  threadsConflict(s: Vector, t: number, u: number): boolean {
+    const x = this.stepOf(s, t);
+    const y = this.stepOf(s, u);
+    if (isKernel(x.kind)) return kernelConflict(this, s, x, t, y, u);
+    if (isKernel(y.kind)) return kernelConflict(this, s, y, u, x, t);
+    return this.conflict(s, x, y);
+  }
+
+  /** The same for two steps on plain cells and locks. */
   conflict(s: Vector, x: Step, y: Step): boolean {
     if (x.addr !== y.addr || x.addr === 0) return false;
     return this.isWrite(s, x) || this.isWrite(s, y);
@@ -106,6 +120,10 @@ export class Machine {
     }
     return null;
   }
+}
+
+function isKernel(kind: number): boolean {
+  return kind >= KERNEL_FIRST && kind < OP.done;
 }
 
 /** Does to memory what a step says. Locks hold 0 or the holder's thread + 1. */
