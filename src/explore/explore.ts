@@ -9,6 +9,7 @@ import { Machine, type Vector } from "./search/machine.js";
 import { exploreRandomly } from "./search/random.js";
 import { shortestTo } from "./search/shortest.js";
 import { StateGraph } from "./search/states.js";
+import { type Scene, sceneOf } from "./text/scene.js";
 import { tell, tellEnd, waitCycle } from "./text/timeline.js";
 import { decodeToken, encodeToken, type TokenMove } from "./text/token.js";
 import {
@@ -222,6 +223,14 @@ export function replay(program: LoadedProgram, token: string): Ending & Countere
   const ending: Ending =
     circle < 0 ? endOf(machine, story.end) : { verdict: "LIVELOCK", message: circleText(circle) };
   return { ...narrate(machine, moves, { ...ending, minimal: false }), ...ending };
+}
+
+/** A schedule with all that drawings of it need. @throws PacketpathError as `replay` does. */
+export function scene(program: LoadedProgram, token: string): Scene {
+  const { verdict, message } = replay(program, token);
+  const moves = decodeToken(token, program.sourceHash, program.threads.length);
+  const machine = new Machine(program, Math.max(DEFAULTS.maxSteps, moves.length + 1));
+  return sceneOf(machine, moves, { verdict, message })!;
 }
 
 /**

@@ -1,21 +1,25 @@
 // Verdicts for continuous integration: JUnit XML, and the annotation lines of GitHub's workflows.
 // Pure; any thread.
 
-/** One scenario under one guard, as a test case. */
+/** One test case: a scenario under one guard, a program, a cell of the matrix. */
 export interface CaseResult {
-  readonly scenario: string;
-  readonly guard: string;
-  readonly backend: string;
-  /** Path of the scenario file. */
+  /** The scenario, the program, the matrix. */
+  readonly group: string;
+  /** What tells it from the others of its group, as `guard none, memory`; may be empty. */
+  readonly name: string;
+  /** Path of the scenario, program or guard file. */
   readonly file: string;
-  /** Line in `file` that states the expectation; from 1. */
+  /** Line in `file` that is at fault, or that states the expectation; from 1. */
   readonly line: number;
+  readonly column?: number;
   readonly seconds: number;
-  /** passed: the verdict is the expected one; error: the run did not reach a verdict. */
+  /** passed: the verdict is the expected one; error: no verdict was reached. */
   readonly outcome: "passed" | "failed" | "error" | "skipped";
   /** The verdict and why; for skipped ones the reason. */
   readonly message: string;
-  /** The command that repeats the run. */
+  /** More lines for the report: a timeline. */
+  readonly details?: string;
+  /** The command that repeats it. */
   readonly command: string;
 }
 
@@ -35,9 +39,8 @@ export function junitXml(results: readonly CaseResult[]): string {
 }
 
 function testCase(result: CaseResult): string {
-  const name = `${result.scenario} guard=${result.guard} backend=${result.backend}`;
   const head =
-    `    <testcase name="${xml(name)}" classname="${xml(result.scenario)}" ` +
+    `    <testcase name="${xml(titleOf(result))}" classname="${xml(result.group)}" ` +
     `file="${xml(result.file)}" line="${result.line}" time="${result.seconds.toFixed(3)}"`;
   if (result.outcome === "passed") return `${head}/>\n`;
   const message = xml(result.message);
@@ -45,8 +48,13 @@ function testCase(result: CaseResult): string {
     return `${head}>\n      <skipped message="${message}"/>\n    </testcase>\n`;
   }
   const tag = result.outcome === "failed" ? "failure" : "error";
-  const body = xml(`${result.message}\nrepeat with: ${result.command}`);
+  const details = result.details === undefined ? "" : `${result.details}\n`;
+  const body = xml(`${result.message}\n${details}repeat with: ${result.command}`);
   return `${head}>\n      <${tag} message="${message}">${body}</${tag}>\n    </testcase>\n`;
+}
+
+function titleOf({ group, name }: CaseResult): string {
+  return name === "" ? group : `${group} (${name})`;
 }
 
 function xml(text: string): string {
@@ -65,17 +73,16 @@ function xml(text: string): string {
 
 /**
  * Workflow commands (`::error file=...`), one line for each result that is not passed: failed and
- * error as errors, skipped as notices. Print them where GITHUB_ACTIONS is set.
+ * error as errors, skipped as notices. The runner reads them from stdout.
  */
 export function githubAnnotations(results: readonly CaseResult[]): string {
   let text = "";
   for (const result of results) {
     if (result.outcome === "passed") continue;
     const level = result.outcome === "skipped" ? "notice" : "error";
-    const title = property(`${result.scenario} (guard ${result.guard}, ${result.backend})`);
-    text +=
-      `::${level} file=${property(result.file)},line=${result.line},title=${title}::` +
-      `${escaped(result.message)}\n`;
+    const column = result.column === undefined ? "" : `,col=${result.column}`;
+    const place = `file=${property(result.file)},line=${result.line}${column}`;
+    text += `::${level} ${place},title=${property(titleOf(result))}::${escaped(result.message)}\n`;
   }
   return text;
 }

@@ -189,9 +189,8 @@ describe("trace.json", () => {
 
 describe("continuous integration", () => {
   const base: CaseResult = {
-    scenario: "flap",
-    guard: "none",
-    backend: "memory",
+    group: "flap",
+    name: "guard none, memory",
     file: "scenarios/flap.yaml",
     line: 12,
     seconds: 1.5,
@@ -203,7 +202,7 @@ describe("continuous integration", () => {
     base,
     { ...base, outcome: "failed", message: "LOCKUP & <SAFE>\u0001\nwas expected, 100 %" },
     { ...base, outcome: "skipped", message: "needs root" },
-    { ...base, outcome: "error", message: "no /dev/net/tun" },
+    { ...base, outcome: "error", message: "no /dev/net/tun", column: 3, details: "a | b" },
   ];
 
   it("JUnit counts every outcome and escapes every text", () => {
@@ -211,6 +210,7 @@ describe("continuous integration", () => {
     expect(xml).toContain('tests="4" failures="1" errors="1" skipped="1" time="6.000"');
     expect(xml).toContain("LOCKUP &amp; &lt;SAFE&gt;\nwas expected");
     expect(xml).toContain('<skipped message="needs root"/>');
+    expect(xml).toContain("no /dev/net/tun\na | b\nrepeat with:");
     expect(xml).toContain("repeat with: packetpath run scenarios/flap.yaml");
   });
 
@@ -220,7 +220,8 @@ describe("continuous integration", () => {
       "::error file=scenarios/flap.yaml,line=12,title=flap (guard none%2C memory)::" +
         "LOCKUP & <SAFE>\u0001%0Awas expected, 100 %25",
       "::notice file=scenarios/flap.yaml,line=12,title=flap (guard none%2C memory)::needs root",
-      "::error file=scenarios/flap.yaml,line=12,title=flap (guard none%2C memory)::no /dev/net/tun",
+      "::error file=scenarios/flap.yaml,line=12,col=3,title=flap (guard none%2C memory)::" +
+        "no /dev/net/tun",
     ]);
   });
 });

@@ -2,24 +2,31 @@
 // that can be replayed. Needs neither root nor any native library. Main thread only.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
-import { STRATEGIES, type Exploration, type Strategy } from "../../explore/types.js";
+import {
+  STRATEGIES,
+  type Exploration,
+  type LoadedProgram,
+  type Strategy,
+} from "../../explore/types.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
+import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
+import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
-interface ExploreFlags {
+interface ExploreFlags extends ResultFlags {
   readonly strategy: Strategy;
   readonly replay?: string;
+  readonly export?: ExportName;
+  readonly out?: string;
   readonly maxStates?: number;
   readonly maxSteps?: number;
   readonly maxExecutions?: number;
   readonly maxSeconds?: number;
   readonly seed?: number;
-  readonly json?: boolean;
 }
 
 export function addExploreCommand(program: Command, exit: (code: number) => void): void {
-  program
-    .command("explore")
+  addResultOptions(program.command("explore"))
     .summary("run a program file under every schedule")
     .description(
       "Explores a TypeScript or JavaScript file that default-exports program({ ... }).\n" +
@@ -32,6 +39,8 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
         .default("states"),
     )
     .option("--replay <token>", "repeat one schedule and show it")
+    .addOption(new Option("--export <form>", "draw the counterexample").choices(EXPORTS))
+    .option("--out <file>", "where --export writes; stdout if absent")
     .option("--max-states <number>", "most states (states)", wholeNumber)
     .option("--max-steps <number>", "most steps of a thread, and of an execution", wholeNumber)
     .option("--max-executions <number>", "most executions (dpor, random)", wholeNumber)
@@ -59,7 +68,10 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     const { verdict, ...counterexample } = result;
     const json = { schemaVersion: 1, program: program.name, verdict, counterexample };
     const text = `${verdict}: ${program.name}\n${await storyText(counterexample)}`;
-    await writeOut(process.stdout, flags.json === true ? `${JSON.stringify(json)}\n` : text);
+    await writeStory(program, flags.replay, {
+      flags,
+      text: flags.json === true ? `${JSON.stringify(json)}\n` : text,
+    });
     return verdict === program.expect ? EXIT.asExpected : EXIT.notAsExpected;
   }
   const result = explore(program, flags);
@@ -71,8 +83,29 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     certificate: null,
   };
   const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
-  await writeOut(process.stdout, text);
+  await writeStory(program, result.counterexample?.token ?? null, { flags, text });
+  await writeResults([await programCase(file, result)], flags);
   return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+interface Output {
+  readonly flags: ExploreFlags;
+  /** The result, as text or JSON. */
+  readonly text: string;
+}
+
+/** The result on stdout; with --export the drawing of the schedule, there or in a file. */
+async function writeStory(program: LoadedProgram, token: string | null, output: Output) {
+  const { flags, text } = output;
+  if (flags.export === undefined) return writeOut(process.stdout, text);
+  if (token === null) {
+    await writeOut(process.stderr, "packetpath: no counterexample to draw\n");
+    return writeOut(process.stdout, text);
+  }
+  const drawing = await exportText(program, token, flags.export);
+  if (flags.out === undefined) return writeOut(process.stdout, drawing);
+  writeText(flags.out, drawing);
+  return writeOut(process.stdout, text);
 }
 
 async function resultText(result: Exploration): Promise<string> {
