@@ -24,7 +24,7 @@ export class TooManyRounds extends Error {
 }
 
 /** What a primitive's name returns in an explored program; `$.step` makes a step of it. */
-interface Request {
+export interface Request {
   readonly op: string;
   readonly args: readonly unknown[];
 }

@@ -10,8 +10,9 @@
 //                    a local patch that covers the recorded receive queue 0 and no other
 import { type Addr, ld } from "../sync/index.js";
 import type { Kernel } from "./kernel.js";
-import { DEV, IFF_UP, netifCarrierOk, netifRunning, NETREG } from "./core/netdevice.js";
+import { DEV, isUp, netifCarrierOk, netifRunning, NETREG } from "./core/netdevice.js";
 import type { Skb } from "./core/skb.js";
+import { type DeviceView, userGuardAllows } from "./device-view.js";
 
 export const GUARD_NAMES = [
   "none",
@@ -47,54 +48,33 @@ export interface SkbView {
   readonly priority: number;
 }
 
-/** What a user's guard may look at of the device; each property is one atomic load. */
-export class DeviceView {
-  private readonly k: Kernel;
-  private dev: Addr = 0;
+/** What a user's guard may look at of the device. */
+export type DeviceProperty =
+  | "running"
+  | "carrierOk"
+  | "up"
+  | "regState"
+  | "realNumTxQueues"
+  | "numTxQueues"
+  | "dismantle";
 
-  constructor(k: Kernel) {
-    this.k = k;
-  }
-
-  /** Points the view at a device; one view per thread is used for all packets. */
-  at(dev: Addr): this {
-    this.dev = dev;
-    return this;
-  }
-
-  /** netif_running(): __LINK_STATE_START is set. */
-  get running(): boolean {
-    return netifRunning(this.k, this.dev);
-  }
-
-  /** netif_carrier_ok(): __LINK_STATE_NOCARRIER is clear. */
-  get carrierOk(): boolean {
-    return netifCarrierOk(this.k, this.dev);
-  }
-
-  /** dev->flags & IFF_UP. */
-  get up(): boolean {
-    return (ld(this.k.m, this.dev + DEV.flags) & IFF_UP) !== 0;
-  }
-
-  /** dev->reg_state: 1 registered, 2 unregistering, 3 unregistered, 4 released. */
-  get regState(): number {
-    return ld(this.k.m, this.dev + DEV.regState);
-  }
-
-  /** dev->real_num_tx_queues. */
-  get realNumTxQueues(): number {
-    return ld(this.k.m, this.dev + DEV.realNumTxQueues);
-  }
-
-  /** dev->num_tx_queues. */
-  get numTxQueues(): number {
-    return ld(this.k.m, this.dev + DEV.numTxQueues);
-  }
-
-  /** dev->dismantle: the device is being unregistered. */
-  get dismantle(): boolean {
-    return ld(this.k.m, this.dev + DEV.dismantle) !== 0;
+/** Reads one property of a device for a user's guard: one atomic load. */
+export function deviceProperty(k: Kernel, dev: Addr, name: DeviceProperty): number | boolean {
+  switch (name) {
+    case "running":
+      return netifRunning(k, dev);
+    case "carrierOk":
+      return netifCarrierOk(k, dev);
+    case "up":
+      return isUp(k, dev);
+    case "regState":
+      return ld(k.m, dev + DEV.regState);
+    case "realNumTxQueues":
+      return ld(k.m, dev + DEV.realNumTxQueues);
+    case "numTxQueues":
+      return ld(k.m, dev + DEV.numTxQueues);
+    case "dismantle":
+      return ld(k.m, dev + DEV.dismantle) !== 0;
   }
 }
 
@@ -132,7 +112,7 @@ export function guardAllows(k: Kernel, dev: Addr, skb: Skb): boolean {
     case REGISTERED:
       return ld(k.m, dev + DEV.regState) === NETREG.registered;
     default:
-      return k.guard.user!(skb.guardView!.at(dev), skb);
+      return userGuardAllows(k, dev, skb);
   }
 }
 

@@ -253,6 +253,11 @@ export function tick(m: Mem, site: number, device: Addr, qm: number, hash: numbe
   m[block + CPU.tickCount] = (m[block + CPU.tickCount] as number) + 1;
 }
 
+/** What must hold here whatever the schedule. Throws; where schedules are explored, a verdict. */
+export function assert(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
+}
+
 /** Tells observers what happened. Never part of the path's meaning. */
 export function trace(m: Mem, event: number, device: Addr, a: number, b: number): void {
   if (events !== null) events.write(m, event, device, a, b, cpu);

@@ -7,7 +7,7 @@ import type { Frame, Transmit } from "../datapath/datapath.js";
 import type { QueueIo } from "../host/types.js";
 import { processBacklog, takeFlushed } from "../path/core/backlog.js";
 import { newSkb, type Skb } from "../path/core/skb.js";
-import { DeviceView } from "../path/guards.js";
+import { DeviceView } from "../path/device-view.js";
 import { deviceIndex, type Kernel } from "../path/kernel.js";
 import { doOutput } from "../path/openvswitch/actions.js";
 import { XMIT, XMIT_NAMES } from "../path/verdict.js";

@@ -6,7 +6,7 @@
 // transmit index. A veth hands the word to its peer as it is, which is how a transmit index comes
 // to be read as a recorded receive queue.
 import { type Addr, NULL } from "../../sync/index.js";
-import type { DeviceView } from "../guards.js";
+import type { DeviceView } from "../device-view.js";
 import type { Profile } from "../profiles.js";
 
 export interface Skb {

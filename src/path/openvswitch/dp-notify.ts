@@ -27,37 +27,49 @@ export function dpDeviceEvent(k: Kernel, event: number, dev: Addr): void {
   // ovs_netdev_get_vport: the flag, then the handler's data. A second UNREGISTER finds the flag
   // clear and does nothing.
   if ((ld(m, dev + DEV.privFlags) & PRIV.ovsDatapath) === 0) return;
-  if (ld(m, dev + DEV.rxHandlerData) === NULL) return;
-  ovsNetdevDetachDev(k, dev);
+  const vport = ld(m, dev + DEV.rxHandlerData);
+  if (vport === NULL) return;
+  ovsNetdevDetachDev(k, vport);
   queueWork(m, globalWord(k, KERNEL.dpNotifyWork), smpProcessorId());
   trace(m, EVENT.queueNotifyWork, dev, 0, 0);
 }
 
 /**
  * ovs_netdev_detach_dev(): the device stops receiving for the switch. Nothing here stops the switch
- * from transmitting to it. The flag goes first (until 7c770dadfda5) or last.
+ * from transmitting to it. The flag goes first (until 7c770dadfda5) or last. vport->dev is read
+ * anew each time, as the kernel does: with the flag gone first, the vport may be freed before the
+ * last of these reads.
  */
-export function ovsNetdevDetachDev(k: Kernel, dev: Addr): void {
+export function ovsNetdevDetachDev(k: Kernel, vport: Addr): void {
   const m = k.m;
-  trace(m, EVENT.detachDev, dev, 0, 0);
-  if (k.profile.detachClearsFlag === "first") clearOvsFlag(k, dev);
-  // netdev_rx_handler_unregister: handler, grace period, data.
+  trace(m, EVENT.detachDev, ld(m, vport + VPORT.dev), 0, 0);
+  if (k.profile.detachClearsFlag === "first") clearOvsFlag(k, vport);
+  netdevRxHandlerUnregister(k, ld(m, vport + VPORT.dev));
+  netdevUpperDevUnlink(k, ld(m, vport + VPORT.dev));
+  add(m, ld(m, vport + VPORT.dev) + DEV.promiscuity, -1);
+  if (k.profile.detachClearsFlag === "last") clearOvsFlag(k, vport);
+}
+
+// Handler, grace period, data.
+function netdevRxHandlerUnregister(k: Kernel, dev: Addr): void {
+  const m = k.m;
   trace(m, EVENT.handlerUnregister, dev, 0, 0);
   st(m, dev + DEV.rxHandler, 0);
   synchronizeNet(k);
   st(m, dev + DEV.rxHandlerData, NULL);
   trace(m, EVENT.handlerUnregistered, dev, 0, 0);
+}
+
+function netdevUpperDevUnlink(k: Kernel, dev: Addr): void {
   callNetdeviceNotifiers(k, NETDEV.preChangeUpper, dev);
-  st(m, dev + DEV.upper, 0);
+  st(k.m, dev + DEV.upper, 0);
   callNetdeviceNotifiers(k, NETDEV.changeUpper, dev);
-  add(m, dev + DEV.promiscuity, -1);
-  if (k.profile.detachClearsFlag === "last") clearOvsFlag(k, dev);
 }
 
 // dev->priv_flags &= ~IFF_OVS_DATAPATH: from here dp_device_event and netdev_destroy take the
 // device for detached.
-function clearOvsFlag(k: Kernel, dev: Addr): void {
-  clearBits(k.m, dev + DEV.privFlags, PRIV.ovsDatapath);
+function clearOvsFlag(k: Kernel, vport: Addr): void {
+  clearBits(k.m, ld(k.m, vport + VPORT.dev) + DEV.privFlags, PRIV.ovsDatapath);
 }
 
 /** ovs_dp_notify_wq(), the work item: unpublishes every port whose device has been detached. */

@@ -29,6 +29,8 @@ export const VPORT = {
 } as const;
 export const VPORT_WORDS = 4;
 export const VPORT_STATE = { unused: 0, inUse: 1, freed: 2 } as const;
+/** POISON_FREE (include/linux/poison.h) in every byte: what a freed vport holds. */
+const POISON = 0x6b6b6b6b;
 
 /** RCU callback numbers of this room, for callRcu. */
 export const RCU_CALLBACK = { vportNetdevFree: 1 } as const;
@@ -123,7 +125,7 @@ function netdevDestroy(k: Kernel, vport: Addr): void {
   const attached = (ld(m, dev + DEV.privFlags) & PRIV.ovsDatapath) !== 0;
   if (k.profile.vportDestroyTakesRtnl || attached) {
     rtnlLock(k);
-    if ((ld(m, dev + DEV.privFlags) & PRIV.ovsDatapath) !== 0) ovsNetdevDetachDev(k, dev);
+    if ((ld(m, dev + DEV.privFlags) & PRIV.ovsDatapath) !== 0) ovsNetdevDetachDev(k, vport);
     rtnlUnlock(k);
   }
   callRcu(m, RCU_CALLBACK.vportNetdevFree, vport);
@@ -134,8 +136,10 @@ export function vportNetdevFree(k: Kernel, vport: Addr): void {
   const m = k.m;
   const dev = ld(m, vport + VPORT.dev);
   trace(m, EVENT.vportFree, dev, ld(m, vport + VPORT.portNo), 0);
-  st(m, vport + VPORT.state, VPORT_STATE.freed);
   devPut(k, dev);
+  // kfree: who still has the pointer finds a device that does not exist.
+  st(m, vport + VPORT.dev, POISON);
+  st(m, vport + VPORT.state, VPORT_STATE.freed);
 }
 
 /**

@@ -1,0 +1,47 @@
+// Rewrites the modules of the explored system and turns them into JavaScript. Needs the TypeScript
+// compiler, so only the build, mutants and user guards come here. Pure; any thread.
+import ts from "typescript";
+import type { Door } from "../source/modules.js";
+import { rewriteModules } from "../source/modules.js";
+import { type Prepared, resolveModule, SYNC } from "./graph.js";
+
+const BASIC = "ld st add cas xchg setBits clearBits waitWhile tick assert".split(" ");
+const DIRECT = "ld st add cas xchg setBits clearBits lock unlock waitWhile waitUntil".split(" ");
+const NOTHING: Door = { primitives: new Set(), explored: new Set() };
+
+/** @throws PacketpathError PROGRAM_INVALID with the place of whatever cannot be controlled. */
+export function prepare(texts: ReadonlyMap<string, string>, hash: string): Prepared {
+  const sync: Door = { primitives: new Set(BASIC), explored: exportedBy(texts.get(SYNC)!) };
+  const direct: Door = { primitives: new Set(DIRECT), explored: new Set() };
+  const view: Door = { primitives: new Set(), explored: new Set(["userGuardAllows"]) };
+  const { modules, sites } = rewriteModules({
+    texts,
+    resolve(from, specifier) {
+      const path = resolveModule(from, specifier);
+      return texts.has(path) ? path : null;
+    },
+    door(specifier) {
+      if (/sync\/index\.js$/.test(specifier)) return sync;
+      if (/\/primitives\.js$/.test(specifier)) return direct;
+      return /device-view\.js$/.test(specifier) ? view : NOTHING;
+    },
+  });
+  const options = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.CommonJS,
+    removeComments: true,
+  };
+  return {
+    hash,
+    sites,
+    modules: modules.map(({ path, text }) => ({
+      path,
+      code: ts.transpileModule(text, { compilerOptions: options, fileName: path }).outputText,
+    })),
+  };
+}
+
+/** Names of the functions that a module exports. */
+function exportedBy(text: string): Set<string> {
+  return new Set([...text.matchAll(/^export function (\w+)/gm)].map(([, name]) => name!));
+}

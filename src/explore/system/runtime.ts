@@ -1,0 +1,129 @@
+// What the inserted tokens of an explored system call. Like the runtime of a program, but memory is
+// one array of words as production lays it out: an address becomes a slot of the state when a step
+// first touches it, and the values of objects that never change are left out of local states.
+import { EndlessLoop, failStep, type Request, serialize, TooManyRounds } from "../runtime.js";
+import { type Frames, OP, type Step } from "../types.js";
+
+/** Most times that loops go round between two shared accesses. */
+const LOCAL_ROUNDS_MAX = 20_000;
+
+/** What freed memory holds (POISON_FREE of include/linux/poison.h); loading it is a verdict. */
+export const POISON_FREE = 0x6b6b6b6b;
+
+export class SystemRuntime implements Frames {
+  keys: string[] = [""];
+  seen = new Set<string>();
+  isReset = false;
+  /** CPU of the thread that runs now. */
+  cpu = 0;
+  /** Addresses by slot; slot 0 is NULL. */
+  readonly addresses: number[] = [0];
+  /** Objects that are the same in all local states: the kernel, its profile, its memory. */
+  readonly constants = new Set<object>();
+  /** Called when a step touches an address for the first time: states need one more word. */
+  onSlot: (slot: number, address: number) => void = () => undefined;
+  private readonly slots = new Map<number, number>();
+  private words = 0;
+  /** Memory that steps go to at once, while nobody else sees it; null: they are scheduled. */
+  private direct: Int32Array | null = null;
+
+  /** Runs explored code by itself, before there are threads. */
+  runAlone(m: Int32Array, start: () => unknown): unknown {
+    this.direct = m;
+    this.words = m.length;
+    const body = start();
+    const result = isGenerator(body) ? body.next().value : body;
+    this.direct = null;
+    return result;
+  }
+
+  *step(site: number, request: Request): Generator<Step, unknown, number> {
+    const { op, args } = request;
+    if (op === "assert") {
+      if (!args[0]) yield failStep("ASSERT", String(args[1]), site);
+      return undefined;
+    }
+    if (op === "tick") return this.round(site, `t${site}:${this.text(args)}`);
+    if (this.direct !== null) return accessAlone(this.direct, op, args as readonly number[]);
+    const step = this.stepOf(op, args as readonly number[], site);
+    const value = yield step;
+    if (value === POISON_FREE && step.kind < OP.done) {
+      yield failStep("USE-AFTER-FREE", `${op}: the memory has been freed`, site);
+    }
+    this.keys[this.keys.length - 1] += `,${value}`;
+    return value;
+  }
+
+  *call(site: number, body: unknown): Generator<Step, unknown, number> {
+    if (!isGenerator(body)) return body;
+    this.keys.push(`@${site}`);
+    const value: unknown = yield* body;
+    const inner = this.keys.pop();
+    this.keys[this.keys.length - 1] += `(${inner})`;
+    return value;
+  }
+
+  /** Start of a statement that holds a step: from here on only the live locals matter. */
+  at(site: number, locals: readonly unknown[]): void {
+    this.keys[this.keys.length - 1] = `${site}:${this.text(locals)}`;
+    this.isReset = true;
+  }
+
+  head(site: number, locals: readonly unknown[]): true {
+    this.at(site, locals);
+    this.round(site, this.keys.join("/"));
+    return true;
+  }
+
+  /** Slot of an address. */
+  slotOf(address: number): number {
+    let slot = this.slots.get(address);
+    if (slot === undefined) {
+      slot = this.addresses.length;
+      this.addresses.push(address);
+      this.slots.set(address, slot);
+      this.onSlot(slot, address);
+    }
+    return slot;
+  }
+
+  private round(site: number, key: string): undefined {
+    if (this.direct !== null) return undefined;
+    if (this.seen.has(key)) throw new EndlessLoop(site);
+    if (this.seen.size >= LOCAL_ROUNDS_MAX) throw new TooManyRounds();
+    this.seen.add(key);
+    return undefined;
+  }
+
+  private stepOf(op: string, args: readonly number[], site: number): Step {
+    const [address = 0, a = 0, b = 0] = args;
+    if (address === 0) return failStep("NULL-DEREF", `${op} of NULL`, site);
+    if (address < 0 || address >= this.words) {
+      return failStep("MISUSE", `${op} of address ${address}`, site);
+    }
+    const kind = OP[op as keyof typeof OP];
+    return { kind, addr: this.slotOf(address), a: a | 0, b: b | 0, site, message: "" };
+  }
+
+  private text(values: readonly unknown[]): string {
+    return serialize(values, new Map([...this.constants].map((one, i) => [one, -1 - i])));
+  }
+}
+
+/** What a step does to memory that only one thread sees. */
+function accessAlone(m: Int32Array, op: string, args: readonly number[]): number {
+  const [address = 0, a = 0, b = 0] = args;
+  const old = m[address]!;
+  if (op === "st" || op === "xchg") m[address] = a;
+  else if (op === "add") m[address] = old + a;
+  else if (op === "setBits") m[address] = old | a;
+  else if (op === "clearBits") m[address] = old & ~a;
+  else if (op === "lock") m[address] = 1;
+  else if (op === "unlock") m[address] = 0;
+  else if (op === "cas" && old === a) m[address] = b;
+  return old;
+}
+
+function isGenerator(value: unknown): value is Generator<Step, unknown, number> {
+  return typeof value === "object" && value !== null && "next" in value;
+}
