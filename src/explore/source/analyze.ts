@@ -3,10 +3,9 @@
 // place. Pure; any thread.
 import ts from "typescript";
 import { PacketpathError } from "../../base/errors.js";
+import { DOOR } from "./evaluate.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
 import { checkFunction, checkModule } from "./rules.js";
-
-export const DOOR = "packetpath/explore";
 
 /** Names that are steps of a program; `program` is the only other one that the door has. */
 export const PRIMITIVES: ReadonlySet<string> = new Set(

@@ -1,10 +1,9 @@
 // Makes a program of a file: rewrites it, strips its types, runs the module once and checks what it
 // exports. Main thread; reads nothing but the text it is given.
-import { compileFunction } from "node:vm";
-import { PacketpathError } from "../../base/errors.js";
 import { primitivesOf, Runtime } from "../runtime.js";
 import type { LoadedProgram, Step, ThreadCode } from "../types.js";
-import { DOOR, PRIMITIVES } from "./analyze.js";
+import { PRIMITIVES } from "./analyze.js";
+import { evaluate, transpile } from "./evaluate.js";
 import { rewrite } from "./rewrite.js";
 import { invalid, type Layout, unpack } from "./unpack.js";
 
@@ -12,7 +11,10 @@ import { invalid, type Layout, unpack } from "./unpack.js";
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {
   const rewritten = rewrite(source, file);
   const runtime = new Runtime();
-  const exported = await evaluate(rewritten.text, file, runtime);
+  const exported = evaluate(await transpile(rewritten.text, file), file, {
+    door: primitivesOf(PRIMITIVES),
+    $: runtime,
+  });
   const { name, expect, memory, threads: list, final } = unpack(exported, file);
   runtime.bounds = { cells: memory.firstLock, addresses: memory.names.length };
   const threads = list.map(([one, code]) => {
@@ -31,29 +33,6 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     expect,
     runtime,
   };
-}
-
-async function evaluate(text: string, file: string, runtime: Runtime): Promise<unknown> {
-  const { transform } = await import("esbuild");
-  const loader = /\.[cm]?js$/.test(file) ? "js" : "ts";
-  const { code } = await transform(text, { loader, format: "cjs", target: "node20" });
-  const door = primitivesOf(PRIMITIVES);
-  const need = (specifier: string): unknown => {
-    if (specifier === DOOR) return door;
-    throw invalid(file, `a program imports from "${DOOR}" only, not from "${specifier}"`);
-  };
-  const module: { exports: { default?: unknown } } = { exports: {} };
-  const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
-  try {
-    run(need, module, module.exports, runtime);
-  } catch (error) {
-    if (error instanceof PacketpathError) throw error;
-    throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
-  }
-  if (module.exports.default === undefined) {
-    throw invalid(file, "no default export; write: export default program({ ... })");
-  }
-  return module.exports.default;
 }
 
 function threadCode(

@@ -1,0 +1,42 @@
+// Runs a program's module, rewritten or as it was written, and hands out its default export. The
+// module sees the primitives that it is given and nothing else. Any thread.
+import { compileFunction } from "node:vm";
+import { PacketpathError } from "../../base/errors.js";
+import { invalid } from "./unpack.js";
+
+/** What a program imports from. */
+export const DOOR = "packetpath/explore";
+
+export interface Surroundings {
+  /** What the door exports. */
+  readonly door: Readonly<Record<string, unknown>>;
+  /** What inserted tokens call; null where there are none. */
+  readonly $: unknown;
+}
+
+/** Strips the types and makes imports calls of `require`. */
+export async function transpile(text: string, file: string): Promise<string> {
+  const { transform } = await import("esbuild");
+  const loader = /\.[cm]?js$/.test(file) ? "js" : "ts";
+  return (await transform(text, { loader, format: "cjs", target: "node20" })).code;
+}
+
+/** @throws PacketpathError PROGRAM_INVALID when the module throws or exports no default. */
+export function evaluate(code: string, file: string, { door, $ }: Surroundings): unknown {
+  const need = (specifier: string): unknown => {
+    if (specifier === DOOR) return door;
+    throw invalid(file, `a program imports from "${DOOR}" only, not from "${specifier}"`);
+  };
+  const module: { exports: { default?: unknown } } = { exports: {} };
+  const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
+  try {
+    run(need, module, module.exports, $);
+  } catch (error) {
+    if (error instanceof PacketpathError) throw error;
+    throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
+  }
+  if (module.exports.default === undefined) {
+    throw invalid(file, "no default export; write: export default program({ ... })");
+  }
+  return module.exports.default;
+}
