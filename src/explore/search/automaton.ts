@@ -5,19 +5,19 @@
 // Every engine steps through this file.
 import { EndlessLoop, failStep, TooManyRounds } from "../runtime.js";
 import { PacketpathError } from "../../base/errors.js";
+import { NODE, NODE_SHIFT, type NodeTable } from "./node-table.js";
 import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
 
 /** Not a 32-bit value: the edge of a step that cannot be taken rightly (unlock without lock). */
 export const BAD_VALUE = 2 ** 40;
 
 export class Automaton {
-  readonly steps: Step[] = [];
-  private readonly firstValue: number[] = [];
-  private readonly firstNext: number[] = [];
-  private readonly others: (Map<number, number> | null)[] = [];
-  private readonly parent: number[] = [];
-  private readonly parentValue: number[] = [];
-  private readonly depth: number[] = [];
+  /** The node that the thread starts at; nodes of all automata of a table are numbered together. */
+  readonly start: number;
+  private readonly table: NodeTable;
+  private readonly parent = new Map<number, number>();
+  private readonly parentValue = new Map<number, number>();
+  private readonly depth = new Map<number, number>();
   private readonly byKey = new Map<string, number>();
   private readonly code: ThreadCode;
   private readonly frames: Frames;
@@ -26,41 +26,47 @@ export class Automaton {
   private live: { node: number; run: Generator<Step, unknown, number>; keys: string[] } | null =
     null;
 
-  constructor(code: ThreadCode, frames: Frames, maxDepth: number) {
+  constructor(code: ThreadCode, frames: Frames, maxDepth: number, table: NodeTable) {
     this.code = code;
     this.frames = frames;
     this.maxDepth = maxDepth;
+    this.table = table;
     const run = code.start();
     this.useKeys([""]);
     const step = this.resume(run, null);
-    this.addNode(step, -1, 0);
-    this.live = { node: 0, run, keys: this.frames.keys };
+    this.start = this.addNode(step, -1, 0);
+    this.live = { node: this.start, run, keys: this.frames.keys };
+  }
+
+  /** The step that each node wants to take. */
+  get steps(): readonly Step[] {
+    return this.table.steps;
   }
 
   /** The node that `value` leads to from `node`. */
   next(node: number, value: number): number {
-    if (this.firstValue[node] === value) return this.firstNext[node] as number;
-    const known = this.others[node]?.get(value);
-    if (known !== undefined) return known;
+    if (value === BAD_VALUE) return this.nextBad(node);
+    const known = this.table.next(node, value);
+    if (known !== 0) return known;
     const made = this.grow(node, value);
-    if (this.firstNext[node] === -1) {
-      this.firstValue[node] = value;
-      this.firstNext[node] = made;
-    } else {
-      const map = this.others[node] ?? new Map<number, number>();
-      map.set(value, made);
-      this.others[node] = map;
-    }
+    this.table.setNext(node, value, made);
     return made;
+  }
+
+  private nextBad(node: number): number {
+    const at = (node << NODE_SHIFT) + NODE.bad;
+    if (this.table.words[at] === 0) {
+      const message = "unlock of a lock that this thread does not hold";
+      const { site } = this.steps[node] as Step;
+      const made = this.addNode(failStep("MISUSE", message, site), node, BAD_VALUE);
+      this.table.words[at] = made;
+    }
+    return this.table.words[at]!;
   }
 
   private grow(node: number, value: number): number {
     const from = this.steps[node] as Step;
-    if (value === BAD_VALUE) {
-      const message = "unlock of a lock that this thread does not hold";
-      return this.addNode(failStep("MISUSE", message, from.site), node, value);
-    }
-    if ((this.depth[node] as number) >= this.maxDepth) {
+    if (this.depth.get(node)! >= this.maxDepth) {
       const message = `more than ${this.maxDepth} steps of one thread`;
       return this.addNode({ ...from, kind: OP.limit, message }, node, value);
     }
@@ -85,8 +91,8 @@ export class Automaton {
       return this.live.run;
     }
     const values: number[] = [];
-    for (let one = node; one > 0; one = this.parent[one] as number) {
-      values.push(this.parentValue[one] as number);
+    for (let one = node; one !== this.start; one = this.parent.get(one)!) {
+      values.push(this.parentValue.get(one)!);
     }
     const run = this.code.start();
     this.useKeys([""]);
@@ -101,6 +107,7 @@ export class Automaton {
 
   /** Runs the code to its next step. */
   private resume(run: Generator<Step, unknown, number>, value: number | null): Step {
+    this.table.effort++;
     this.frames.seen.clear();
     this.frames.isReset = false;
     try {
@@ -117,13 +124,10 @@ export class Automaton {
   }
 
   private addNode(step: Step, parent: number, value: number): number {
-    this.steps.push(step);
-    this.firstValue.push(NaN);
-    this.firstNext.push(-1);
-    this.others.push(null);
-    this.parent.push(parent);
-    this.parentValue.push(value);
-    this.depth.push(parent < 0 ? 0 : (this.depth[parent] as number) + 1);
-    return this.steps.length - 1;
+    const node = this.table.add(step);
+    this.parent.set(node, parent);
+    this.parentValue.set(node, value);
+    this.depth.set(node, parent < 0 ? 0 : this.depth.get(parent)! + 1);
+    return node;
   }
 }

@@ -1,35 +1,48 @@
 // A whole program as a machine over a vector of 32-bit words: cells, locks, then the automaton node
 // of each thread. Every engine steps through here, so they cannot disagree about what a step does.
 import { Automaton, BAD_VALUE } from "./automaton.js";
-import { type LoadedProgram, OP, type Step } from "../types.js";
+import { NodeTable } from "./node-table.js";
+import { type LoadedProgram, OP, type Step, type ThreadCode } from "../types.js";
 import { KERNEL_FIRST, kernelConflict, kernelEnabled, kernelTake } from "./kernel-steps.js";
 
 export type Vector = Int32Array;
 
+const FINAL_STEPS_MAX = 10_000;
+
 export class Machine {
   readonly program: LoadedProgram;
   readonly threads: readonly Automaton[];
+  /** The nodes of all threads. */
+  readonly table = new NodeTable();
   /** Words of a state. */
   readonly width: number;
   /** Index of the first thread's node. */
   readonly firstThread: number;
 
+  private readonly final: Automaton | null;
+  /** What the final check works on. */
+  private readonly memory: Vector;
+
   constructor(program: LoadedProgram, maxSteps: number) {
     this.program = program;
-    this.threads = program.threads.map((one) => new Automaton(one, program.runtime, maxSteps));
+    const automaton = (code: ThreadCode, depth: number) =>
+      new Automaton(code, program.runtime, depth, this.table);
+    this.threads = program.threads.map((one) => automaton(one, maxSteps));
     this.firstThread = program.initial.length;
     this.width = this.firstThread + this.threads.length;
+    this.memory = new Int32Array(this.width);
+    this.final = program.final === null ? null : automaton(program.final, FINAL_STEPS_MAX);
   }
 
   initial(): Vector {
     const vector = new Int32Array(this.width);
     vector.set(this.program.initial);
+    this.threads.forEach((one, t) => (vector[this.firstThread + t] = one.start));
     return vector;
   }
 
   stepOf(s: Vector, thread: number): Step {
-    const node = s[this.firstThread + thread] as number;
-    return (this.threads[thread] as Automaton).steps[node] as Step;
+    return this.table.steps[s[this.firstThread + thread] as number] as Step;
   }
 
   /** Whether the thread can take its step in this state. */
@@ -109,11 +122,12 @@ export class Machine {
 
   /** Runs the final check on a complete execution; null if all is well. */
   checkFinal(s: Vector): Step | null {
-    if (this.program.final === null) return null;
-    const memory = s.slice();
-    const check = new Automaton(this.program.final, this.program.runtime, 10_000);
-    for (let node = 0, round = 0; round <= 10_001; round++) {
-      const step = check.steps[node] as Step;
+    const check = this.final;
+    if (check === null) return null;
+    const memory = this.memory;
+    memory.set(s);
+    for (let node = check.start, round = 0; round <= FINAL_STEPS_MAX + 1; round++) {
+      const step = this.table.steps[node] as Step;
       if (step.kind === OP.done) return null;
       if (step.kind > OP.done || step.kind === OP.choose) return step;
       node = check.next(node, access(memory, step, this.threads.length, 0));
