@@ -2,24 +2,22 @@
 // synchronous, ended by its bounds.
 import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
+import { endOf, type Ending, movesOf, narrate } from "./outcome.js";
 import { countInterleavings, countTraces, topologicalOrder } from "./search/count.js";
 import { exploreTraces } from "./search/dpor.js";
 import { type FairCycle, fairCycle, wayAround } from "./search/lasso.js";
-import { Machine, type Vector } from "./search/machine.js";
+import { Machine } from "./search/machine.js";
 import { exploreRandomly } from "./search/random.js";
 import { shortestTo } from "./search/shortest.js";
 import { StateGraph } from "./search/states.js";
 import { type Scene, sceneOf } from "./text/scene.js";
-import { tell, tellEnd, waitCycle } from "./text/timeline.js";
-import { decodeToken, encodeToken, type TokenMove } from "./text/token.js";
+import { tell } from "./text/timeline.js";
+import { decodeToken, type TokenMove } from "./text/token.js";
 import {
   type Counterexample,
   type Exploration,
   type ExploreOptions,
   type LoadedProgram,
-  OP,
-  VERDICTS,
-  type Verdict,
 } from "./types.js";
 
 export const DEFAULTS = {
@@ -116,63 +114,6 @@ function lasso(graph: StateGraph, cycle: FairCycle): Counterexample {
 
 function circleText(stem: number): string {
   return `after ${stem} steps the rest can repeat for ever, and no thread is kept from running`;
-}
-
-function movesOf(graph: StateGraph, moves: readonly number[]): TokenMove[] {
-  const s = graph.machine.initial();
-  return moves.map((by) => {
-    const thread = by & 0xff;
-    const isChoice = graph.machine.stepOf(s, thread).kind === OP.choose;
-    graph.machine.take(s, thread, by >> 8);
-    return { thread, choice: by >> 8, isChoice };
-  });
-}
-
-interface Ending {
-  readonly verdict: Verdict;
-  readonly message: string;
-}
-
-/** What a final state means. */
-function endOf(machine: Machine, s: Vector): Ending {
-  const ended = machine.ended(s);
-  if (ended >= 0) {
-    const step = machine.stepOf(s, ended);
-    if (step.kind === OP.limit) return { verdict: "UNDECIDED", message: step.message };
-    return { verdict: VERDICTS[step.a] ?? "ASSERT", message: step.message };
-  }
-  const isStuck = machine.program.threads.every((_one, t) => !machine.isEnabled(s, t));
-  if (!isStuck) return { verdict: "UNDECIDED", message: "the schedule ends before the program" };
-  if (!machine.isDone(s)) {
-    const cycle = waitCycle(machine, s);
-    return { verdict: "DEADLOCK", message: cycle === "" ? "nobody can go on" : cycle };
-  }
-  const wrong = machine.checkFinal(s);
-  if (wrong === null) return { verdict: "SAFE", message: "" };
-  const site = machine.program.sites[wrong.site];
-  const place = site === undefined ? "" : ` (line ${site.line})`;
-  const verdict = VERDICTS[wrong.a] ?? "ASSERT";
-  return { verdict, message: `final check: ${wrong.message}${place}` };
-}
-
-function narrate(
-  machine: Machine,
-  moves: readonly TokenMove[],
-  what: { readonly message: string; readonly minimal: boolean },
-): Counterexample {
-  const story = tell(machine, moves);
-  if (story === null) throw new Error("a schedule that was found cannot be repeated");
-  const timeline = [...story.timeline, ...tellEnd(machine, story.end)];
-  const taking = new Set(timeline.map((one) => one.thread));
-  return {
-    token: encodeToken(machine.program.sourceHash, moves),
-    steps: moves.length,
-    switches: story.switches,
-    minimal: what.minimal,
-    message: what.message,
-    threads: machine.program.threads.map((one) => one.name).filter((one) => taking.has(one)),
-    timeline,
-  };
 }
 
 function byTraces(machine: Machine, settings: Settings): Found {
