@@ -5,16 +5,23 @@
 // Every engine steps through this file.
 import { EndlessLoop, failStep, TooManyRounds } from "../runtime.js";
 import { PacketpathError } from "../../base/errors.js";
-import { NODE, NODE_SHIFT, type NodeTable } from "./node-table.js";
+import { NODE, NODE_SHIFT, type NodeTable, NOT_HELD } from "./node-table.js";
 import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
 
 /** Not a 32-bit value: the edge of a step that cannot be taken rightly (unlock without lock). */
 export const BAD_VALUE = 2 ** 40;
 
+/** Where an automaton keeps its nodes, and whose they are. */
+interface Home {
+  readonly table: NodeTable;
+  readonly thread: number;
+}
+
 export class Automaton {
   /** The node that the thread starts at; nodes of all automata of a table are numbered together. */
   readonly start: number;
   private readonly table: NodeTable;
+  private readonly thread: number;
   private readonly parent = new Map<number, number>();
   private readonly parentValue = new Map<number, number>();
   private readonly depth = new Map<number, number>();
@@ -26,11 +33,12 @@ export class Automaton {
   private live: { node: number; run: Generator<Step, unknown, number>; keys: string[] } | null =
     null;
 
-  constructor(code: ThreadCode, frames: Frames, maxDepth: number, table: NodeTable) {
+  constructor(code: ThreadCode, frames: Frames, maxDepth: number, home: Home) {
     this.code = code;
     this.frames = frames;
     this.maxDepth = maxDepth;
-    this.table = table;
+    this.table = home.table;
+    this.thread = home.thread;
     const run = code.start();
     this.useKeys([""]);
     const step = this.resume(run, null);
@@ -56,9 +64,8 @@ export class Automaton {
   private nextBad(node: number): number {
     const at = (node << NODE_SHIFT) + NODE.bad;
     if (this.table.words[at] === 0) {
-      const message = "unlock of a lock that this thread does not hold";
-      const { site } = this.steps[node] as Step;
-      const made = this.addNode(failStep("MISUSE", message, site), node, BAD_VALUE);
+      const made = this.addNode(notHeld(this.steps[node]!), node, NOT_HELD);
+      // Adding may have moved the words.
       this.table.words[at] = made;
     }
     return this.table.words[at]!;
@@ -66,6 +73,9 @@ export class Automaton {
 
   private grow(node: number, value: number): number {
     const from = this.steps[node] as Step;
+    if (from.kind === OP.unlock && value === NOT_HELD) {
+      return this.addNode(notHeld(from), node, value);
+    }
     if (this.depth.get(node)! >= this.maxDepth) {
       const message = `more than ${this.maxDepth} steps of one thread`;
       return this.addNode({ ...from, kind: OP.limit, message }, node, value);
@@ -124,10 +134,14 @@ export class Automaton {
   }
 
   private addNode(step: Step, parent: number, value: number): number {
-    const node = this.table.add(step);
+    const node = this.table.add(step, this.thread);
     this.parent.set(node, parent);
     this.parentValue.set(node, value);
     this.depth.set(node, parent < 0 ? 0 : this.depth.get(parent)! + 1);
     return node;
   }
+}
+
+function notHeld({ site }: Step): Step {
+  return failStep("MISUSE", "unlock of a lock that this thread does not hold", site);
 }

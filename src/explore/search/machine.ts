@@ -1,7 +1,7 @@
 // A whole program as a machine over a vector of 32-bit words: cells, locks, then the automaton node
 // of each thread. Every engine steps through here, so they cannot disagree about what a step does.
-import { Automaton, BAD_VALUE } from "./automaton.js";
-import { NodeTable } from "./node-table.js";
+import { Automaton } from "./automaton.js";
+import { act, HOW, isOpen, NODE, NODE_SHIFT, NodeTable } from "./node-table.js";
 import { type LoadedProgram, OP, type Step, type ThreadCode } from "../types.js";
 import { KERNEL_FIRST, kernelConflict, kernelEnabled, kernelTake } from "./kernel-steps.js";
 
@@ -25,13 +25,16 @@ export class Machine {
 
   constructor(program: LoadedProgram, maxSteps: number) {
     this.program = program;
-    const automaton = (code: ThreadCode, depth: number) =>
-      new Automaton(code, program.runtime, depth, this.table);
-    this.threads = program.threads.map((one) => automaton(one, maxSteps));
+    const automaton = (code: ThreadCode, thread: number, depth: number) =>
+      new Automaton(code, program.runtime, depth, { table: this.table, thread });
+    this.threads = program.threads.map((one, t) => automaton(one, t, maxSteps));
     this.firstThread = program.initial.length;
     this.width = this.firstThread + this.threads.length;
     this.memory = new Int32Array(this.width);
-    this.final = program.final === null ? null : automaton(program.final, FINAL_STEPS_MAX);
+    this.final =
+      program.final === null
+        ? null
+        : automaton(program.final, this.threads.length, FINAL_STEPS_MAX);
   }
 
   initial(): Vector {
@@ -48,12 +51,11 @@ export class Machine {
   /** Whether the thread can take its step in this state. */
   isEnabled(s: Vector, thread: number): boolean {
     const step = this.stepOf(s, thread);
-    const { kind, addr, a } = step;
-    if (isKernel(kind)) return kernelEnabled(this, s, step, thread);
-    if (kind === OP.lock) return s[addr] === 0;
-    if (kind === OP.waitWhile) return s[addr] !== a;
-    if (kind === OP.waitUntil) return s[addr] === a;
-    return kind < OP.done;
+    if (isKernel(step.kind)) return kernelEnabled(this, s, step, thread);
+    const { words } = this.table;
+    const at = (s[this.firstThread + thread] as number) << NODE_SHIFT;
+    const how = words[at + NODE.how]!;
+    return how === HOW.guarded ? isOpen(words, at, s) : how !== HOW.end;
   }
 
   /** How many values a free choice has; 0 for every other step. */
@@ -64,11 +66,11 @@ export class Machine {
 
   /** Takes an enabled step; `choice` counts for choose only. Returns the value it got. */
   take(s: Vector, thread: number, choice: number): number {
+    const at = this.firstThread + thread;
     const step = this.stepOf(s, thread);
     const value = isKernel(step.kind)
       ? kernelTake(this, s, step, thread)
-      : access(s, step, thread, choice);
-    const at = this.firstThread + thread;
+      : act(this.table.words, (s[at] as number) << NODE_SHIFT, s, choice);
     s[at] = (this.threads[thread] as Automaton).next(s[at] as number, value);
     return value;
   }
@@ -129,8 +131,8 @@ export class Machine {
     for (let node = check.start, round = 0; round <= FINAL_STEPS_MAX + 1; round++) {
       const step = this.table.steps[node] as Step;
       if (step.kind === OP.done) return null;
-      if (step.kind > OP.done || step.kind === OP.choose) return step;
-      node = check.next(node, access(memory, step, this.threads.length, 0));
+      if (step.kind >= OP.choose) return step;
+      node = check.next(node, act(this.table.words, node << NODE_SHIFT, memory, 0));
     }
     return null;
   }
@@ -138,47 +140,4 @@ export class Machine {
 
 function isKernel(kind: number): boolean {
   return kind >= KERNEL_FIRST && kind < OP.done;
-}
-
-/** Does to memory what a step says. Locks hold 0 or the holder's thread + 1. */
-function access(s: Vector, step: Step, thread: number, choice: number): number {
-  const { kind, addr, a, b } = step;
-  const old = s[addr] as number;
-  switch (kind) {
-    case OP.ld:
-    case OP.waitWhile:
-    case OP.waitUntil:
-      return old;
-    case OP.st:
-      s[addr] = a;
-      return 0;
-    case OP.add:
-      s[addr] = old + a;
-      return old;
-    case OP.cas:
-      if (old === a) s[addr] = b;
-      return old;
-    case OP.xchg:
-      s[addr] = a;
-      return old;
-    case OP.setBits:
-      s[addr] = old | a;
-      return old;
-    case OP.clearBits:
-      s[addr] = old & ~a;
-      return old;
-    case OP.lock:
-      s[addr] = thread + 1;
-      return 0;
-    case OP.tryLock:
-      if (old !== 0) return 0;
-      s[addr] = thread + 1;
-      return 1;
-    case OP.unlock:
-      if (old !== thread + 1) return BAD_VALUE;
-      s[addr] = 0;
-      return 0;
-    default:
-      return choice;
-  }
 }

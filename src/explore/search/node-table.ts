@@ -2,23 +2,52 @@
 // search is a few array reads. Written by the automata only, which grow it; engines read it. An
 // engine that keeps `words` and `edges` in locals takes them anew after each call that may grow.
 import { OP, type Step } from "../types.js";
+import { KERNEL_FIRST } from "./kernel-steps.js";
 
-/** Words of a node. */
-export const NODE_SHIFT = 3;
+/** Node n's words begin at n << NODE_SHIFT. */
+export const NODE_SHIFT = 4;
 
-/** What the words of a node are; node n's begin at n << NODE_SHIFT. */
+/**
+ * What the words of a node are. Most steps are a load and a store of one word, so that
+ * `(old & and ^ xor) + plus` is what they leave in it and `old & value` what the thread gets: no
+ * branch on the kind of step, which a processor could not foresee in a random schedule.
+ */
 export const NODE = {
-  kind: 0,
+  /** One of HOW. */
+  how: 0,
   addr: 1,
-  a: 2,
-  b: 3,
+  and: 2,
+  xor: 3,
+  plus: 4,
+  value: 5,
   /** Where in `edges` its edges by value begin: the node that value 0 leads to, 1, 2, ... */
-  edges: 4,
+  edges: 6,
   /** Values below this have their place there; 0 marks an edge that nobody has followed. */
-  edgeCount: 5,
+  edgeCount: 7,
+  kind: 8,
+  a: 9,
+  b: 10,
+  /** One of WRITES. */
+  writes: 11,
   /** Node after a step that cannot be taken rightly, or 0. */
-  bad: 6,
+  bad: 12,
 } as const;
+
+/** How a step is taken; in this order, so that engines can compare. */
+export const HOW = {
+  /** By and, xor, plus; always enabled. */
+  plain: 0,
+  /** The same, when its guard is open: lock, waitWhile, waitUntil. */
+  guarded: 1,
+  /** By `special`: cas, tryLock, unlock, choose. */
+  special: 2,
+  /** By the functions of kernel-steps.ts. */
+  kernel: 3,
+  /** Not at all: the thread has ended. */
+  end: 4,
+} as const;
+
+export const WRITES = { never: 0, always: 1, onSuccess: 2 } as const;
 
 /** Values below this have places of their own; others go through a hash. */
 const DENSE_VALUES = 64;
@@ -38,20 +67,21 @@ export class NodeTable {
   private hashed = 0;
 
   constructor() {
-    this.add({ kind: OP.done, addr: 0, a: 0, b: 0, site: -1, message: "" });
+    this.add({ kind: OP.done, addr: 0, a: 0, b: 0, site: -1, message: "" }, 0);
   }
 
   /** Adds a node without edges; returns its number. */
-  add(step: Step): number {
+  add(step: Step, thread: number): number {
     const node = this.steps.length;
     this.steps.push(step);
     const at = node << NODE_SHIFT;
     if (at + (1 << NODE_SHIFT) > this.words.length) this.words = doubled(this.words);
-    const { words } = this;
-    words[at + NODE.kind] = step.kind;
-    words[at + NODE.addr] = step.addr;
-    words[at + NODE.a] = step.a;
-    words[at + NODE.b] = step.b;
+    const { kind, addr, a, b } = step;
+    const { and, xor, plus, value } = effect(step, thread);
+    this.words.set(
+      [howOf(kind), addr, and, xor, plus, value, 0, 0, kind, a, b, writesOf(kind)],
+      at,
+    );
     return node;
   }
 
@@ -114,6 +144,83 @@ export class NodeTable {
       );
     }
   }
+}
+
+function howOf(kind: number): number {
+  if (kind >= OP.done) return HOW.end;
+  if (kind >= KERNEL_FIRST) return HOW.kernel;
+  if (kind === OP.lock || kind === OP.waitWhile || kind === OP.waitUntil) return HOW.guarded;
+  const isSpecial =
+    kind === OP.cas || kind === OP.tryLock || kind === OP.unlock || kind === OP.choose;
+  return isSpecial ? HOW.special : HOW.plain;
+}
+
+function writesOf(kind: number): number {
+  if (kind === OP.cas) return WRITES.onSuccess;
+  const isRead = kind === OP.ld || kind === OP.waitWhile || kind === OP.waitUntil;
+  return isRead ? WRITES.never : WRITES.always;
+}
+
+/** The words by which a plain or guarded step is taken. A lock holds 0 or its holder's thread + 1. */
+function effect({ kind, a }: Step, thread: number) {
+  switch (kind) {
+    case OP.st:
+      return { and: 0, xor: a, plus: 0, value: 0 };
+    case OP.add:
+      return { and: -1, xor: 0, plus: a, value: -1 };
+    case OP.xchg:
+      return { and: 0, xor: a, plus: 0, value: -1 };
+    case OP.setBits:
+      return { and: ~a, xor: a, plus: 0, value: -1 };
+    case OP.clearBits:
+      return { and: ~a, xor: 0, plus: 0, value: -1 };
+    case OP.lock:
+    case OP.tryLock:
+    case OP.unlock:
+      return { and: 0, xor: thread + 1, plus: 0, value: 0 };
+    default:
+      return { and: -1, xor: 0, plus: 0, value: -1 };
+  }
+}
+
+/** Takes the enabled step whose words begin at `at`, but for kernel steps; returns what it gets. */
+export function act(words: Int32Array, at: number, s: Int32Array, choice: number): number {
+  if (words[at + NODE.how]! >= HOW.special) return special(words, at, s, choice);
+  const addr = words[at + NODE.addr]!;
+  const old = s[addr]!;
+  s[addr] = ((old & words[at + NODE.and]!) ^ words[at + NODE.xor]!) + words[at + NODE.plus]!;
+  return old & words[at + NODE.value]!;
+}
+
+function special(words: Int32Array, at: number, s: Int32Array, choice: number): number {
+  const kind = words[at + NODE.kind]!;
+  const addr = words[at + NODE.addr]!;
+  const old = s[addr]!;
+  if (kind === OP.cas) {
+    if (old === words[at + NODE.a]!) s[addr] = words[at + NODE.b]!;
+    return old;
+  }
+  if (kind === OP.choose) return choice;
+  const mine = words[at + NODE.xor]!;
+  if (kind === OP.unlock) {
+    if (old !== mine) return NOT_HELD;
+    s[addr] = 0;
+    return 0;
+  }
+  if (old !== 0) return 0;
+  s[addr] = mine;
+  return 1;
+}
+
+/** What an unlock gets when the thread does not hold the lock; else it gets 0. */
+export const NOT_HELD = 1;
+
+/** Whether a guarded step can be taken. */
+export function isOpen(words: Int32Array, at: number, s: Int32Array): boolean {
+  const kind = words[at + NODE.kind]!;
+  const old = s[words[at + NODE.addr]!]!;
+  if (kind === OP.lock) return old === 0;
+  return (old === words[at + NODE.a]!) === (kind === OP.waitUntil);
 }
 
 function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
