@@ -109,6 +109,24 @@ export class NodeTable {
     this.hash[at + 2] = next;
   }
 
+  /** All edges that have been followed, node by node, as node, value and next node. */
+  followed(): [node: number, value: number, next: number][] {
+    const all: [number, number, number][] = [];
+    for (let node = 1; node < this.steps.length; node++) {
+      const at = node << NODE_SHIFT;
+      for (let value = 0; value < this.words[at + NODE.edgeCount]!; value++) {
+        const next = this.edges[this.words[at + NODE.edges]! + value]!;
+        if (next !== 0) all.push([node, value, next]);
+      }
+    }
+    for (let at = 0; at < this.hash.length; at += ENTRY) {
+      if (this.hash[at + 2] !== 0) {
+        all.push([this.hash[at]!, this.hash[at + 1]!, this.hash[at + 2]!]);
+      }
+    }
+    return all;
+  }
+
   /** Moves the edges of the node whose words begin at `at` to where `value` has a place too. */
   private widen(at: number, value: number): void {
     const { words } = this;
