@@ -50,13 +50,7 @@ export interface SkbView {
 
 /** What a user's guard may look at of the device. */
 export type DeviceProperty =
-  | "running"
-  | "carrierOk"
-  | "up"
-  | "regState"
-  | "realNumTxQueues"
-  | "numTxQueues"
-  | "dismantle";
+  "running" | "carrierOk" | "up" | "regState" | "realNumTxQueues" | "numTxQueues" | "dismantle";
 
 /** Reads one property of a device for a user's guard: one atomic load. */
 export function deviceProperty(k: Kernel, dev: Addr, name: DeviceProperty): number | boolean {

@@ -253,6 +253,14 @@ export function tick(m: Mem, site: number, device: Addr, qm: number, hash: numbe
   m[block + CPU.tickCount] = (m[block + CPU.tickCount] as number) + 1;
 }
 
+/**
+ * Adds 1 to a statistic and returns what it was. For numbers that people read and rate limits of
+ * messages, never for what a packet's fate depends on: where schedules are explored, it is no step.
+ */
+export function tally(m: Mem, a: Addr): number {
+  return Atomics.add(m, a, 1);
+}
+
 /** What must hold here whatever the schedule. Throws; where schedules are explored, a verdict. */
 export function assert(condition: boolean, message: string): void {
   if (!condition) throw new Error(message);

@@ -128,7 +128,10 @@ function outsideOf(runtime: SystemRuntime, sync: () => Record<string, unknown>, 
     assert: ticks.assert,
     tick: (_m: unknown, ...live: unknown[]) => tick(...live),
     smpProcessorId: () => runtime.cpu,
+    // For observers and for real devices: no part of the path's meaning.
+    tally: () => 0,
     trace: () => undefined,
+    deed: () => undefined,
   };
   return (from: string, specifier: string): unknown => {
     const path = resolveModule(from, specifier);

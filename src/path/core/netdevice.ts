@@ -107,6 +107,8 @@ export const QUEUE_WORDS = 8;
 
 /** Bits of dev->state, by the kernel's numbers (enum netdev_state_t). */
 export const LINK_STATE = { start: 1, present: 2, noCarrier: 4, linkwatchPending: 8 } as const;
+/** POISON_FREE (include/linux/poison.h) in every byte: what freed structures hold. */
+export const POISON_FREE = 0x6b6b6b6b;
 export const IFF_UP = 1;
 /** enum netdev_reg_state. */
 export const NETREG = {

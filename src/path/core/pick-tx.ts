@@ -2,7 +2,7 @@
 // CPU inside the RCU read section of the transmit path; reads the real queue count five times.
 // This is where the lockup happens: with a recorded receive queue and a count of 0, the subtract
 // loop of skb_tx_hash never ends. It is written as the kernel has it, without a way out.
-import { type Addr, add, ld, NULL, smpProcessorId, st, tick, trace } from "../../sync/index.js";
+import { type Addr, ld, NULL, smpProcessorId, st, tally, tick, trace } from "../../sync/index.js";
 import { NO_QUEUE_MAPPING, SOCK, type Kernel } from "../kernel.js";
 import { hashLoopPatched } from "../guards.js";
 import { EVENT, SITE } from "../trace-events.js";
@@ -153,7 +153,7 @@ export function skbTxHash(k: Kernel, dev: Addr, sbDev: Addr, skb: Skb): number {
 // backports have WARN_ON_ONCE. Neither leaves the loop.
 function warnQcount(k: Kernel, dev: Addr): void {
   if (k.profile.hashWarning !== "once") return;
-  if (add(k.m, dev + DEV.hashWarned, 1) === 0) trace(k.m, EVENT.warnOnQcount, dev, 0, 0);
+  if (tally(k.m, dev + DEV.hashWarned) === 0) trace(k.m, EVENT.warnOnQcount, dev, 0, 0);
 }
 
 /** netdev_cap_txqueue(): an index that is not below the real count becomes 0, with a message. */
@@ -161,7 +161,7 @@ export function netdevCapTxqueue(k: Kernel, dev: Addr, queueIndex: number, skb: 
   const count = ld(k.m, dev + DEV.realNumTxQueues);
   if (queueIndex < count) return queueIndex;
   skb.capped++;
-  if (add(k.m, dev + DEV.capWarnings, 1) < CAP_WARNINGS_MAX) {
+  if (tally(k.m, dev + DEV.capWarnings) < CAP_WARNINGS_MAX) {
     trace(k.m, EVENT.capTxqueue, dev, queueIndex, count);
   }
   return 0;

@@ -18,7 +18,7 @@ import {
 import { globalWord, KERNEL, type Kernel } from "../kernel.js";
 import { dpDeviceEvent } from "../openvswitch/dp-notify.js";
 import { DEED, EVENT, NETDEV, SITE } from "../trace-events.js";
-import { clearLinkState, DEV, LINK_STATE, NETREG } from "./netdevice.js";
+import { clearLinkState, DEV, LINK_STATE, NETREG, POISON_FREE } from "./netdevice.js";
 
 /** netdev_wait_allrefs: NETDEV_UNREGISTER is sent again every second. */
 const REBROADCAST_MS = 1000;
@@ -84,6 +84,9 @@ function waitAllrefs(k: Kernel, dev: Addr): void {
 function freeNetdev(k: Kernel, dev: Addr): void {
   trace(k.m, EVENT.freeNetdev, dev, 0, 0);
   deed(DEED.released, dev);
+  // A packet that still has the device reads these first.
+  st(k.m, dev + DEV.type, POISON_FREE);
+  st(k.m, dev + DEV.mtu, POISON_FREE);
   st(k.m, dev + DEV.refcnt, 0);
   st(k.m, dev + DEV.regState, NETREG.released);
 }

@@ -4,7 +4,6 @@
 // makes those safe during unregister comes too late for the choice.
 import {
   type Addr,
-  add,
   CPU,
   cpuBlock,
   ld,
@@ -14,6 +13,7 @@ import {
   spinLock,
   spinUnlock,
   st,
+  tally,
   trace,
 } from "../../sync/index.js";
 import type { Kernel } from "../kernel.js";
@@ -47,7 +47,7 @@ function devQueueXmitRcu(k: Kernel, skb: Skb): number {
 function devXmitSkb(k: Kernel, skb: Skb, queue: Addr, qdisc: number): number {
   const m = k.m;
   if (qdisc === QDISC.noop) {
-    if (k.profile.noopCountsTxDropped) add(m, skb.dev + DEV.txDropped, 1);
+    if (k.profile.noopCountsTxDropped) tally(m, skb.dev + DEV.txDropped);
     return XMIT["noop-qdisc"];
   }
   if ((ld(m, queue + TXQ.qdiscState) & QDISC_DEACTIVATED) !== 0) {
@@ -63,7 +63,7 @@ function xmitNoqueue(k: Kernel, skb: Skb, queue: Addr): number {
   const dev = skb.dev;
   const cpu = smpProcessorId();
   if (!isUp(k, dev)) {
-    add(m, dev + DEV.txDropped, 1);
+    tally(m, dev + DEV.txDropped);
     return XMIT["device-down"];
   }
   if (ld(m, queue + TXQ.xmitLockOwner) === cpu + 1) return deadLoop(k, dev);
@@ -83,7 +83,7 @@ function xmitNoqueue(k: Kernel, skb: Skb, queue: Addr): number {
 
 function deadLoop(k: Kernel, dev: Addr): number {
   trace(k.m, EVENT.deadLoop, dev, 0, 0);
-  add(k.m, dev + DEV.txDropped, 1);
+  tally(k.m, dev + DEV.txDropped);
   return XMIT["dead-loop"];
 }
 

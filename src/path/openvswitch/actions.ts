@@ -1,7 +1,7 @@
 // net/openvswitch/actions.c and the sending half of vport.c: from "output to port N" to the
 // device. Runs on any CPU in softirq, inside an RCU read section that the caller holds. The walk
 // over the actions (do_execute_actions: clones, recursion level) is the datapath room's.
-import { type Addr, add, ld, NULL } from "../../sync/index.js";
+import { type Addr, ld, NULL, tally } from "../../sync/index.js";
 import { netifRx } from "../core/backlog.js";
 import { ARPHRD, DEV, isUp, KIND } from "../core/netdevice.js";
 import { CUTLEN_NONE, type Skb } from "../core/skb.js";
@@ -40,7 +40,7 @@ export function ovsVportSend(k: Kernel, dev: Addr, skb: Skb): number {
   if (type !== ARPHRD.ether && type !== ARPHRD.none) return XMIT["not-ethernet"];
   if (type === ARPHRD.ether && !skb.isEthernet) return XMIT["not-ethernet"];
   if (skb.len - ETH_HLEN > ld(m, dev + DEV.mtu) && skb.gsoSize === 0) {
-    add(m, dev + DEV.txErrors, 1);
+    tally(m, dev + DEV.txErrors);
     return XMIT["too-big"];
   }
   skb.dev = dev;
@@ -51,7 +51,7 @@ export function ovsVportSend(k: Kernel, dev: Addr, skb: Skb): number {
 /** internal_dev_recv(): to the host's own stack. Never chooses a transmit queue. */
 function internalDevRecv(k: Kernel, dev: Addr, skb: Skb): number {
   if (!isUp(k, dev)) {
-    add(k.m, dev + DEV.rxDropped, 1);
+    tally(k.m, dev + DEV.rxDropped);
     return XMIT["device-down"];
   }
   const verdict = netifRx(k, dev);

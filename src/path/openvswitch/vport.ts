@@ -14,7 +14,7 @@ import {
   tick,
   trace,
 } from "../../sync/index.js";
-import { DEV, devHold, devPut, KIND, NETREG, PRIV } from "../core/netdevice.js";
+import { DEV, devHold, devPut, KIND, NETREG, POISON_FREE, PRIV } from "../core/netdevice.js";
 import { rtnlLock, rtnlUnlock } from "../core/rtnl.js";
 import { globalWord, KERNEL, type Kernel, portSlot } from "../kernel.js";
 import { EVENT, SITE } from "../trace-events.js";
@@ -29,8 +29,6 @@ export const VPORT = {
 } as const;
 export const VPORT_WORDS = 4;
 export const VPORT_STATE = { unused: 0, inUse: 1, freed: 2 } as const;
-/** POISON_FREE (include/linux/poison.h) in every byte: what a freed vport holds. */
-const POISON = 0x6b6b6b6b;
 
 /** RCU callback numbers of this room, for callRcu. */
 export const RCU_CALLBACK = { vportNetdevFree: 1 } as const;
@@ -138,7 +136,7 @@ export function vportNetdevFree(k: Kernel, vport: Addr): void {
   trace(m, EVENT.vportFree, dev, ld(m, vport + VPORT.portNo), 0);
   devPut(k, dev);
   // kfree: who still has the pointer finds a device that does not exist.
-  st(m, vport + VPORT.dev, POISON);
+  st(m, vport + VPORT.dev, POISON_FREE);
   st(m, vport + VPORT.state, VPORT_STATE.freed);
 }
 
