@@ -162,23 +162,76 @@ export interface Exploration {
   readonly bound: string | null;
   readonly counterexample: Counterexample | null;
   readonly executions: number | null;
+  /**
+   * How likely a run under a scheduler without preferences is to show the verdict, from the state
+   * graph; null if not known.
+   */
+  readonly bugProbability: number | null;
+  /** The same exactly, as "p/q"; null where runs can be without end, or the numbers too long. */
+  readonly bugProbabilityFraction: string | null;
+  readonly coverage: Coverage | null;
+  /** The first data race that was met, as a sentence; null if none was. */
+  readonly race: string | null;
+  /** Deadlocks that the order of locks lets one expect, whether or not a run came by them. */
+  readonly predicted: readonly Prediction[];
   readonly seconds: number;
   readonly executionsPerSecond: number | null;
 }
 
-export const STRATEGIES = ["states", "dpor", "random"] as const;
+/** Pairs of conflicting accesses by two threads, and in which orders they were seen. */
+export interface Coverage {
+  readonly pairs: number;
+  readonly bothOrders: number;
+  /** Orders that were not seen: `first` before `second`, each as `thread:line:column`. */
+  readonly missing: readonly {
+    readonly cell: string;
+    readonly first: string;
+    readonly second: string;
+  }[];
+  /** How many runs were looked at; null: all that there are. */
+  readonly runs: number | null;
+}
+
+/** A deadlock, or another misuse of locks, that follows from how runs used them. */
+export interface Prediction {
+  readonly kind: "circular" | "recursive" | "irq-inversion" | "uninitialised" | "freed";
+  readonly message: string;
+  /** The report in full, in the form of the kernel's lockdep. */
+  readonly report: string;
+  readonly threads: readonly string[];
+  /** The token of a schedule that shows it; null if none was found. */
+  readonly confirmed: string | null;
+  /** No schedule shows it: all have been covered. */
+  readonly isRuledOut: boolean;
+}
+
+/** How an order of steps is picked; what a schedule comes to does not depend on it. */
+export const STRATEGIES = [
+  "states",
+  "dpor",
+  "random",
+  "pct",
+  "pos",
+  "urw",
+  "delay",
+  "preemption",
+] as const;
 export type Strategy = (typeof STRATEGIES)[number];
 
 export interface ExploreOptions {
   readonly strategy?: Strategy;
-  /** Most states kept (states). */
+  /** Most states kept (states, delay, preemption). */
   readonly maxStates?: number;
-  /** Most steps of one execution (dpor, random) and of one thread (all). */
+  /** Most steps of one execution (dpor, random, pct, pos, urw) and of one thread (all). */
   readonly maxSteps?: number;
-  /** Most complete executions (dpor, random). */
+  /** Most complete executions (dpor, random, pct, pos, urw). */
   readonly maxExecutions?: number;
   readonly maxSeconds?: number;
   readonly seed?: number;
+  /** How many ordered steps a bug needs that pct looks for; 1 and up. */
+  readonly depth?: number;
+  /** The last bound that delay or preemption completes; absent: until all is covered. */
+  readonly bound?: number;
 }
 
 /** A step that the schedule took: which thread, and the value that it got back. */
