@@ -84,7 +84,8 @@ function byStates(machine: Machine, settings: Settings): Found {
   const complete = graph.bound === null;
   const order = topologicalOrder(graph);
   const cyclic = order.length < graph.count;
-  const traces = complete && !cyclic ? countTraces(graph, order) : null;
+  const hasTraces = machine.program.kernel?.hasTraces ?? true;
+  const traces = complete && !cyclic && hasTraces ? countTraces(graph, order) : null;
   // An unexpanded state might have left the cycle: nothing can be said then.
   const isEndless = graph.violations.length === 0 && complete && cyclic;
   const cycle = isEndless ? fairCycle(graph) : null;
@@ -147,6 +148,10 @@ function circleText(stem: number): string {
 }
 
 function byTraces(machine: Machine, settings: Settings): Found {
+  if (machine.program.kernel !== undefined) {
+    const bound = "dpor does not know the steps of the kernel and of Go; use states";
+    return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound };
+  }
   const detectors = new Detectors(machine);
   const bounds = { ...settings, onExecution: detectors.lookAt.bind(detectors) };
   const result = exploreTraces(machine, bounds, (s) => endOf(machine, s).verdict);

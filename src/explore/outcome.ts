@@ -5,7 +5,8 @@ import { RaceWatcher } from "./detect/clocks.js";
 import { nextRace, raceText } from "./detect/races.js";
 import type { Machine, Vector } from "./search/machine.js";
 import type { StateGraph } from "./search/states.js";
-import { tell, tellEnd, waitCycle } from "./text/timeline.js";
+import { tell, tellEnd } from "./text/timeline.js";
+import { waitCycle } from "./text/waits.js";
 import { encodeToken, type TokenMove } from "./text/token.js";
 import { watchMoves } from "./strategies/walk.js";
 import {
@@ -49,7 +50,7 @@ export function movesOf(graph: StateGraph, moves: readonly number[]): TokenMove[
   const s = graph.machine.initial();
   return moves.map((by) => {
     const thread = by & 0xff;
-    const isChoice = graph.machine.stepOf(s, thread).kind === OP.choose;
+    const isChoice = graph.machine.choices(s, thread) > 0;
     graph.machine.take(s, thread, by >> 8);
     return { thread, choice: by >> 8, isChoice };
   });

@@ -179,7 +179,7 @@ class BoundedSearch {
     const s = machine.initial();
     const moves: TokenMove[] = bys.reverse().map((by) => {
       const thread = by & 0xff;
-      const isChoice = machine.stepOf(s, thread).kind === OP.choose;
+      const isChoice = machine.choices(s, thread) > 0;
       machine.take(s, thread, by >> 8);
       return { thread, choice: by >> 8, isChoice };
     });

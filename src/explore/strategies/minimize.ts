@@ -44,7 +44,7 @@ function byGraph(machine: Machine, purpose: Purpose): Shortened | null {
 }
 
 function take(machine: Machine, s: Vector, thread: number, choice: number): TokenMove {
-  const isChoice = machine.stepOf(s, thread).kind === OP.choose;
+  const isChoice = machine.choices(s, thread) > 0;
   machine.take(s, thread, choice);
   return { thread, choice, isChoice };
 }
