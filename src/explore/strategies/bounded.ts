@@ -10,7 +10,7 @@ import { nextRace } from "../detect/races.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { Growing } from "../search/states.js";
 import type { TokenMove } from "../text/token.js";
-import { OP, type Verdict } from "../types.js";
+import type { Verdict } from "../types.js";
 import { VectorStore } from "./store.js";
 import { type Bad, isBadVerdict } from "./walk.js";
 

@@ -6,7 +6,7 @@ import type { Machine, Vector } from "../search/machine.js";
 import { shortestTo } from "../search/shortest.js";
 import { StateGraph } from "../search/states.js";
 import type { TokenMove } from "../text/token.js";
-import { OP, type Verdict } from "../types.js";
+import type { Verdict } from "../types.js";
 
 /** Most states of a graph that is made only to shorten a schedule. */
 const STATES_MAX = 100_000;
