@@ -11,11 +11,14 @@ import {
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
+import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
 interface ExploreFlags extends ResultFlags {
   readonly strategy: Strategy;
   readonly replay?: string;
+  /** Without a number: true. */
+  readonly threads?: number | true;
   readonly export?: ExportName;
   readonly out?: string;
   readonly depth?: number;
@@ -41,6 +44,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
         .default("states"),
     )
     .option("--replay <token>", "repeat one schedule and show it")
+    .option("--threads [times]", "repeat it on real worker threads, so often (100)", wholeNumber)
     .addOption(new Option("--export <form>", "draw the counterexample").choices(EXPORTS))
     .option("--out <file>", "where --export writes; stdout if absent")
     .option("--depth <number>", "ordered steps that a bug needs (pct; 3)", wholeNumber)
@@ -71,6 +75,11 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const source = readText(file);
   const { explore, loadProgram, replay } = await import("../../explore/index.js");
   const program = await loadProgram(source, file);
+  if (flags.threads !== undefined) {
+    const token = flags.replay ?? explore(program, flags).counterexample?.token;
+    const times = flags.threads === true ? THREAD_TIMES : flags.threads;
+    return repeatOnThreads(program, { source, token: token ?? "", times }, flags);
+  }
   if (flags.replay !== undefined) {
     const result = replay(program, flags.replay);
     const { verdict, ...counterexample } = result;
