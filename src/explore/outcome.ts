@@ -43,6 +43,7 @@ export const NOTHING = {
   coverage: null,
   race: null,
   predicted: [],
+  certificate: null,
 } as const;
 
 /** The steps of a way through the state graph. */
