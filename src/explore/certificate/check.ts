@@ -89,6 +89,10 @@ class Checker {
     s.fill(0).set(this.program.initial);
     this.weigh();
     this.arrive("the start");
+    for (let r = 0, end = 0; r < runs.length; r += 3) {
+      if (runs[r]! < end || runs[r + 1]! < 1) refuse("runs that overlap");
+      end = runs[r]! + runs[r + 1]!;
+    }
     for (let i = 0, r = 0; i < header.states; i++) {
       if (i >= runs[r]! + runs[r + 1]!) r += 3;
       this.expand(i, runs.subarray(r, i >= runs[r]! ? r + 3 : r));
