@@ -1,7 +1,8 @@
 // `packetpath explore FILE --threads`: a counterexample repeated on real worker threads, and in how
 // many of the repetitions they end in the same verdict. Main thread only.
 import { EXIT, PacketpathError } from "../base/errors.js";
-import type { ThreadReplay, ThreadRequest } from "../explore/threads/replay.js";
+import type { ThreadRequest } from "../explore/threads/replay.js";
+import type { ThreadReplay } from "../explore/threads/team.js";
 import type { LoadedProgram } from "../explore/types.js";
 import { writeOut } from "./failure.js";
 

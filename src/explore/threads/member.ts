@@ -44,7 +44,7 @@ export class Member {
     };
     const lose = () => {
       const message = "does not come back: a loop without end";
-      hear({ thread: job.thread, how: "failed", verdict: "LOCKUP", message, addr: 0 });
+      hear({ thread: job.thread, how: "failed", verdict: "LOCKUP", message });
       this.worker = null;
       void worker.terminate();
       finish();

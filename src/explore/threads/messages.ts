@@ -3,8 +3,8 @@ import type { Uses } from "../source/unpack.js";
 import type { Verdict } from "../types.js";
 import type { PlanEnd, PlanStep } from "./plan.js";
 
-/** Given to a thread when it is made. */
-export interface TeamData {
+/** Given to a thread of a program when it is made. */
+export interface ProgramData {
   readonly code: string;
   readonly file: string;
   /** What the program's text says that it needs. */
@@ -14,8 +14,8 @@ export interface TeamData {
 /** One repetition. */
 export interface Job {
   readonly thread: number;
-  /** Runs the final check, without taking turns. */
-  readonly isFinal: boolean;
+  /** Nobody else is there: steps wait for no turn. Set-up and final check. */
+  readonly isAlone: boolean;
   readonly memory: SharedArrayBuffer;
   readonly baton: SharedArrayBuffer;
   readonly steps: readonly PlanStep[];
@@ -23,16 +23,14 @@ export interface Job {
 }
 
 /**
- * How a thread came out. `blocked`: it is waiting in memory at `addr` for a change that does not
- * come; `open`: it could go on but the schedule is over; `diverged`: it did not do as planned.
+ * How a thread came out. `blocked`: it waits in memory for a change that does not come; `open`: it
+ * could go on but the schedule is over; `diverged`: it did not do as planned.
  */
 export interface Report {
   readonly thread: number;
   readonly how: "done" | "blocked" | "failed" | "open" | "diverged";
   readonly verdict: Verdict | null;
   readonly message: string;
-  /** Word that it waits on; 0 if none. */
-  readonly addr: number;
 }
 
 /** The thread has left the repetition and is ready for the next one. */

@@ -23,11 +23,10 @@ export interface PlanEnd {
 }
 
 export interface Plan {
+  /** Shared memory before the first step. */
   readonly initial: Int32Array;
-  /** Memory after the last step. */
-  readonly last: Int32Array;
-  /** Cells and locks: words that threads may touch. */
-  readonly words: number;
+  /** Words after the last step: address, value. */
+  readonly last: readonly (readonly [number, number])[];
   readonly steps: readonly PlanStep[];
   readonly ends: readonly PlanEnd[];
   /** Every thread has returned or may rest: the final check has its say. */
@@ -57,5 +56,6 @@ export function planOf(machine: Machine, moves: readonly TokenMove[]): Plan {
     return { how: machine.isEnabled(s, t) ? "open" : "blocked", verdict: null };
   });
   const isDone = machine.isDone(s);
-  return { initial, last: s, words: nodes, steps, ends, isDone };
+  const last = [...s.subarray(1, nodes)].map((value, i) => [i + 1, value] as const);
+  return { initial, last, steps, ends, isDone };
 }
