@@ -2,16 +2,10 @@
 // that can be replayed. Needs neither root nor any native library. Main thread only.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
-import {
-  STRATEGIES,
-  type Exploration,
-  type LoadedProgram,
-  type Prediction,
-  type Strategy,
-} from "../../explore/types.js";
+import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
 import { CertificateFile, checkFile } from "../certificates.js";
 import { resultText, storyText } from "../exploration-text.js";
-import { exploreParts, type PartFlags } from "../exploration-parts.js";
+import { exploreParts, optionsOf, type PartFlags } from "../exploration-parts.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
@@ -19,18 +13,10 @@ import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
 interface ExploreFlags extends ResultFlags, PartFlags {
-  readonly strategy: Strategy;
   readonly replay?: string;
   /** Without a number: true. */
   readonly threads?: number | true;
   readonly export?: ExportName;
-  readonly depth?: number;
-  readonly bound?: number;
-  readonly maxStates?: number;
-  readonly maxSteps?: number;
-  readonly maxExecutions?: number;
-  readonly maxSeconds?: number;
-  readonly seed?: number;
   readonly certificate?: string;
   readonly check?: string;
 }
@@ -100,7 +86,7 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const { explore, loadProgram, replay } = await import("../../explore/index.js");
   const program = await loadProgram(source, file);
   if (flags.threads !== undefined) {
-    const token = flags.replay ?? explore(program, flags).counterexample?.token;
+    const token = flags.replay ?? explore(program, optionsOf(flags)).counterexample?.token;
     const times = flags.threads === true ? THREAD_TIMES : flags.threads;
     return repeatOnThreads(program, { source, token: token ?? "", times }, flags);
   }
@@ -120,7 +106,7 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const { certificate } = flags;
   const certificateFile = certificate === undefined ? null : new CertificateFile(certificate);
   const onCertificate = certificateFile?.take ?? (() => undefined);
-  const found = explore(program, { ...flags, onCertificate });
+  const found = explore(program, { ...optionsOf(flags), onCertificate });
   const result = certificateFile?.write(found) ?? found;
   const json = { schemaVersion: 1, guard: null, profile: null, ...result };
   const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
