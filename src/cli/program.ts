@@ -2,6 +2,7 @@
 // Main thread only.
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addBenchCommand } from "./commands/bench.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addCleanCommand, addDoctorCommand } from "./commands/doctor.js";
 import { addExploreCommand } from "./commands/explore.js";
@@ -31,6 +32,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
   addExploreCommand(program, exit);
   addMergeCommand(program, exit);
   addFlowCommand(program, exit);
+  addBenchCommand(program, exit);
   addDoctorCommand(program, exit);
   addCleanCommand(program, exit);
   addSchemaCommand(program, exit);
