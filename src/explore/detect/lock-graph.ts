@@ -64,6 +64,18 @@ export class LockGraph implements Watcher {
     held.push(holding);
   }
 
+  /** Who waits for a lock at the end wanted it while it held others, too. */
+  end(s: Vector): void {
+    for (const [thread, held] of this.held.entries()) {
+      const step = this.machine.stepOf(s, thread);
+      const use = lockUseOf(step);
+      if (use?.action !== "take" || this.machine.isEnabled(s, thread)) continue;
+      const holding = { lock: step.addr, site: step.site, use };
+      this.noteUsage(s, thread, holding);
+      for (const from of held) this.noteEdge(thread, from, holding);
+    }
+  }
+
   /** The letters of lockdep: hardirq, hardirq for reading, softirq, softirq for reading. */
   letters(lock: number): string {
     const usages = this.usages.get(lock) ?? new Map<string, Where>();
