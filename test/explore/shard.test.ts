@@ -4,10 +4,13 @@ import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
 import { exploreTraces } from "../../src/explore/search/dpor.js";
 import { Machine } from "../../src/explore/search/machine.js";
-import { parseShard } from "../../src/explore/shard/shards.js";
+import { explore, replay } from "../../src/explore/explore.js";
+import { mergeParts, parsePart, partOf } from "../../src/explore/shard/merge.js";
+import { mustSplit, parseShard } from "../../src/explore/shard/shards.js";
 import { exploreShare, prefixes } from "../../src/explore/shard/traces.js";
 import { loadProgram } from "../../src/explore/source/load.js";
-import { casrot, coa, fib, lastzero, litmus } from "./programs.js";
+import type { ExploreOptions } from "../../src/explore/types.js";
+import { casrot, coa, fib, inc, lastzero, litmus } from "./programs.js";
 import { randomProgram } from "./random-program.js";
 
 const BOUNDS = { maxExecutions: 1e7, maxSteps: 1000, maxSeconds: 50 };
@@ -82,5 +85,75 @@ describe("--shard I/N", () => {
 
   it.each(["", "3", "1/0", "4/3", "-1/3", "1/3/5", "1/99999", "a/b"])("%s: refused", (text) => {
     expect(() => parseShard(text)).toThrow("not a part");
+  });
+});
+
+describe("merging", () => {
+  const SETTINGS = { strategy: "dpor", maxSteps: 1000 } as const;
+  const partsOf = async (source: string, count: number, options: ExploreOptions = SETTINGS) => {
+    const program = await loadProgram(source, "p.ts");
+    return Array.from({ length: count }, (_one, index) => {
+      const own = { ...options, shard: { index, count } };
+      const part = partOf(program, explore(program, own), own);
+      return parsePart(JSON.stringify(part), `${index}.json`);
+    });
+  };
+
+  it("gives the verdict and the counts of the whole; a part alone decides nothing", async () => {
+    const whole = explore(await loadProgram(coa(3), "p.ts"), SETTINGS);
+    const parts = await partsOf(coa(3), 3);
+    expect(parts.map(({ part }) => [part.verdict, part.complete])).toEqual(
+      Array.from({ length: 3 }, () => ["UNDECIDED", false]),
+    );
+    const { verdict, complete, traces, blocked, executions } = mergeParts(parts.reverse());
+    expect({ verdict, complete, traces, blocked, executions }).toEqual({
+      verdict: "SAFE",
+      complete: true,
+      traces: whole.traces,
+      blocked: whole.blocked,
+      executions: whole.executions,
+    });
+  });
+
+  it("a violation in one part wins, with its token; without one a bound makes it UNDECIDED", async () => {
+    const source = inc(3).replace("],  })", "], final({ x }) { assert(ld(x) > 1); } })");
+    const bad = mergeParts(await partsOf(source, 3));
+    expect(bad.verdict).toBe("ASSERT");
+    const program = await loadProgram(source, "p.ts");
+    expect(replay(program, bad.counterexample!.token).verdict).toBe("ASSERT");
+    const open = mergeParts(await partsOf(fib(3), 3, { strategy: "dpor", maxExecutions: 100 }));
+    expect([open.verdict, open.complete, open.traces]).toEqual(["UNDECIDED", false, null]);
+    expect(open.bound).toContain("executions");
+  });
+
+  it("runs by chance are shared out to the last one, with seeds of their own", async () => {
+    const options = { strategy: "random", maxExecutions: 1000, seed: 5 } as const;
+    const parts = await partsOf(coa(2), 7, options);
+    expect(parts.map(({ part }) => part.executions)).toEqual([143, 143, 143, 143, 143, 143, 142]);
+    const { verdict, executions, bound } = mergeParts(parts);
+    expect([verdict, executions, bound]).toEqual(["UNDECIDED", 1000, "1000 executions"]);
+  });
+
+  it("what does not fit together is refused, and named", async () => {
+    const parts = await partsOf(coa(2), 3);
+    const [one, two, three] = parts;
+    expect(() => mergeParts([])).toThrow("no parts");
+    expect(() => mergeParts([one!, three!])).toThrow("of 3 parts, from 0: 1 missing");
+    expect(() => mergeParts([...parts, two!])).toThrow('part 1 of 3 twice: "1.json" and "1.json"');
+    const other = (await partsOf(coa(3), 3))[2]!;
+    expect(() => mergeParts([one!, two!, other])).toThrow("another source");
+    const bound = (await partsOf(coa(2), 3, { ...SETTINGS, maxSteps: 999 }))[2]!;
+    expect(() => mergeParts([one!, two!, bound])).toThrow("another maxSteps: 999, not 1000");
+    const four = (await partsOf(coa(2), 4))[2]!;
+    expect(() => mergeParts([one!, two!, four])).toThrow("another number of parts: 4, not 3");
+    for (const text of ["", "3", "null", "{}", '{"shard":{"index":0,"count":1}}']) {
+      expect(() => parsePart(text, "x.json")).toThrow(/expected what explore --shard/);
+    }
+  });
+
+  it("states cannot be split", () => {
+    expect(() => mustSplit("states", "--shard")).toThrow("cannot be split");
+    expect(() => mustSplit("delay", "--jobs")).toThrow("cannot be split");
+    expect(() => mustSplit("pct", "--jobs")).not.toThrow();
   });
 });

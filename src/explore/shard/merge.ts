@@ -112,7 +112,7 @@ export function sum(parts: readonly Part[]): Exploration {
   const text = (values: readonly (string | null)[]) => total(values)?.toString() ?? null;
   const executions = total(parts.map((one) => one.executions));
   const seconds = parts.reduce((all, one) => all + one.seconds, 0);
-  const { sourceHash: _source, settings: _settings, shard: _shard, ...base } = found ?? parts[0]!;
+  const base = withoutPart(found ?? parts[0]!);
   const isRunCount = open?.shard.bound?.endsWith(" executions") === true && executions !== null;
   return {
     ...base,
@@ -129,4 +129,11 @@ export function sum(parts: readonly Part[]): Exploration {
     seconds: Math.round(seconds * 1e6) / 1e6,
     executionsPerSecond: executions === null ? null : Math.round(Number(executions) / seconds),
   };
+}
+
+/** What an exploration has that was not split. */
+function withoutPart(part: Part): Exploration {
+  const own = ["sourceHash", "settings", "shard", "schemaVersion", "guard", "profile"];
+  const entries = Object.entries(part).filter(([name]) => !own.includes(name));
+  return Object.fromEntries(entries) as Exploration & Record<string, unknown>;
 }
