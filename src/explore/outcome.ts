@@ -6,7 +6,7 @@ import { nextRace, raceText } from "./detect/races.js";
 import type { Machine, Vector } from "./search/machine.js";
 import type { StateGraph } from "./search/states.js";
 import { tell, tellEnd } from "./text/timeline.js";
-import { waitCycle } from "./text/waits.js";
+import { stuckText, waitCycle } from "./text/waits.js";
 import { encodeToken, type TokenMove } from "./text/token.js";
 import { watchMoves } from "./strategies/walk.js";
 import {
@@ -78,7 +78,7 @@ export function endOf(machine: Machine, s: Vector): Ending {
   }
   if (!machine.isDone(s)) {
     const cycle = waitCycle(machine, s);
-    return { verdict: "DEADLOCK", message: cycle === "" ? "nobody can go on" : cycle };
+    return { verdict: "DEADLOCK", message: cycle === "" ? stuckText(machine, s) : cycle };
   }
   const wrong = machine.checkFinal(s);
   if (wrong === null) return { verdict: "SAFE", message: "" };

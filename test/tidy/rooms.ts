@@ -62,6 +62,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   fault: { sentence: "fault kinds and triggers", mayImport: ["base", "sync", "path", "host"] },
   load: { sentence: "load and servers; knows nothing of the switch", mayImport: ["base", "host"] },
+  vitest: { sentence: "matchers for tests of users", mayImport: ["base", "explore"] },
   report: { sentence: "reads, never steers", mayImport: ["base", "wire", "sync"] },
   scenario: { sentence: "YAML in, verdict out", mayImport: ALL_BUT_CLI },
   cli: { sentence: "commands, exit codes, help", mayImport: [...ALL_BUT_CLI, "scenario"] },
@@ -81,7 +82,12 @@ export const IMPORT_EXCEPTIONS: Readonly<Record<string, string>> = {
 export const ENGINE_ONLY = ["wire", "flow", "classifier", "ofctl", "path", "models"];
 
 /** Files that are doors of the package (its `exports`), hence allowed to be called index.ts. */
-export const DOORS = ["src/index.ts", "src/sync/index.ts", "src/explore/index.ts"];
+export const DOORS = [
+  "src/index.ts",
+  "src/sync/index.ts",
+  "src/explore/index.ts",
+  "src/vitest/index.ts",
+];
 
 /** What reaches the kernel beside Node itself, and the rooms that may load it. */
 export const SYSTEM_MODULES: Readonly<Record<string, readonly string[]>> = {

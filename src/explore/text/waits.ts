@@ -117,6 +117,14 @@ export function waitText(machine: Machine, s: Vector, thread: number): string {
   return `waits: ${name} is ${value} (${OP_NAMES[kind]} ${step.a})`;
 }
 
+/** What each blocked thread waits for, in a sentence. */
+export function stuckText(machine: Machine, s: Vector): string {
+  const lines = machine.program.threads.flatMap(({ name }, t) =>
+    isStuck(machine, s, t) ? [`${name} ${waitText(machine, s, t)}`] : [],
+  );
+  return `nobody can go on: ${lines.join("; ")}`;
+}
+
 /** Whether a thread that cannot take its step waits for something, and does not just rest. */
 export function isStuck(machine: Machine, s: Vector, thread: number): boolean {
   const step = machine.stepOf(s, thread);
