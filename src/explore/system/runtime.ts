@@ -1,7 +1,7 @@
 // What the inserted tokens of an explored system call. Like the runtime of a program, but memory is
 // one array of words as production lays it out: an address becomes a slot of the state when a step
 // first touches it, and the values of objects that never change are left out of local states.
-import { EndlessLoop, failStep, type Request, serialize, TooManyRounds } from "../runtime.js";
+import { EndlessLoop, failStep, type Request, TooManyRounds } from "../runtime.js";
 import { type Frames, OP, type Step } from "../types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -19,7 +19,9 @@ export class SystemRuntime implements Frames {
   /** Addresses by slot; slot 0 is NULL. */
   readonly addresses: number[] = [0];
   /** Objects that are the same in all local states: the kernel, its profile, its memory. */
-  readonly constants = new Set<object>();
+  readonly constants = new WeakSet<object>();
+  /** Where fields of the kernel profile are noted that the running code reads. */
+  reads = new Map<string, unknown>();
   /** Called when a step touches an address for the first time: states need one more word. */
   onSlot: (slot: number, address: number) => void = () => undefined;
   private readonly slots = new Map<number, number>();
@@ -31,10 +33,12 @@ export class SystemRuntime implements Frames {
   runAlone(m: Int32Array, start: () => unknown): unknown {
     this.direct = m;
     this.words = m.length;
-    const body = start();
-    const result = isGenerator(body) ? body.next().value : body;
-    this.direct = null;
-    return result;
+    try {
+      const body = start();
+      return isGenerator(body) ? body.next().value : body;
+    } finally {
+      this.direct = null;
+    }
   }
 
   *step(site: number, request: Request): Generator<Step, unknown, number> {
@@ -106,7 +110,15 @@ export class SystemRuntime implements Frames {
   }
 
   private text(values: readonly unknown[]): string {
-    return serialize(values, new Map([...this.constants].map((one, i) => [one, -1 - i])));
+    let text = "";
+    for (const value of values) text += `${this.textOf(value)},`;
+    return text;
+  }
+
+  private textOf(value: unknown): string {
+    if (typeof value !== "object" || value === null) return String(value);
+    if (this.constants.has(value)) return "k";
+    return `{${this.text(Object.values(value))}}`;
   }
 }
 

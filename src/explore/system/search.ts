@@ -4,20 +4,14 @@
 // others may still do is learned: the search is repeated until it meets nothing new, and only that
 // last round counts.
 import { nowMs } from "../../base/clock.js";
-import type { Machine, Vector } from "../search/machine.js";
 import { OP, VERDICTS, type Verdict } from "../types.js";
-import { Futures } from "./futures.js";
-import type { SystemRuntime } from "./runtime.js";
+import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
+import { isRead } from "./thread.js";
 
 export interface Bounds {
   readonly maxStates: number;
   readonly maxSeconds: number;
-}
-
-export interface Violation {
-  readonly verdict: Verdict;
-  readonly message: string;
 }
 
 export interface Reduced {
@@ -26,86 +20,26 @@ export interface Reduced {
   readonly rounds: number;
   /** The bound that ended the search, or null. */
   readonly bound: string | null;
-  /** Kinds of failure that can be reached. */
+  /** Kinds of failure that can be reached, with what they say. */
   readonly violations: ReadonlyMap<Verdict, string>;
 }
+
+/** What is wrong with an execution that is over, or null: the final check. */
+export type FinalCheck = (s: Vector) => string | null;
 
 /** Steps that are taken without a choice between two states that are kept. */
 const CHAIN_MAX = 2_000;
 const ROUNDS_MAX = 200;
 
-/** A machine that learns which steps commute with what the other threads may still do. */
-export class Threads {
-  readonly machine: Machine;
-  readonly futures: Futures;
-
-  constructor(machine: Machine) {
-    this.machine = machine;
-    this.futures = new Futures(machine.table.steps);
-  }
-
-  /** Takes a step and remembers where it led. */
-  take(s: Vector, thread: number, choice: number): void {
-    const at = this.machine.firstThread + thread;
-    const before = s[at]!;
-    this.machine.take(s, thread, choice);
-    this.futures.note(before, s[at]!);
-  }
-
-  /**
-   * Whether nothing that others can do before this thread's next step is in conflict with it. A
-   * thread that is blocked, and that only this one can wake, does nothing before that.
-   */
-  commutes(s: Vector, thread: number): boolean {
-    const { machine, futures } = this;
-    const step = machine.stepOf(s, thread);
-    const movable = this.movable(s, thread);
-    for (let u = 0; u < machine.threads.length; u++) {
-      if ((movable & (1 << u)) === 0) continue;
-      if (futures.mayConflict(s[machine.firstThread + u]!, step)) return false;
-    }
-    return true;
-  }
-
-  /** Bits of the threads that can take a step while `thread` stands still. */
-  private movable(s: Vector, thread: number): number {
-    const { machine } = this;
-    const count = machine.threads.length;
-    let movable = 0;
-    for (let u = 0; u < count; u++) {
-      if (u !== thread && machine.isEnabled(s, u)) movable |= 1 << u;
-    }
-    for (let before = 0; before !== movable;) {
-      before = movable;
-      for (let u = 0; u < count; u++) {
-        if (u === thread || (movable & (1 << u)) !== 0) continue;
-        const step = machine.stepOf(s, u);
-        if (step.kind < OP.done && this.canBeWoken(s, step.addr, movable)) movable |= 1 << u;
-      }
-    }
-    return movable;
-  }
-
-  private canBeWoken(s: Vector, slot: number, by: number): boolean {
-    const { machine, futures } = this;
-    for (let v = 0; v < machine.threads.length; v++) {
-      if ((by & (1 << v)) === 0) continue;
-      if (futures.mayWrite(s[machine.firstThread + v]!, slot)) return true;
-    }
-    return false;
-  }
-}
-
 /** Searches until a round meets nothing new. */
-export function searchReduced(threads: Threads, runtime: SystemRuntime, bounds: Bounds): Reduced {
+export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds: Bounds): Reduced {
   const endMs = nowMs() + 1000 * bounds.maxSeconds;
   for (let rounds = 1; ; rounds++) {
-    const slots = runtime.addresses.length;
-    const { edges } = threads.futures;
-    threads.futures.settle();
-    const round = new Round(threads, bounds, endMs);
+    const edges = machine.edges();
+    machine.settle();
+    const round = new Round(machine, final, bounds, endMs);
     round.run();
-    const isStable = slots === runtime.addresses.length && edges === threads.futures.edges;
+    const isStable = machine.isComplete && edges === machine.edges();
     const { states, transitions, violations } = round;
     const bound = isStable || rounds < ROUNDS_MAX ? round.bound : `${ROUNDS_MAX} rounds`;
     if (isStable || bound !== null) return { states, transitions, rounds, bound, violations };
@@ -117,26 +51,28 @@ class Round {
   transitions = 0;
   bound: string | null = null;
   readonly violations = new Map<Verdict, string>();
-  private readonly threads: Threads;
+  private readonly machine: SystemMachine;
+  private readonly final: FinalCheck;
   private readonly bounds: Bounds;
   private readonly endMs: number;
   private readonly table: StateTable;
 
-  constructor(threads: Threads, bounds: Bounds, endMs: number) {
-    this.threads = threads;
+  constructor(machine: SystemMachine, final: FinalCheck, bounds: Bounds, endMs: number) {
+    this.machine = machine;
+    this.final = final;
     this.bounds = bounds;
     this.endMs = endMs;
-    this.table = new StateTable(threads.machine, threads.futures);
+    this.table = new StateTable(machine);
   }
 
   run(): void {
-    const { table, bounds, threads } = this;
-    const { machine } = threads;
+    const { table, bounds, machine } = this;
     const s = machine.initial();
+    const from = machine.initial();
     this.chain(s);
     table.add(s);
-    const from = machine.initial();
-    for (let state = 0; state < table.count; state++) {
+    // A state that lacks a word is no state: then only another round can tell.
+    for (let state = 0; state < table.count && machine.isComplete; state++) {
       table.restore(state, from);
       this.expand(from, s);
       if (table.count > bounds.maxStates) this.bound = `${bounds.maxStates} states`;
@@ -148,16 +84,21 @@ class Round {
 
   /** Takes the steps that need no choice of a thread, in place. */
   private chain(s: Vector): void {
-    const { threads } = this;
-    const { machine } = threads;
+    const { machine } = this;
     const count = machine.threads.length;
     for (let length = 0; length < CHAIN_MAX;) {
       const before = length;
       for (let t = 0; t < count; t++) {
-        while (length < CHAIN_MAX && this.isAlone(s, t)) {
-          threads.take(s, t, 0);
-          length++;
+        const at = machine.firstThread + t;
+        let start = s[at]!;
+        for (let own = 1; length < CHAIN_MAX && this.isAlone(s, t); own++, length++) {
+          const isWrite = !isRead(machine.kind(s, t));
+          machine.take(s, t);
           this.transitions++;
+          // Back at a local state with nothing written, and nobody will write what it reads.
+          if (s[at] === start && !isWrite) return this.lockUp();
+          // Brent: the local state to come back to moves on at powers of two, and after writes.
+          if (isWrite || (own & (own - 1)) === 0) start = s[at]!;
         }
       }
       if (length === before) return;
@@ -165,47 +106,45 @@ class Round {
   }
 
   private isAlone(s: Vector, t: number): boolean {
-    const { machine } = this.threads;
-    const { kind } = machine.stepOf(s, t);
-    if (kind >= OP.done || kind === OP.choose) return false;
-    return machine.isEnabled(s, t) && this.threads.commutes(s, t);
+    const { machine } = this;
+    return machine.isEnabled(s, t) && machine.commutes(s, t);
+  }
+
+  private lockUp(): void {
+    this.violations.set("LOCKUP", "the same values again: this loop never ends");
   }
 
   private expand(from: Vector, s: Vector): void {
-    const { threads, table } = this;
-    const { machine } = threads;
+    const { machine, table } = this;
+    let isStuck = true;
     const ended = machine.ended(from);
     if (ended >= 0) return this.fail(from, ended);
-    let isStuck = true;
     for (let t = 0; t < machine.threads.length; t++) {
       if (!machine.isEnabled(from, t)) continue;
       isStuck = false;
-      const choices = Math.max(1, machine.choices(from, t));
-      for (let choice = 0; choice < choices; choice++) {
-        s.set(from);
-        threads.take(s, t, choice);
-        this.transitions++;
-        this.chain(s);
-        table.add(s);
-      }
+      s.set(from);
+      machine.take(s, t);
+      this.transitions++;
+      this.chain(s);
+      table.add(s);
     }
     if (isStuck) this.end(from);
   }
 
-  private fail(s: Vector, thread: number): void {
-    const { machine } = this.threads;
-    const step = machine.stepOf(s, thread);
-    if (machine.isBound(s, thread)) this.bound = step.message;
-    else this.violations.set(VERDICTS[step.a]!, step.message);
+  private fail(s: Vector, t: number): void {
+    const { kind, a, message } = this.machine.step(s, t);
+    if (kind === OP.limit) this.bound = message;
+    else this.violations.set(VERDICTS[a]!, message);
   }
 
   private end(s: Vector): void {
-    const { machine } = this.threads;
-    if (!machine.isDone(s)) {
-      this.violations.set("DEADLOCK", "");
-      return;
-    }
-    const wrong = machine.checkFinal(s);
-    if (wrong !== null) this.violations.set(VERDICTS[wrong.a]!, wrong.message);
+    const { machine } = this;
+    const isOver = machine.threads.every(({ code }, t) => {
+      const kind = machine.kind(s, t);
+      const waits = kind === OP.waitWhile || kind === OP.waitUntil;
+      return kind === OP.done || (code.isDaemon && waits);
+    });
+    const message = isOver ? this.final(s) : "nobody can go on";
+    if (message !== null) this.violations.set(isOver ? "ASSERT" : "DEADLOCK", message);
   }
 }
