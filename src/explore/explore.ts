@@ -2,14 +2,27 @@
 // synchronous, ended by its bounds.
 import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
-import { endOf, type Ending, movesOf, narrate } from "./outcome.js";
+import { Detectors } from "./detect/detectors.js";
+import { racingStates } from "./detect/races.js";
+import { graphCoverage } from "./detect/coverage.js";
+import {
+  endOf,
+  type Ending,
+  type Found,
+  movesOf,
+  narrate,
+  NOTHING,
+  raceAlong,
+  type Settings,
+} from "./outcome.js";
 import { countInterleavings, countTraces, topologicalOrder } from "./search/count.js";
 import { exploreTraces } from "./search/dpor.js";
 import { type FairCycle, fairCycle, wayAround } from "./search/lasso.js";
-import { Machine } from "./search/machine.js";
-import { exploreRandomly } from "./search/random.js";
+import { Machine, type Vector } from "./search/machine.js";
 import { shortestTo } from "./search/shortest.js";
 import { StateGraph } from "./search/states.js";
+import { bugProbability } from "./strategies/probability.js";
+import { byBound, byChance, failureOf } from "./strategies/run.js";
 import { type Scene, sceneOf } from "./text/scene.js";
 import { tell } from "./text/timeline.js";
 import { decodeToken, type TokenMove } from "./text/token.js";
@@ -18,6 +31,8 @@ import {
   type Exploration,
   type ExploreOptions,
   type LoadedProgram,
+  type Strategy,
+  type Verdict,
 } from "./types.js";
 
 export const DEFAULTS = {
@@ -26,6 +41,8 @@ export const DEFAULTS = {
   maxExecutions: 10_000_000,
   maxSeconds: 30,
   seed: 1,
+  depth: 3,
+  bound: 1e9,
 } as const;
 
 /** Explores; never throws for what the program does, that is its verdict. */
@@ -34,8 +51,7 @@ export function explore(program: LoadedProgram, options: ExploreOptions = {}): E
   const strategy = options.strategy ?? "states";
   const startMs = nowMs();
   const machine = new Machine(program, settings.maxSteps);
-  const run = { states: byStates, dpor: byTraces, random: byChance }[strategy];
-  const found = run(machine, settings);
+  const found = findBy(machine, settings, strategy);
   const seconds = (nowMs() - startMs) / 1000;
   const { executions } = found;
   return {
@@ -48,22 +64,19 @@ export function explore(program: LoadedProgram, options: ExploreOptions = {}): E
   };
 }
 
-type Settings = Required<Omit<ExploreOptions, "strategy">>;
-type Found = Omit<
-  Exploration,
-  "program" | "expected" | "strategy" | "seconds" | "executionsPerSecond"
->;
-
-const NOTHING = {
-  traces: null,
-  blocked: null,
-  states: null,
-  transitions: null,
-  interleavings: null,
-  cyclic: null,
-  counterexample: null,
-  executions: null,
-} as const;
+function findBy(machine: Machine, settings: Settings, strategy: Strategy): Found {
+  switch (strategy) {
+    case "states":
+      return byStates(machine, settings);
+    case "dpor":
+      return byTraces(machine, settings);
+    case "delay":
+    case "preemption":
+      return byBound(machine, settings, strategy, () => byStates(machine, settings));
+    default:
+      return byChance(machine, settings, strategy);
+  }
+}
 
 function byStates(machine: Machine, settings: Settings): Found {
   const graph = new StateGraph(machine);
@@ -75,10 +88,12 @@ function byStates(machine: Machine, settings: Settings): Found {
   // An unexpanded state might have left the cycle: nothing can be said then.
   const isEndless = graph.violations.length === 0 && complete && cyclic;
   const cycle = isEndless ? fairCycle(graph) : null;
-  const first = graph.violations[0];
-  const counterexample = cycle === null ? shortest(graph) : lasso(graph, cycle);
-  const verdict = cycle === null ? first?.verdict : "LIVELOCK";
+  const worst = cycle === null ? shortest(graph) : lasso(graph, cycle);
+  const { verdict, counterexample } = worst ?? { verdict: null, counterexample: null };
+  const isWrong = verdict !== null && verdict !== "RACE";
+  const chance = isWrong ? bugProbability(graph, cycle !== null) : null;
   return {
+    ...NOTHING,
     verdict: verdict ?? (complete ? "SAFE" : "UNDECIDED"),
     complete,
     traces: traces === null ? null : String(traces.traces),
@@ -89,27 +104,42 @@ function byStates(machine: Machine, settings: Settings): Found {
     cyclic: complete ? cyclic : null,
     bound: graph.bound,
     counterexample,
-    executions: null,
+    bugProbability: chance?.value ?? (complete && !isWrong ? 0 : null),
+    bugProbabilityFraction: chance?.fraction ?? null,
+    coverage: graphCoverage(graph),
+    race: verdict === "RACE" ? counterexample!.message : null,
   };
 }
 
-/** The cheapest counterexample of the verdict that is nearest to the start. */
-function shortest(graph: StateGraph): Counterexample | null {
+interface Worst {
+  readonly verdict: Verdict;
+  readonly counterexample: Counterexample;
+}
+
+/** The cheapest counterexample of the verdict that is nearest to the start; a race comes last. */
+function shortest(graph: StateGraph): Worst | null {
+  const { machine } = graph;
   const [first] = graph.violations;
-  if (first === undefined) return null;
-  const alike = graph.violations.filter((one) => one.verdict === first.verdict);
-  const way = shortestTo(graph, new Set(alike.map((one) => one.state)));
-  const { message } = endOf(graph.machine, graph.state(way.state));
+  const alike = graph.violations.filter((one) => one.verdict === first?.verdict);
+  const targets =
+    first === undefined ? racingStates(graph) : new Set(alike.map((one) => one.state));
+  if (targets.size === 0) return null;
+  const way = shortestTo(graph, targets);
+  const { verdict, message } = endOf(machine, graph.state(way.state));
   const minimal = way.isExact && graph.bound === null;
-  return narrate(graph.machine, movesOf(graph, way.moves), { message, minimal });
+  return {
+    verdict,
+    counterexample: narrate(machine, movesOf(graph, way.moves), { message, minimal }),
+  };
 }
 
 /** The cheapest way to an endless cycle, and once around it. */
-function lasso(graph: StateGraph, cycle: FairCycle): Counterexample {
+function lasso(graph: StateGraph, cycle: FairCycle): Worst {
   const stem = shortestTo(graph, cycle.states);
   const moves = [...stem.moves, ...wayAround(graph, cycle, stem.state)];
   const message = circleText(stem.moves.length);
-  return narrate(graph.machine, movesOf(graph, moves), { message, minimal: false });
+  const told = narrate(graph.machine, movesOf(graph, moves), { message, minimal: false });
+  return { verdict: "LIVELOCK", counterexample: told };
 }
 
 function circleText(stem: number): string {
@@ -117,38 +147,25 @@ function circleText(stem: number): string {
 }
 
 function byTraces(machine: Machine, settings: Settings): Found {
-  const result = exploreTraces(machine, settings, (s) => endOf(machine, s).verdict);
-  const bad = result.bad;
-  const ending = bad === null ? null : endOf(machine, bad.end);
+  const detectors = new Detectors(machine);
+  const bounds = { ...settings, onExecution: detectors.lookAt.bind(detectors) };
+  const result = exploreTraces(machine, bounds, (s) => endOf(machine, s).verdict);
   const complete = result.bound === null;
+  const failure = failureOf(machine, result.bad?.moves ?? null, {
+    raceSchedule: detectors.raceSchedule,
+    maxSeconds: settings.maxSeconds,
+  });
+  const isSafe = complete && failure.verdict === "UNDECIDED";
   return {
     ...NOTHING,
-    verdict: ending?.verdict ?? (complete ? "SAFE" : "UNDECIDED"),
+    ...failure,
+    verdict: isSafe ? "SAFE" : failure.verdict,
     complete,
     traces: complete ? String(result.traces) : null,
     blocked: complete ? String(result.blocked) : null,
     bound: result.bound,
-    counterexample:
-      bad === null
-        ? null
-        : narrate(machine, bad.moves, { message: ending!.message, minimal: false }),
     executions: result.executions,
-  };
-}
-
-function byChance(machine: Machine, settings: Settings): Found {
-  const result = exploreRandomly(machine, settings);
-  const ending = result.bad === null ? null : endOf(machine, result.bad.end);
-  return {
-    ...NOTHING,
-    verdict: ending?.verdict ?? "UNDECIDED",
-    complete: false,
-    bound: result.bound,
-    counterexample:
-      result.bad === null
-        ? null
-        : narrate(machine, result.bad.moves, { message: ending!.message, minimal: false }),
-    executions: result.executions,
+    coverage: detectors.coverage(),
   };
 }
 
@@ -162,8 +179,17 @@ export function replay(program: LoadedProgram, token: string): Ending & Countere
   }
   const circle = fairCircle(machine, moves);
   const ending: Ending =
-    circle < 0 ? endOf(machine, story.end) : { verdict: "LIVELOCK", message: circleText(circle) };
+    circle < 0
+      ? endOfRun(machine, moves, story.end)
+      : { verdict: "LIVELOCK", message: circleText(circle) };
   return { ...narrate(machine, moves, { ...ending, minimal: false }), ...ending };
+}
+
+/** What a schedule comes to, or the data race on its way if it comes to nothing. */
+function endOfRun(machine: Machine, moves: readonly TokenMove[], end: Vector): Ending {
+  const ending = endOf(machine, end);
+  const race = ending.verdict === "UNDECIDED" ? raceAlong(machine, moves) : null;
+  return race === null ? ending : { verdict: "RACE", message: race };
 }
 
 /** A schedule with all that drawings of it need. @throws PacketpathError as `replay` does. */
@@ -178,7 +204,7 @@ export function scene(program: LoadedProgram, token: string): Scene {
  * After how many steps a schedule comes by the state that it ends in, if what follows is a cycle on
  * which each thread takes a step or cannot take one somewhere; else -1.
  */
-function fairCircle(machine: Machine, moves: readonly TokenMove[]): number {
+export function fairCircle(machine: Machine, moves: readonly TokenMove[]): number {
   const s = machine.initial();
   const states = [s.slice()];
   for (const { thread, choice } of moves) {

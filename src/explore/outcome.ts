@@ -1,10 +1,48 @@
 // What a schedule comes to: the verdict of the state in which it ends, and the schedule told as a
 // counterexample. Every engine and strategy asks here, so that none has a verdict of its own.
+import { baseKind } from "./detect/accesses.js";
+import { RaceWatcher } from "./detect/clocks.js";
+import { nextRace, raceText } from "./detect/races.js";
 import type { Machine, Vector } from "./search/machine.js";
 import type { StateGraph } from "./search/states.js";
 import { tell, tellEnd, waitCycle } from "./text/timeline.js";
 import { encodeToken, type TokenMove } from "./text/token.js";
-import { type Counterexample, OP, VERDICTS, type Verdict } from "./types.js";
+import { watchMoves } from "./strategies/walk.js";
+import {
+  type Counterexample,
+  type Exploration,
+  type ExploreOptions,
+  OP,
+  OP_NAMES,
+  type TimelineStep,
+  VERDICTS,
+  type Verdict,
+} from "./types.js";
+
+export type Settings = Required<Omit<ExploreOptions, "strategy">>;
+
+/** What a strategy has found. */
+export type Found = Omit<
+  Exploration,
+  "program" | "expected" | "strategy" | "seconds" | "executionsPerSecond"
+>;
+
+/** What a strategy says that knows nothing but its verdict. */
+export const NOTHING = {
+  traces: null,
+  blocked: null,
+  states: null,
+  transitions: null,
+  interleavings: null,
+  cyclic: null,
+  counterexample: null,
+  executions: null,
+  bugProbability: null,
+  bugProbabilityFraction: null,
+  coverage: null,
+  race: null,
+  predicted: [],
+} as const;
 
 /** The steps of a way through the state graph. */
 export function movesOf(graph: StateGraph, moves: readonly number[]): TokenMove[] {
@@ -31,7 +69,11 @@ export function endOf(machine: Machine, s: Vector): Ending {
     return { verdict: VERDICTS[step.a] ?? "ASSERT", message: step.message };
   }
   const isStuck = machine.program.threads.every((_one, t) => !machine.isEnabled(s, t));
-  if (!isStuck) return { verdict: "UNDECIDED", message: "the schedule ends before the program" };
+  if (!isStuck) {
+    const race = nextRace(machine, s);
+    if (race !== null) return { verdict: "RACE", message: raceText(machine, race) };
+    return { verdict: "UNDECIDED", message: "the schedule ends before the program" };
+  }
   if (!machine.isDone(s)) {
     const cycle = waitCycle(machine, s);
     return { verdict: "DEADLOCK", message: cycle === "" ? "nobody can go on" : cycle };
@@ -52,7 +94,8 @@ export function narrate(
 ): Counterexample {
   const story = tell(machine, moves);
   if (story === null) throw new Error("a schedule that was found cannot be repeated");
-  const timeline = [...story.timeline, ...tellEnd(machine, story.end)];
+  const ends = tellEnd(machine, story.end);
+  const timeline = [...story.timeline, ...ends, ...tellRace(machine, story.end)];
   const taking = new Set(timeline.map((one) => one.thread));
   return {
     token: encodeToken(machine.program.sourceHash, moves),
@@ -63,4 +106,25 @@ export function narrate(
     threads: machine.program.threads.map((one) => one.name).filter((one) => taking.has(one)),
     timeline,
   };
+}
+
+/** Lines about two threads whose next steps race. */
+function tellRace(machine: Machine, s: Vector): TimelineStep[] {
+  const race = machine.ended(s) < 0 ? nextRace(machine, s) : null;
+  return (race?.threads ?? []).map((t) => {
+    const step = machine.stepOf(s, t);
+    const site = machine.program.sites[step.site];
+    const text = `next: ${OP_NAMES[baseKind(step.kind)]} ${machine.program.names[step.addr]}`;
+    const thread = machine.program.threads[t]!.name;
+    return { thread, line: site?.line ?? 0, column: site?.column ?? 0, text };
+  });
+}
+
+/** The data race that a schedule comes by, in a sentence; null if there is none. */
+export function raceAlong(machine: Machine, moves: readonly TokenMove[]): string | null {
+  const watcher = new RaceWatcher(machine);
+  watchMoves(machine, moves, [watcher]);
+  if (watcher.found === null) return null;
+  const { addr, first, second } = watcher.found;
+  return raceText(machine, { addr, threads: [moves[first]!.thread, moves[second]!.thread] });
 }

@@ -1,6 +1,17 @@
 // What the inserted tokens of a program call while it is explored: steps that hand control to the
 // explorer, and the keys that say which local state a thread is in. One thread of the program runs
 // at a time, so one `frames` is enough; the automaton puts the right one in place.
+import {
+  type Primitive,
+  PRIMITIVE_TABLE,
+  type Result,
+  shadowedKind,
+  type Target,
+} from "./requests.js";
+import { KERNEL_FIRST } from "./search/kernel-steps.js";
+import { failureOf } from "./search/kernel/failures.js";
+import { SHADOWED } from "./search/kernel/heap.js";
+import { FINISHED, YES } from "./search/kernel/result.js";
 import { type Frames, OP, type Step, VERDICTS, type Verdict } from "./types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -29,8 +40,18 @@ export interface Request {
   readonly args: readonly unknown[];
 }
 
+/** Where in memory what stands; each is the first address behind the one before. */
 export interface Bounds {
+  /** Addresses below are NULL and the first words behind it. */
+  readonly first: number;
+  /** From here on, cells have shadow words. */
+  readonly shadowed: number;
+  readonly heap: number;
   readonly cells: number;
+  /** From here on, locks have to be initialised. */
+  readonly uninitialized: number;
+  readonly locks: number;
+  /** Behind the handles of threads. */
   readonly addresses: number;
 }
 
@@ -43,8 +64,16 @@ export class Runtime implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
-  /** Cells are 1 to `cells` - 1, locks `cells` to `addresses` - 1; set by the loader. */
-  bounds: Bounds = { cells: 1, addresses: 1 };
+  /** Set by the loader. */
+  bounds: Bounds = {
+    first: 1,
+    shadowed: 1,
+    heap: 1,
+    cells: 1,
+    uninitialized: 1,
+    locks: 1,
+    addresses: 1,
+  };
 
   /** One primitive: a scheduling point, but for assert and tick. */
   *step(site: number, request: Request): Generator<Step, unknown, number> {
@@ -54,12 +83,46 @@ export class Runtime implements Frames {
       return undefined;
     }
     if (op === "tick") return this.tick(site, args);
-    const step = this.checked(op, args, site);
+    const step = this.stepOf(op, args, site);
     const value = yield step;
     this.keys[this.keys.length - 1] += `,${value}`;
-    if (op === "tryLock") return value !== 0;
-    const isSilent = op === "st" || op === "lock" || op === "unlock" || op === "waitUntil";
-    return isSilent ? undefined : value;
+    const { result, then } = PRIMITIVE_TABLE.get(op)!;
+    if (step.kind < KERNEL_FIRST)
+      return result === "boolean" ? value !== 0 : valueOf(result, value);
+    if (then !== 0 && (value & FINISHED) === 0) {
+      yield* this.checked({ ...step, kind: then }, yield { ...step, kind: then });
+    }
+    yield* this.checked(step, value);
+    const isBitwise = result === "boolean" || result === "flag";
+    if (step.kind >= SHADOWED || !isBitwise) return valueOf(result, value);
+    const isYes = (value & YES) !== 0;
+    return result === "flag" ? Number(isYes) : isYes;
+  }
+
+  /** Ends the thread if the value stands for something that is wrong. */
+  private *checked({ site }: Step, value: number): Generator<Step, void, number> {
+    const wrong = failureOf(value);
+    if (wrong === null) return;
+    const { verdict, message } = wrong;
+    if (verdict !== "UNDECIDED") yield failStep(verdict, message, site);
+    yield { kind: OP.limit, addr: 0, a: 0, b: 0, site, message };
+  }
+
+  /** A handler's life: it begins anew each time that it is raised. */
+  *handler(
+    run: (argument: number) => Generator<Step, unknown, number>,
+  ): Generator<Step, unknown, number> {
+    const step = (kind: number) => ({ kind, addr: 0, a: 0, b: 0, site: -1, message: "" });
+    for (;;) {
+      this.keys = [""];
+      this.isReset = true;
+      const argument = yield step(OP.enter);
+      this.keys = [`(${argument}`];
+      yield* run(argument);
+      this.keys = ["leave"];
+      this.isReset = true;
+      yield* this.checked(step(OP.leave), yield step(OP.leave));
+    }
   }
 
   /** A call of an explored function: its loops do not forget what its caller has loaded. */
@@ -91,32 +154,80 @@ export class Runtime implements Frames {
     this.seen.add(key);
   }
 
-  private checked(op: string, args: readonly unknown[], site: number): Step {
-    const kind = OP[op as keyof typeof OP];
-    if (op === "choose") {
-      const count = args[0];
-      const isRight = typeof count === "number" && Number.isInteger(count) && count >= 1;
-      if (!isRight || count > 1000) {
-        return failStep("MISUSE", `choose(${String(count)}): expected 1 to 1000`, site);
-      }
-      return { kind, addr: 0, a: count, b: 0, site, message: "" };
-    }
-    const addr = args[0];
-    if (addr === 0) return failStep("NULL-DEREF", `${op} of NULL`, site);
-    const isLockOp = op === "lock" || op === "unlock" || op === "tryLock";
-    const from = isLockOp ? this.bounds.cells : 1;
-    const to = isLockOp ? this.bounds.addresses : this.bounds.cells;
-    if (typeof addr !== "number" || !Number.isInteger(addr) || addr < from || addr >= to) {
-      const what = isLockOp ? "a lock" : "a cell";
-      return failStep("MISUSE", `${op}(${String(addr)}): expected ${what}`, site);
-    }
-    for (const value of args.slice(1)) {
-      if (typeof value === "number" && (value | 0) === value) continue;
-      return failStep("MISUSE", `${op}: ${String(value)} is not a 32-bit integer`, site);
-    }
-    const [, a = 0, b = 0] = args as readonly number[];
-    return { kind, addr, a, b, site, message: "" };
+  /** The step of a call, or the one that says what is wrong with it. */
+  private stepOf(op: string, args: readonly unknown[], site: number): Step {
+    const primitive = PRIMITIVE_TABLE.get(op)!;
+    const isTargeted = primitive.target !== "none";
+    const numbers = op === "fault" ? [] : args.slice(isTargeted ? 1 : 0);
+    const wrong =
+      (isTargeted ? this.targetProblem(op, primitive.target, args[0]) : null) ??
+      numberProblem(op, primitive, numbers);
+    if (wrong !== null) return failStep(wrong.verdict, wrong.message, site);
+    const addr = isTargeted ? (args[0] as number) : 0;
+    const values = numbers as readonly number[];
+    const [a, b] = primitive.a === null ? values : [primitive.a, ...values];
+    const isShadowed = this.isShadowed(addr);
+    const kind = isShadowed ? shadowedKind(primitive.kind) : primitive.kind;
+    return { kind, addr, a: a ?? 0, b: b ?? 0, site, message: "" };
   }
+
+  private isShadowed(addr: number): boolean {
+    const { shadowed, cells, uninitialized } = this.bounds;
+    return (addr >= shadowed && addr < cells) || addr >= uninitialized;
+  }
+
+  private targetProblem(op: string, target: Target, addr: unknown): Problem | null {
+    const { first, heap, cells, locks, addresses } = this.bounds;
+    const isAddress = typeof addr === "number" && Number.isInteger(addr);
+    if (target === "object" && isAddress && addr >= 0 && addr < addresses) return null;
+    if (isAddress && addr >= 0 && addr < first) {
+      return { verdict: "NULL-DEREF", message: `${op} of NULL` };
+    }
+    const isCell = isAddress && addr >= first && addr < cells;
+    const isLock = isAddress && addr >= cells && addr < locks;
+    const isRight = {
+      cell: isCell,
+      object: isCell,
+      lock: isLock,
+      anyLock: isLock || (isCell && addr >= heap),
+      handler: isAddress && addr >= locks && addr < addresses,
+      none: true,
+    }[target];
+    if (isRight) return null;
+    const what = { cell: "a cell", handler: "a handler", object: "what alloc returned" };
+    const expected = target in what ? what[target as keyof typeof what] : "a lock";
+    return { verdict: "MISUSE", message: `${op}(${String(addr)}): expected ${expected}` };
+  }
+}
+
+function valueOf(result: Result, value: number): number | undefined {
+  return result === "nothing" ? undefined : value;
+}
+
+interface Problem {
+  readonly verdict: Verdict;
+  readonly message: string;
+}
+
+/** Largest number of outcomes of a choice, and of words of an allocation. */
+const COUNT_MAX = 1000;
+
+function numberProblem(op: string, primitive: Primitive, numbers: readonly unknown[]) {
+  const misuse = (message: string): Problem => ({ verdict: "MISUSE", message });
+  const [fewest, most] = primitive.numbers;
+  if (numbers.length < fewest || numbers.length > most) {
+    const expected = fewest === most ? `${fewest}` : `${fewest} or ${most}`;
+    return misuse(`${op}: expected ${expected} numbers, not ${numbers.length}`);
+  }
+  if (op === "choose" || op === "alloc") {
+    const [count] = numbers;
+    const isRight = typeof count === "number" && Number.isInteger(count) && count >= 1;
+    if (isRight && count <= COUNT_MAX) return null;
+    return misuse(`${op}(${String(count)}): expected 1 to ${COUNT_MAX}`);
+  }
+  const wrong = numbers.find((one) => typeof one !== "number" || (one | 0) !== one);
+  if (wrong === undefined && !numbers.includes(undefined)) return null;
+  return misuse(`${op}: ${String(wrong)} is not a 32-bit integer`);
 }
 
 /** The primitives as an explored program sees them. */

@@ -1,5 +1,6 @@
 // What the parts of the explorer share: the kinds of steps, a loaded program, results. Types and
 // constants only; any thread.
+import type { Context, KernelKind, KernelLayout } from "./search/kernel/layout.js";
 
 /** Address of a cell or a lock; 0 is NULL. */
 export type Cell = number;
@@ -7,7 +8,29 @@ export type Cell = number;
 /** What a thread function and the final check receive: each cell, array of cells and lock. */
 export type Handles = Readonly<Record<string, Cell & Cell[]>>;
 
-export type ThreadFunction = (handles: never) => void;
+export type ThreadFunction = (handles: never, argument: number) => void;
+
+/** What a cell or lock holds before anything was stored in it, or before initLock. */
+export const UNINIT: unique symbol = Symbol("UNINIT");
+/** A lock that is free at the start. */
+export const FREE: unique symbol = Symbol("FREE");
+
+/** A thread with its place in the kernel: a task, or a handler that runs when it is raised. */
+export interface PlacedThread {
+  /** Where it runs; absent: on a CPU of its own, or on the one that queues or arms it. */
+  readonly cpu?: number;
+  readonly context?: Context;
+  /** A handler that is raised once at the start; absent: true for hardirq only. */
+  readonly raised?: boolean;
+  /** Whether the task may be moved to the next CPU, `maxMigrations` times. */
+  readonly migrates?: boolean;
+  /** Work that runs on any CPU, not on the one that queues it. */
+  readonly unbound?: boolean;
+  readonly run: ThreadFunction;
+}
+
+type CellValue = number | typeof UNINIT;
+type LockValue = typeof FREE | typeof UNINIT;
 
 export const VERDICTS = [
   "SAFE",
@@ -31,10 +54,23 @@ export type Verdict = (typeof VERDICTS)[number];
 export interface ProgramSpec {
   readonly name: string;
   /** Shared cells and their initial values; an array makes an array of cells. Int32. */
-  readonly cells?: Readonly<Record<string, number | readonly number[]>>;
-  /** Locks, free at the start. */
-  readonly locks?: readonly string[];
-  readonly threads: readonly ThreadFunction[] | Readonly<Record<string, ThreadFunction>>;
+  readonly cells?: Readonly<Record<string, CellValue | readonly CellValue[]>>;
+  /** Names of locks, free at the start; or what each is, an array making an array of locks. */
+  readonly locks?: readonly string[] | Readonly<Record<string, LockValue | readonly LockValue[]>>;
+  readonly threads:
+    | readonly (ThreadFunction | PlacedThread)[]
+    | Readonly<Record<string, ThreadFunction | PlacedThread>>;
+  /** CPUs that threads name; 1 if absent. */
+  readonly cpus?: number;
+  readonly kernel?: KernelKind;
+  /** Most faults that strike in one execution (fault, alloc); 0 if absent. */
+  readonly maxFaults?: number;
+  /** Most migrations of each task that migrates; 1 if absent. */
+  readonly maxMigrations?: number;
+  /** Words that alloc can give out; 64 if absent. */
+  readonly heap?: number;
+  /** Whether memory that is never freed is a verdict. */
+  readonly leaks?: boolean;
   /** Runs when all threads have ended. */
   readonly final?: ThreadFunction;
   /** The verdict that its author expects; SAFE if absent. */
@@ -56,7 +92,67 @@ export const OP = {
   waitWhile: 10,
   waitUntil: 11,
   choose: 12,
-  /** The function returned. Kinds between `choose` and this one are in search/kernel-steps.ts. */
+  /** Not atomic: two of these at once, one of them a write, are a data race. */
+  read: 30,
+  write: 31,
+  // Go's sync package. The second step of a lock is the wait for those who were there before.
+  goLock: 32,
+  goUnlock: 33,
+  goTryLock: 34,
+  rlock: 35,
+  rlockWait: 36,
+  runlock: 37,
+  rwlock: 38,
+  rwlockWait: 39,
+  rwunlock: 40,
+  wgAdd: 41,
+  wgWait: 42,
+  wgWake: 43,
+  // The kernel's locks; `a` of a spin lock's steps says which variant (search/kernel/spin.ts).
+  mutexLock: 44,
+  mutexUnlock: 45,
+  mutexTrylock: 46,
+  spinLock: 47,
+  spinWait: 48,
+  spinUnlock: 49,
+  spinTrylock: 50,
+  localBhDisable: 51,
+  localBhEnable: 52,
+  localIrqSave: 53,
+  localIrqEnable: 54,
+  localIrqRestore: 55,
+  preemptDisable: 56,
+  preemptEnable: 57,
+  thisCpu: 58,
+  migrate: 59,
+  // Handlers: threads that run when they are raised, queued, armed or called back.
+  enter: 60,
+  leave: 61,
+  raiseSoftirq: 62,
+  raiseHardirq: 63,
+  queueWork: 64,
+  flushWork: 65,
+  cancelWorkSync: 66,
+  modTimer: 67,
+  delTimer: 68,
+  delTimerSync: 69,
+  callRcu: 70,
+  rcuBarrier: 71,
+  handlerWait: 72,
+  rcuReadLock: 73,
+  rcuReadUnlock: 74,
+  synchronizeRcu: 75,
+  gracePeriod: 76,
+  sleep: 77,
+  eventWrite: 78,
+  eventRead: 79,
+  fault: 80,
+  alloc: 81,
+  free: 82,
+  initLock: 83,
+  // Kinds 85 to 96 are those from ld to waitUntil, and 97 and 98 are read and write, on words that
+  // may be freed, unallocated or not initialised (search/kernel/heap.ts).
+  /** The function returned. Kinds from 30 to this one are in search/kernel-steps.ts. */
   done: 100,
   /** Something is wrong in this thread; `a` is the index of its verdict in VERDICTS. */
   fail: 101,
@@ -108,6 +204,8 @@ export interface LoadedProgram {
   readonly threads: readonly ThreadCode[];
   readonly final: ThreadCode | null;
   readonly expect: Verdict;
+  /** Where CPUs, handlers and the heap are kept, in programs that use any of it. */
+  readonly kernel?: KernelLayout;
   readonly runtime: Frames;
 }
 
@@ -162,23 +260,76 @@ export interface Exploration {
   readonly bound: string | null;
   readonly counterexample: Counterexample | null;
   readonly executions: number | null;
+  /**
+   * How likely a run under a scheduler without preferences is to show the verdict, from the state
+   * graph; null if not known.
+   */
+  readonly bugProbability: number | null;
+  /** The same exactly, as "p/q"; null where runs can be without end, or the numbers too long. */
+  readonly bugProbabilityFraction: string | null;
+  readonly coverage: Coverage | null;
+  /** The first data race that was met, as a sentence; null if none was. */
+  readonly race: string | null;
+  /** Deadlocks that the order of locks lets one expect, whether or not a run came by them. */
+  readonly predicted: readonly Prediction[];
   readonly seconds: number;
   readonly executionsPerSecond: number | null;
 }
 
-export const STRATEGIES = ["states", "dpor", "random"] as const;
+/** Pairs of conflicting accesses by two threads, and in which orders they were seen. */
+export interface Coverage {
+  readonly pairs: number;
+  readonly bothOrders: number;
+  /** Orders that were not seen: `first` before `second`, each as `thread:line:column`. */
+  readonly missing: readonly {
+    readonly cell: string;
+    readonly first: string;
+    readonly second: string;
+  }[];
+  /** How many runs were looked at; null: all that there are. */
+  readonly runs: number | null;
+}
+
+/** A deadlock, or another misuse of locks, that follows from how runs used them. */
+export interface Prediction {
+  readonly kind: "circular" | "recursive" | "irq-inversion" | "uninitialised" | "freed";
+  readonly message: string;
+  /** The report in full, in the form of the kernel's lockdep. */
+  readonly report: string;
+  readonly threads: readonly string[];
+  /** The token of a schedule that shows it; null if none was found. */
+  readonly confirmed: string | null;
+  /** No schedule shows it: all have been covered. */
+  readonly isRuledOut: boolean;
+}
+
+/** How an order of steps is picked; what a schedule comes to does not depend on it. */
+export const STRATEGIES = [
+  "states",
+  "dpor",
+  "random",
+  "pct",
+  "pos",
+  "urw",
+  "delay",
+  "preemption",
+] as const;
 export type Strategy = (typeof STRATEGIES)[number];
 
 export interface ExploreOptions {
   readonly strategy?: Strategy;
-  /** Most states kept (states). */
+  /** Most states kept (states, delay, preemption). */
   readonly maxStates?: number;
-  /** Most steps of one execution (dpor, random) and of one thread (all). */
+  /** Most steps of one execution (dpor, random, pct, pos, urw) and of one thread (all). */
   readonly maxSteps?: number;
-  /** Most complete executions (dpor, random). */
+  /** Most complete executions (dpor, random, pct, pos, urw). */
   readonly maxExecutions?: number;
   readonly maxSeconds?: number;
   readonly seed?: number;
+  /** How many ordered steps a bug needs that pct looks for; 1 and up. */
+  readonly depth?: number;
+  /** The last bound that delay or preemption completes; absent: until all is covered. */
+  readonly bound?: number;
 }
 
 /** A step that the schedule took: which thread, and the value that it got back. */

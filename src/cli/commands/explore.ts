@@ -18,6 +18,8 @@ interface ExploreFlags extends ResultFlags {
   readonly replay?: string;
   readonly export?: ExportName;
   readonly out?: string;
+  readonly depth?: number;
+  readonly bound?: number;
   readonly maxStates?: number;
   readonly maxSteps?: number;
   readonly maxExecutions?: number;
@@ -34,16 +36,18 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     )
     .argument("<file>", "the program; ends in .ts, .mts, .js or .mjs")
     .addOption(
-      new Option("--strategy <strategy>", "all states, one run per trace, or random runs")
+      new Option("--strategy <strategy>", "all states, one run per trace, or picked schedules")
         .choices(STRATEGIES)
         .default("states"),
     )
     .option("--replay <token>", "repeat one schedule and show it")
     .addOption(new Option("--export <form>", "draw the counterexample").choices(EXPORTS))
     .option("--out <file>", "where --export writes; stdout if absent")
-    .option("--max-states <number>", "most states (states)", wholeNumber)
+    .option("--depth <number>", "ordered steps that a bug needs (pct; 3)", wholeNumber)
+    .option("--bound <number>", "the last bound to complete (delay, preemption)", boundNumber)
+    .option("--max-states <number>", "most states (states, delay, preemption)", wholeNumber)
     .option("--max-steps <number>", "most steps of a thread, and of an execution", wholeNumber)
-    .option("--max-executions <number>", "most executions (dpor, random)", wholeNumber)
+    .option("--max-executions <number>", "most executions (of what runs them)", wholeNumber)
     .option("--max-seconds <number>", "most time to search", wholeNumber)
     .addOption(seedOption())
     .option("--json", "print the result as one JSON object")
@@ -54,6 +58,10 @@ function wholeNumber(text: string): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= 1 && number <= 1e9) return number;
   throw new InvalidArgumentError("Expected a whole number from 1 to 1000000000.");
+}
+
+function boundNumber(text: string): number {
+  return text === "0" ? 0 : wholeNumber(text);
 }
 
 async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
@@ -118,11 +126,38 @@ async function resultText(result: Exploration): Promise<string> {
     result.interleavings === null ? null : `${result.interleavings} interleavings`,
     result.cyclic === true ? "executions without end: the state graph has a cycle" : null,
     result.executions === null ? null : `${result.executions} executions`,
+    chanceText(result),
+    coverageText(result),
+    result.race === result.counterexample?.message ? null : result.race,
     `${result.seconds.toFixed(3)} s, strategy ${result.strategy}`,
   ];
   const lines = facts.filter((one) => one !== null).map((one) => `  ${one}\n`);
   const story = result.counterexample === null ? "" : await storyText(result.counterexample);
   return `${verdict}: ${result.program}${surprise}\n${lines.join("")}${story}`;
+}
+
+/** How often random runs would show the verdict. */
+function chanceText(result: Exploration): string | null {
+  const { bugProbability: chance, bugProbabilityFraction: fraction } = result;
+  if (chance === null || result.counterexample === null) return null;
+  const value = Number(chance.toPrecision(4));
+  const exact = fraction !== null && fraction.length <= 24 ? ` (${fraction})` : "";
+  return `a random run shows it with a chance of ${value}${exact}`;
+}
+
+const MISSING_SHOWN = 3;
+
+function coverageText(result: Exploration): string | null {
+  const { coverage } = result;
+  if (coverage === null || coverage.pairs === 0) return null;
+  const { missing } = coverage;
+  const never = missing
+    .slice(0, MISSING_SHOWN)
+    .map(({ cell, first, second }) => `${cell}: ${first} before ${second}`);
+  const more = missing.length > MISSING_SHOWN ? [`${missing.length - MISSING_SHOWN} more`] : [];
+  const rest = missing.length === 0 ? "" : `; never ${[...never, ...more].join(", ")}`;
+  const runs = coverage.runs === null ? "" : ` in ${coverage.runs} runs`;
+  return `${coverage.bothOrders} of ${coverage.pairs} racing pairs in both orders${runs}${rest}`;
 }
 
 async function storyText(one: NonNullable<Exploration["counterexample"]>): Promise<string> {

@@ -13,6 +13,8 @@ export interface TraceBounds {
   readonly maxExecutions: number;
   readonly maxSteps: number;
   readonly maxSeconds: number;
+  /** Called after each complete execution; its argument makes the list of the steps. */
+  onExecution?(moves: () => TokenMove[]): void;
 }
 
 export interface TraceResult {
@@ -189,15 +191,19 @@ class TraceSearch {
     result.executions++;
     result.bound = "first failure";
     this.keepBad(depth);
+    this.bounds.onExecution?.(() => this.movesTo(depth));
   }
 
   private keepBad(depth: number): void {
-    const moves = this.events.slice(0, depth).map(({ thread, choice }) => ({
+    this.result.bad ??= { moves: this.movesTo(depth), end: this.states[depth]!.slice() };
+  }
+
+  private movesTo(depth: number): TokenMove[] {
+    return this.events.slice(0, depth).map(({ thread, choice }) => ({
       thread,
       choice: Math.max(0, choice),
       isChoice: choice >= 0,
     }));
-    this.result.bad ??= { moves, end: this.states[depth]!.slice() };
   }
 
   /** A complete execution of `length` events: counts it and makes branches of its races. */
@@ -207,6 +213,7 @@ class TraceSearch {
     result.executions++;
     if (machine.isDone(s)) result.traces++;
     else result.blocked++;
+    bounds.onExecution?.(() => this.movesTo(length));
     if (result.bad === null && this.verdictOf(s) !== "SAFE") this.keepBad(length);
     for (let j = 1; j < length; j++) this.reverseRaces(j, length);
     for (let t = 0; t < machine.threads.length; t++) {

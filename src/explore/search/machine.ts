@@ -3,7 +3,17 @@
 import { Automaton } from "./automaton.js";
 import { act, HOW, isOpen, NODE, NODE_SHIFT, NodeTable } from "./node-table.js";
 import { type LoadedProgram, OP, type Step, type ThreadCode } from "../types.js";
-import { KERNEL_FIRST, kernelConflict, kernelEnabled, kernelTake } from "./kernel-steps.js";
+import {
+  KERNEL_FIRST,
+  kernelChoices,
+  kernelConflict,
+  kernelEnabled,
+  kernelFinal,
+  kernelTake,
+  mayIdle,
+  ownsCpu,
+} from "./kernel-steps.js";
+import { failStep } from "../runtime.js";
 
 export type Vector = Int32Array;
 
@@ -51,6 +61,8 @@ export class Machine {
   /** Whether the thread can take its step in this state. */
   isEnabled(s: Vector, thread: number): boolean {
     const step = this.stepOf(s, thread);
+    const { kernel } = this.program;
+    if (kernel !== undefined && kernel.isShared && !ownsCpu(kernel, s, step, thread)) return false;
     if (isKernel(step.kind)) return kernelEnabled(this, s, step, thread);
     const { words } = this.table;
     const at = (s[this.firstThread + thread] as number) << NODE_SHIFT;
@@ -60,18 +72,32 @@ export class Machine {
 
   /** How many values a free choice has; 0 for every other step. */
   choices(s: Vector, thread: number): number {
-    const { kind, a } = this.stepOf(s, thread);
-    return kind === OP.choose ? a : 0;
+    const step = this.stepOf(s, thread);
+    if (isKernel(step.kind)) return kernelChoices(this, s, step);
+    return step.kind === OP.choose ? step.a : 0;
   }
 
   /** Takes an enabled step; `choice` counts for choose only. Returns the value it got. */
   take(s: Vector, thread: number, choice: number): number {
-    const at = this.firstThread + thread;
+    const { words, edges } = this.table;
+    const place = this.firstThread + thread;
+    const node = s[place] as number;
+    const at = node << NODE_SHIFT;
+    if (words[at + NODE.how] === HOW.kernel) return this.takeKernel(s, thread, choice);
+    const value = act(words, at, s, choice);
+    let next = 0;
+    if (value >>> 0 < words[at + NODE.edgeCount]!) {
+      next = edges[words[at + NODE.edges]! + value]!;
+    }
+    s[place] = next === 0 ? (this.threads[thread] as Automaton).next(node, value) : next;
+    return value;
+  }
+
+  private takeKernel(s: Vector, thread: number, choice: number): number {
     const step = this.stepOf(s, thread);
-    const value = isKernel(step.kind)
-      ? kernelTake(this, s, step, thread)
-      : act(this.table.words, (s[at] as number) << NODE_SHIFT, s, choice);
-    s[at] = (this.threads[thread] as Automaton).next(s[at] as number, value);
+    const value = kernelTake(this, s, step, thread, choice);
+    const place = this.firstThread + thread;
+    s[place] = (this.threads[thread] as Automaton).next(s[place] as number, value);
     return value;
   }
 
@@ -79,6 +105,7 @@ export class Machine {
   isWrite(s: Vector, step: Step): boolean {
     const { kind, addr, a } = step;
     if (kind === OP.cas) return s[addr] === a;
+    if (kind === OP.read) return false;
     return kind !== OP.ld && kind !== OP.waitWhile && kind !== OP.waitUntil;
   }
 
@@ -113,8 +140,9 @@ export class Machine {
   /** Every thread has returned, or is a daemon that waits for work. */
   isDone(s: Vector): boolean {
     for (let t = 0; t < this.threads.length; t++) {
-      const { kind } = this.stepOf(s, t);
-      if (kind === OP.done) continue;
+      const step = this.stepOf(s, t);
+      const { kind } = step;
+      if (kind === OP.done || mayIdle(this.program, s, step, t)) continue;
       const waits = kind === OP.waitWhile || kind === OP.waitUntil;
       const isIdle = waits && this.program.threads[t]!.isDaemon && !this.isEnabled(s, t);
       if (!isIdle) return false;
@@ -124,6 +152,8 @@ export class Machine {
 
   /** Runs the final check on a complete execution; null if all is well. */
   checkFinal(s: Vector): Step | null {
+    const leak = kernelFinal(this.program, s);
+    if (leak !== null) return failStep("LEAK", leak, -1);
     const check = this.final;
     if (check === null) return null;
     const memory = this.memory;
@@ -131,8 +161,11 @@ export class Machine {
     for (let node = check.start, round = 0; round <= FINAL_STEPS_MAX + 1; round++) {
       const step = this.table.steps[node] as Step;
       if (step.kind === OP.done) return null;
-      if (step.kind >= OP.choose) return step;
-      node = check.next(node, act(this.table.words, node << NODE_SHIFT, memory, 0));
+      if (step.kind >= OP.done || step.kind === OP.choose) return step;
+      const value = isKernel(step.kind)
+        ? kernelTake(this, memory, step, 0, 0)
+        : act(this.table.words, node << NODE_SHIFT, memory, 0);
+      node = check.next(node, value);
     }
     return null;
   }

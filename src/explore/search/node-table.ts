@@ -175,6 +175,7 @@ function howOf(kind: number): number {
 
 function writesOf(kind: number): number {
   if (kind === OP.cas) return WRITES.onSuccess;
+  if (kind === OP.read) return WRITES.never;
   const isRead = kind === OP.ld || kind === OP.waitWhile || kind === OP.waitUntil;
   return isRead ? WRITES.never : WRITES.always;
 }

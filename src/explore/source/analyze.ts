@@ -5,15 +5,18 @@ import ts from "typescript";
 import { PacketpathError } from "../../base/errors.js";
 import { DOOR } from "./evaluate.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
+import { PRIMITIVE_TABLE } from "../requests.js";
 import { checkFunction, checkModule } from "./rules.js";
 
 /** Names that are steps of a program; `program` is the only other one that the door has. */
-export const PRIMITIVES: ReadonlySet<string> = new Set(
-  (
-    "ld st add cas xchg setBits clearBits lock unlock tryLock waitWhile waitUntil choose " +
-    "assert tick"
-  ).split(" "),
-);
+export const PRIMITIVES: ReadonlySet<string> = new Set([
+  ...PRIMITIVE_TABLE.keys(),
+  "assert",
+  "tick",
+]);
+
+/** What else a program may import. */
+const OTHERS: ReadonlySet<string> = new Set(["program", "UNINIT", "FREE"]);
 
 export interface Analysis {
   readonly tree: ts.SourceFile;
@@ -126,7 +129,7 @@ function importedPrimitives(tree: ts.SourceFile, problem: Problem): Map<string, 
       if (element.isTypeOnly) continue;
       const original = (element.propertyName ?? element.name).text;
       if (PRIMITIVES.has(original)) names.set(element.name.text, original);
-      else if (original !== "program") problem(element, `"${original}" is not a primitive`);
+      else if (!OTHERS.has(original)) problem(element, `"${original}" is not a primitive`);
     }
   }
   return names;

@@ -1,25 +1,32 @@
 // Makes a program of a file: rewrites it, strips its types, runs the module once and checks what it
 // exports. Main thread; reads nothing but the text it is given.
 import { primitivesOf, Runtime } from "../runtime.js";
-import type { LoadedProgram, Step, ThreadCode } from "../types.js";
+import { FREE, type LoadedProgram, OP, type Step, type ThreadCode, UNINIT } from "../types.js";
+import { PacketpathError } from "../../base/errors.js";
+import { KERNEL_PRIMITIVES } from "../requests.js";
 import { PRIMITIVES } from "./analyze.js";
 import { evaluate, transpile } from "./evaluate.js";
 import { rewrite } from "./rewrite.js";
-import { invalid, type Layout, unpack } from "./unpack.js";
+import type { PlacedCode } from "./placement.js";
+import { boundsOf, invalid, type Layout, unpack } from "./unpack.js";
 
 /** @throws PacketpathError PROGRAM_INVALID with the place, or the field that is not right. */
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {
   const rewritten = rewrite(source, file);
   const runtime = new Runtime();
   const exported = evaluate(await transpile(rewritten.text, file), file, {
-    door: primitivesOf(PRIMITIVES),
+    door: { ...primitivesOf(PRIMITIVES), UNINIT, FREE },
     $: runtime,
   });
-  const { name, expect, memory, threads: list, final } = unpack(exported, file);
-  runtime.bounds = { cells: memory.firstLock, addresses: memory.names.length };
-  const threads = list.map(([one, code]) => {
-    return threadCode(one, code, memory.handles, file);
-  });
+  const words = new Set(source.match(/\w+/g));
+  const uses = {
+    kernel: KERNEL_PRIMITIVES.some((one) => words.has(one)),
+    heap: words.has("alloc"),
+  };
+  const parts = unpack(exported, file, uses);
+  const { name, expect, memory, final, kernel } = parts;
+  runtime.bounds = boundsOf(parts);
+  const threads = parts.threads.map((one) => placedCode(one, { memory, runtime, source, file }));
   return {
     name,
     file,
@@ -31,8 +38,37 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     threads,
     final: final === undefined ? null : threadCode("final", final, memory.handles, file),
     expect,
+    ...(kernel === null ? {} : { kernel }),
     runtime,
   };
+}
+
+interface Surroundings {
+  readonly memory: Layout;
+  readonly runtime: Runtime;
+  readonly source: string;
+  readonly file: string;
+}
+
+/** The code of a task; of a handler, which begins anew each time; of what moves a task. */
+function placedCode(one: PlacedCode, { memory, runtime, source, file }: Surroundings): ThreadCode {
+  const { name, run, placement } = one;
+  const code = { name, isDaemon: false };
+  if (placement.mover >= 0) return { ...code, start: moves };
+  if (placement.context === "task") return threadCode(name, run, memory.handles, file);
+  const uses = source.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
+  if (!placement.isRaised && uses < 2) {
+    throw new PacketpathError("PROGRAM_INVALID", `threads.${name}: nothing makes it run`, {
+      place: { file },
+      fix: "Raise, queue, arm or call it back in another thread, or write raised: true.",
+    });
+  }
+  const start = (argument: number) => startOf(name, run, memory.handles, file, argument);
+  return { ...code, start: () => runtime.handler(start) };
+}
+
+function* moves(): Generator<Step, unknown, number> {
+  for (;;) yield { kind: OP.migrate, addr: 0, a: 0, b: 0, site: -1, message: "" };
 }
 
 function threadCode(
@@ -42,20 +78,27 @@ function threadCode(
   file: string,
 ): ThreadCode {
   if (typeof code !== "function") throw invalid(file, `${name}: expected a function`);
-  const start = code as (handles: Layout["handles"]) => unknown;
-  return {
-    name,
-    isDaemon: false,
-    start(): Generator<Step, unknown, number> {
-      const run = start(handles);
-      if (typeof run === "object" && run !== null && "next" in run) {
-        return run as Generator<Step, unknown, number>;
-      }
-      // A function without a primitive is run and done with.
-      if (run === undefined) return nothing();
-      throw invalid(file, `${name}: expected a thread function; it returns a ${typeof run}`);
-    },
-  };
+  const start = () => startOf(name, code, handles, file, 0);
+  return { name, isDaemon: false, start };
+}
+
+function startOf(
+  name: string,
+  code: unknown,
+  handles: Layout["handles"],
+  file: string,
+  argument: number,
+): Generator<Step, unknown, number> {
+  const run = (code as (handles: Layout["handles"], argument: number) => unknown)(
+    handles,
+    argument,
+  );
+  if (typeof run === "object" && run !== null && "next" in run) {
+    return run as Generator<Step, unknown, number>;
+  }
+  // A function without a primitive is run and done with.
+  if (run === undefined) return nothing();
+  throw invalid(file, `${name}: expected a thread function; it returns a ${typeof run}`);
 }
 
 function* nothing(): Generator<Step, unknown, number> {

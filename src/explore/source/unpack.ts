@@ -1,9 +1,20 @@
 // What a program file exports, taken apart and checked: its name, memory, threads. Knows nothing of
 // rewriting, so that threads which run the functions as they were written can use it too. Pure.
 import { PacketpathError } from "../../base/errors.js";
-import { type Verdict, VERDICTS } from "../types.js";
+import type { Bounds } from "../runtime.js";
+import { type KernelLayout, layOutKernel, TASK } from "../search/kernel/layout.js";
+import { UNINITIALIZED_LOCK } from "../search/kernel/spin.js";
+import { FREE, UNINIT, type Verdict, VERDICTS } from "../types.js";
+import {
+  KERNEL_KEYS,
+  KERNEL_THREADS_MAX,
+  kernelSettings,
+  type KernelSettings,
+  type PlacedCode,
+  placeThread,
+} from "./placement.js";
 
-const KEYS = ["name", "cells", "locks", "threads", "final", "expect"];
+const KEYS = ["name", "cells", "locks", "threads", "final", "expect", ...KERNEL_KEYS];
 /** Most threads, cells and locks of a program. */
 export const LIMITS = { threads: 52, cells: 4096, locks: 256 };
 
@@ -12,12 +23,22 @@ export interface Parts {
   readonly name: string;
   readonly expect: Verdict;
   readonly memory: Layout;
-  readonly threads: readonly [string, unknown][];
+  readonly threads: readonly PlacedCode[];
   readonly final: unknown;
+  readonly kernel: KernelLayout | null;
 }
 
+/** What a program's text says that it needs. */
+export interface Uses {
+  /** Steps of the kernel or of Go. */
+  readonly kernel: boolean;
+  readonly heap: boolean;
+}
+
+const NONE: Uses = { kernel: false, heap: false };
+
 /** @throws PacketpathError PROGRAM_INVALID with the field that is not right. */
-export function unpack(exported: unknown, file: string): Parts {
+export function unpack(exported: unknown, file: string, uses: Uses = NONE): Parts {
   const spec = record(exported, "the default export", file);
   const unknown = Object.keys(spec).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw invalid(file, `unknown key "${unknown}"`, KEYS.join(", "));
@@ -26,13 +47,44 @@ export function unpack(exported: unknown, file: string): Parts {
   if (!VERDICTS.some((one) => one === expect)) {
     throw invalid(file, `expect: ${String(expect)} is not a verdict`, VERDICTS.join(", "));
   }
+  const settings = kernelSettings(spec, file);
+  const threads = threadList(spec.threads, settings, file);
+  const memory = layOut(spec, file, uses.heap ? settings.heap : 0);
+  const isPlain = threads.every(({ placement }) => placement === TASK);
+  const needsWords = memory.uninitialized.size > 0 || memory.uninitializedLocks > 0;
+  const isKernel = uses.kernel || !isPlain || needsWords;
   return {
     name,
     expect: expect as Verdict,
-    memory: layOut(spec, file),
-    threads: threadList(spec.threads, file),
+    memory,
+    threads,
     final,
+    kernel: isKernel ? kernelOf(threads, memory, settings, file) : null,
   };
+}
+
+/** Gives each thread its handle and appends the kernel's words. */
+function kernelOf(
+  threads: readonly PlacedCode[],
+  memory: Layout,
+  settings: KernelSettings,
+  file: string,
+): KernelLayout {
+  if (threads.length > KERNEL_THREADS_MAX) {
+    const what = `${threads.length} threads with steps of the kernel or of Go`;
+    throw invalid(file, `threads: ${what}; at most ${KERNEL_THREADS_MAX}`);
+  }
+  const { names, initial, handles, firstLock } = memory;
+  const endLocks = names.length;
+  for (const { name, placement } of threads) {
+    names.push(name);
+    initial.push(0);
+    if (placement.context === "task") continue;
+    if (name in handles) throw invalid(file, `"${name}" is declared twice`);
+    handles[name] = names.length - 1;
+  }
+  const placements = threads.map(({ placement }) => placement);
+  return layOutKernel({ ...settings, ...memory, placements, firstLock, endLocks }, initial);
 }
 
 export function invalid(file: string, message: string, oneOf?: string): PacketpathError {
@@ -52,44 +104,108 @@ function record(value: unknown, what: string, file: string): Record<string, unkn
 export interface Layout {
   readonly names: string[];
   readonly initial: number[];
+  readonly firstCell: number;
+  /** Cells from here on have a shadow word; those from `firstHeap` on are alloc's. */
+  readonly firstShadowed: number;
+  readonly firstHeap: number;
   readonly firstLock: number;
+  /** How many locks, the last ones, have to be initialised. */
+  readonly uninitializedLocks: number;
+  /** Cells that hold nothing yet. */
+  readonly uninitialized: ReadonlySet<number>;
   readonly handles: Record<string, number | readonly number[]>;
 }
 
-function layOut(spec: Record<string, unknown>, file: string): Layout {
+/** Words behind NULL that belong to nothing, so that `NULL + 1` is no cell. */
+const NULL_WORDS = 8;
+
+function layOut(spec: Record<string, unknown>, file: string, heap: number): Layout {
   const names = ["NULL"];
-  const initial = [0];
+  if (heap > 0) for (let i = 1; i < NULL_WORDS; i++) names.push(`NULL+${i}`);
+  const initial = names.map(() => 0);
+  const firstCell = names.length;
   const handles: Record<string, number | readonly number[]> = {};
-  const cell = (name: string, value: unknown): number => {
-    if (typeof value !== "number" || (value | 0) !== value) {
-      throw invalid(file, `cells.${name}: expected a 32-bit integer, not ${String(value)}`);
-    }
+  const uninitialized = new Set<number>();
+  const add = (name: string, value: number): number => {
     names.push(name);
     initial.push(value);
     return names.length - 1;
   };
-  const cells = spec.cells === undefined ? {} : record(spec.cells, "cells", file);
-  for (const [name, value] of Object.entries(cells)) {
-    handles[name] = Array.isArray(value)
-      ? value.map((one: unknown, i) => cell(`${name}[${i}]`, one))
-      : cell(name, value);
-  }
-  if (names.length > LIMITS.cells) throw invalid(file, `more than ${LIMITS.cells} cells`);
-  const firstLock = names.length;
-  const { locks = [] } = spec;
-  if (!Array.isArray(locks)) throw invalid(file, "locks: expected a list of names");
-  if (locks.length > LIMITS.locks) throw invalid(file, `more than ${LIMITS.locks} locks`);
-  for (const name of locks as readonly unknown[]) {
-    if (typeof name !== "string") throw invalid(file, "locks: expected a list of names");
+  const cell = (name: string, value: unknown): number => {
+    if (value === UNINIT) uninitialized.add(names.length);
+    if (value === UNINIT) return add(name, 0);
+    if (typeof value === "number" && (value | 0) === value) return add(name, value);
+    throw invalid(file, `cells.${name}: expected a 32-bit integer, not ${String(value)}`);
+  };
+  const lock = (name: string, value: unknown): number => {
+    if (value === FREE || value === UNINIT) {
+      return add(name, value === FREE ? 0 : UNINITIALIZED_LOCK);
+    }
+    throw invalid(file, `locks.${name}: expected FREE or UNINIT, not ${String(value)}`);
+  };
+  const declare = (name: string, value: unknown, one: typeof cell): void => {
     if (name in handles) throw invalid(file, `"${name}" is declared twice`);
-    names.push(name);
-    initial.push(0);
-    handles[name] = names.length - 1;
+    handles[name] = Array.isArray(value)
+      ? value.map((item: unknown, i) => one(`${name}[${i}]`, item))
+      : one(name, value);
+  };
+  const cells = Object.entries(spec.cells === undefined ? {} : record(spec.cells, "cells", file));
+  for (const [name, value] of cells) if (!isUnset(value)) declare(name, value, cell);
+  const firstShadowed = names.length;
+  for (const [name, value] of cells) if (isUnset(value)) declare(name, value, cell);
+  const firstHeap = names.length;
+  for (let i = 0; i < heap; i++) add(`heap+${i}`, 0);
+  if (names.length > LIMITS.cells + heap) throw invalid(file, `more than ${LIMITS.cells} cells`);
+  const firstLock = names.length;
+  const locks = lockList(spec.locks, file);
+  for (const [name, value] of locks) if (!isUnset(value)) declare(name, value, lock);
+  const firstUnset = names.length;
+  for (const [name, value] of locks) if (isUnset(value)) declare(name, value, lock);
+  const uninitializedLocks = names.length - firstUnset;
+  if (names.length - firstLock > LIMITS.locks) {
+    throw invalid(file, `more than ${LIMITS.locks} locks`);
   }
-  return { names, initial, firstLock, handles };
+  return {
+    names,
+    initial,
+    firstCell,
+    firstShadowed,
+    firstHeap,
+    firstLock,
+    uninitializedLocks,
+    uninitialized,
+    handles,
+  };
 }
 
-function threadList(threads: unknown, file: string): [string, unknown][] {
+/** Where in memory what stands. */
+export function boundsOf({ memory, kernel }: Parts): Bounds {
+  const locks = kernel?.endLocks ?? memory.names.length;
+  return {
+    first: memory.firstCell,
+    shadowed: memory.firstShadowed,
+    heap: memory.firstHeap,
+    cells: memory.firstLock,
+    uninitialized: locks - memory.uninitializedLocks,
+    locks,
+    addresses: memory.names.length,
+  };
+}
+
+function isUnset(value: unknown): boolean {
+  return value === UNINIT || (Array.isArray(value) && value.includes(UNINIT));
+}
+
+function lockList(locks: unknown, file: string): [string, unknown][] {
+  if (locks === undefined) return [];
+  if (!Array.isArray(locks)) return Object.entries(record(locks, "locks", file));
+  return locks.map((name: unknown) => {
+    if (typeof name === "string") return [name, FREE];
+    throw invalid(file, "locks: expected a list of names");
+  });
+}
+
+function threadList(threads: unknown, settings: KernelSettings, file: string): PlacedCode[] {
   const list: [string, unknown][] = Array.isArray(threads)
     ? threads.map((one: unknown, i): [string, unknown] => [`t${i}`, one])
     : Object.entries(record(threads, "threads", file));
@@ -97,5 +213,11 @@ function threadList(threads: unknown, file: string): [string, unknown][] {
   if (list.length > LIMITS.threads) {
     throw invalid(file, `threads: ${list.length}; at most ${LIMITS.threads}`);
   }
-  return list;
+  const placed = list.map(([name, one]) => placeThread(name, one, settings, file));
+  const movers = placed.flatMap(({ name, migrates }, mover): PlacedCode[] => {
+    if (!migrates) return [];
+    const moved = { ...TASK, mover };
+    return [{ name: `${name}:cpu`, run: null, placement: moved, migrates: false }];
+  });
+  return [...placed, ...movers];
 }

@@ -1,0 +1,152 @@
+// Data races of one execution, by vector clocks: what happens before what follows from the order
+// of each thread and from loads that read what an atomic store wrote (as in the memory model of
+// JavaScript), locks and the like included. So one execution tells of races that it did not run
+// into. Any thread.
+import type { Machine, Vector } from "../search/machine.js";
+import type { TokenMove } from "../text/token.js";
+import { OP, type Step } from "../types.js";
+import type { Watcher } from "../strategies/walk.js";
+import { watchMoves } from "../strategies/walk.js";
+import { type Access, accessOf, baseKind } from "./accesses.js";
+import { nextRace } from "./races.js";
+
+/** Two accesses of an execution that nothing orders; indices of steps, counted from 0. */
+export interface UnorderedPair {
+  readonly addr: number;
+  readonly first: number;
+  readonly second: number;
+}
+
+/** Last accesses of a cell: per thread its own time then, and which step it was. */
+interface History {
+  readonly time: Int32Array;
+  readonly step: Int32Array;
+}
+
+const SORTS = { plainRead: 0, plainWrite: 1, atomicRead: 2, atomicWrite: 3 } as const;
+
+export class RaceWatcher implements Watcher {
+  /** The first pair found in the present run, or null. */
+  found: UnorderedPair | null = null;
+  /** What happens before each step of the run, itself included; kept only if asked for. */
+  readonly log: Int32Array[] = [];
+  private readonly machine: Machine;
+  private readonly isLogging: boolean;
+  private readonly threads: number;
+  private clocks: Int32Array[] = [];
+  private released = new Map<number, Int32Array>();
+  private histories = new Map<number, History[]>();
+  private steps = 0;
+
+  constructor(machine: Machine, isLogging = false) {
+    this.machine = machine;
+    this.isLogging = isLogging;
+    this.threads = machine.threads.length;
+    this.begin();
+  }
+
+  begin(): void {
+    this.found = null;
+    this.log.length = 0;
+    this.clocks = this.machine.threads.map(() => new Int32Array(this.threads));
+    this.released = new Map();
+    this.histories = new Map();
+    this.steps = 0;
+  }
+
+  step(s: Vector, thread: number): void {
+    const step = this.machine.stepOf(s, thread);
+    const clock = this.clocks[thread]!;
+    const access = accessOf(this.machine, s, step);
+    clock[thread]!++;
+    if (access !== null && access.addr < this.machine.program.firstLock) {
+      this.look(access, thread, clock);
+    }
+    if (access?.isPlain !== true) this.synchronize(step, access, clock);
+    if (this.isLogging) this.log.push(clock.slice());
+    this.steps++;
+  }
+
+  /** Compares an access with all earlier ones, and remembers it. */
+  private look(access: Access, thread: number, clock: Int32Array): void {
+    const { addr, isWrite, isPlain } = access;
+    let all = this.histories.get(addr);
+    if (all === undefined) {
+      const empty = () => ({
+        time: new Int32Array(this.threads),
+        step: new Int32Array(this.threads),
+      });
+      all = Array.from({ length: 4 }, empty);
+      this.histories.set(addr, all);
+    }
+    this.compare(all[SORTS.plainWrite]!, addr, clock);
+    if (isWrite) this.compare(all[SORTS.plainRead]!, addr, clock);
+    if (isPlain) this.compare(all[SORTS.atomicWrite]!, addr, clock);
+    if (isPlain && isWrite) this.compare(all[SORTS.atomicRead]!, addr, clock);
+    const own = all[(isPlain ? 0 : 2) + (isWrite ? 1 : 0)]!;
+    own.time[thread] = clock[thread]!;
+    own.step[thread] = this.steps;
+  }
+
+  private compare(history: History, addr: number, clock: Int32Array): void {
+    for (let t = 0; t < this.threads; t++) {
+      if (history.time[t]! <= clock[t]!) continue;
+      this.found ??= { addr, first: history.step[t]!, second: this.steps };
+    }
+  }
+
+  /** What the step learns from others, and lets others learn. */
+  private synchronize(step: Step, access: Access | null, clock: Int32Array): void {
+    const kind = baseKind(step.kind);
+    if (kind === OP.gracePeriod || kind === OP.enter || kind === OP.synchronizeRcu) {
+      this.learn(READERS, clock);
+    }
+    if (kind === OP.rcuReadUnlock) this.tell(READERS, clock);
+    const addr = access?.addr ?? step.addr;
+    if (addr === 0) return;
+    if (kind !== OP.st) this.learn(addr, clock);
+    // A store hides what others have stored; a change goes on from what it found.
+    if (kind === OP.st) this.released.set(addr, clock.slice());
+    else if (access === null || access.isWrite) this.tell(addr, clock);
+  }
+
+  private learn(from: number, clock: Int32Array): void {
+    const known = this.released.get(from);
+    if (known === undefined) return;
+    for (let t = 0; t < this.threads; t++) clock[t] = Math.max(clock[t]!, known[t]!);
+  }
+
+  private tell(to: number, clock: Int32Array): void {
+    const known = this.released.get(to)?.slice() ?? new Int32Array(this.threads);
+    for (let t = 0; t < this.threads; t++) known[t] = Math.max(clock[t]!, known[t]!);
+    this.released.set(to, known);
+  }
+}
+
+/** Stands for all RCU read sections: a grace period learns from those that have ended. */
+const READERS = -1;
+
+/**
+ * A schedule that ends where both accesses of an unordered pair are next: all that happens before
+ * one of them, and nothing else. Where that cannot be taken, the schedule up to the second access.
+ */
+export function scheduleToRace(machine: Machine, moves: readonly TokenMove[]): TokenMove[] | null {
+  const watcher = new RaceWatcher(machine, true);
+  watchMoves(machine, moves, [watcher]);
+  const pair = watcher.found;
+  if (pair === null) return null;
+  const { first, second } = pair;
+  const isBefore = (i: number, j: number) => {
+    const { thread } = moves[i]!;
+    return watcher.log[j]![thread]! >= watcher.log[i]![thread]!;
+  };
+  const needed = moves.filter(
+    (_one, i) => i < second && i !== first && (isBefore(i, first) || isBefore(i, second)),
+  );
+  const s = machine.initial();
+  for (const { thread, choice } of needed) {
+    if (machine.ended(s) >= 0 || !machine.isEnabled(s, thread)) return moves.slice(0, second + 1);
+    machine.take(s, thread, choice);
+  }
+  return nextRace(machine, s) === null ? moves.slice(0, second + 1) : needed;
+}

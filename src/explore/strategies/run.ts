@@ -1,0 +1,150 @@
+// The strategies that pick schedules instead of going through all of them, and the bounded ones,
+// from the settings to what they found. Any thread; ended by their bounds.
+import { Random } from "../../base/random.js";
+import { Detectors, WATCHED_RUNS } from "../detect/detectors.js";
+import { endOf, type Found, narrate, NOTHING, raceAlong, type Settings } from "../outcome.js";
+import type { Machine, Vector } from "../search/machine.js";
+import { exploreRandomly } from "../search/random.js";
+import { StateGraph } from "../search/states.js";
+import type { TokenMove } from "../text/token.js";
+import type { Strategy, Verdict } from "../types.js";
+import { exploreBounded } from "./bounded.js";
+import { minimize } from "./minimize.js";
+import { pctScheduler, posScheduler, uniformScheduler } from "./schedulers.js";
+import { uniformByEstimate, uniformOverGraph } from "./uniform.js";
+import { type Scheduler, walk, type WalkResult } from "./walk.js";
+
+export type ChanceStrategy = Extract<Strategy, "random" | "pct" | "pos" | "urw">;
+export type BoundedStrategy = Extract<Strategy, "delay" | "preemption">;
+
+/** Most states of a graph that is made so that executions can be counted. */
+const COUNTED_STATES_MAX = 200_000;
+
+export function schedulerFor(
+  machine: Machine,
+  strategy: ChanceStrategy,
+  settings: Pick<Settings, "seed" | "depth" | "maxSeconds">,
+): Scheduler {
+  const random = new Random(settings.seed);
+  switch (strategy) {
+    case "random":
+      return uniformScheduler(random);
+    case "pct":
+      return pctScheduler(machine, random, settings.depth);
+    case "pos":
+      return posScheduler(machine, random);
+    case "urw": {
+      const graph = new StateGraph(machine);
+      graph.explore({ maxStates: COUNTED_STATES_MAX, maxSeconds: settings.maxSeconds });
+      const exact = graph.bound === null ? uniformOverGraph(graph, random) : null;
+      return exact ?? uniformByEstimate(machine, random);
+    }
+  }
+}
+
+/** Runs by chance: they find, they never prove. */
+export function byChance(machine: Machine, settings: Settings, strategy: ChanceStrategy): Found {
+  const detectors = new Detectors(machine);
+  const isQuick = strategy === "random";
+  const most = isQuick ? Math.min(WATCHED_RUNS, settings.maxExecutions) : settings.maxExecutions;
+  const first = walk(machine, {
+    scheduler: schedulerFor(machine, strategy, settings),
+    bounds: { ...settings, maxExecutions: most },
+    verdictOf: (end) => endOf(machine, end).verdict,
+    watchers: () => detectors.watchers(),
+    isFound: () => detectors.hasRace(),
+  });
+  const result = isQuick ? goOn(machine, settings, first) : first;
+  if (result.noticed !== null) detectors.keepRace(result.noticed);
+  const endless = result.endless === 0 ? "" : `, ${result.endless} of them given up as too long`;
+  return {
+    ...NOTHING,
+    ...failureOf(machine, result.bad?.moves ?? null, {
+      raceSchedule: detectors.raceSchedule,
+      maxSeconds: settings.maxSeconds,
+    }),
+    complete: false,
+    bound: `${result.bound}${endless}`,
+    executions: result.executions,
+    coverage: detectors.coverage(),
+  };
+}
+
+/** After the runs that were watched: as fast as can be, unless they found something. */
+function goOn(machine: Machine, settings: Settings, first: WalkResult): WalkResult {
+  const left = settings.maxExecutions - first.executions;
+  const isOver = first.bad !== null || first.noticed !== null || first.bound.endsWith(" s");
+  if (isOver || left <= 0) return first;
+  const result = exploreRandomly(machine, { ...settings, maxExecutions: left });
+  const executions = first.executions + result.executions;
+  const isWhole = result.bad === null && !result.bound.endsWith(" s");
+  return {
+    ...first,
+    ...result,
+    executions,
+    bound: isWhole ? `${executions} executions` : result.bound,
+  };
+}
+
+/**
+ * All schedules within a bound, then within the next one. Once they are all that there are, the
+ * verdict is `whole`'s, which is that of all states.
+ */
+export function byBound(
+  machine: Machine,
+  settings: Settings,
+  strategy: BoundedStrategy,
+  whole: () => Found,
+): Found {
+  const bounds = { ...settings, maxBound: settings.bound };
+  const verdictOf = (end: Vector): Verdict => endOf(machine, end).verdict;
+  const result = exploreBounded(machine, strategy, bounds, verdictOf);
+  if (result.isAll) return whole();
+  return {
+    ...NOTHING,
+    ...failureOf(machine, result.bad?.moves ?? null, {
+      raceSchedule: null,
+      maxSeconds: settings.maxSeconds,
+    }),
+    complete: false,
+    bound: result.bound,
+    states: result.states,
+    transitions: result.transitions,
+  };
+}
+
+interface Schedules {
+  /** One that leads to a data race; what goes wrong otherwise counts more. */
+  readonly raceSchedule: TokenMove[] | null;
+  readonly maxSeconds: number;
+}
+
+/** The verdict and the counterexample, shortened, of the first schedule that went wrong. */
+export function failureOf(
+  machine: Machine,
+  bad: TokenMove[] | null,
+  { raceSchedule, maxSeconds }: Schedules,
+): Pick<Found, "verdict" | "counterexample" | "race"> {
+  const race = raceSchedule === null ? null : raceOf(machine, raceSchedule);
+  const moves = bad ?? raceSchedule;
+  if (moves === null) return { verdict: "UNDECIDED", counterexample: null, race };
+  const verdictOf = (end: Vector): Verdict => endOf(machine, end).verdict;
+  const verdict = bad === null ? "RACE" : verdictOf(endAfter(machine, moves));
+  const short = minimize(machine, moves, { verdict, verdictOf, maxSeconds });
+  const ending = endOf(machine, endAfter(machine, short.moves));
+  const message = ending.verdict === verdict ? ending.message : race!;
+  const told = narrate(machine, short.moves, { message, minimal: short.minimal });
+  return { verdict, counterexample: told, race: verdict === "RACE" ? message : race };
+}
+
+/** The race that a schedule ends in or comes by. */
+function raceOf(machine: Machine, moves: readonly TokenMove[]): string {
+  const { verdict, message } = endOf(machine, endAfter(machine, moves));
+  return verdict === "RACE" ? message : raceAlong(machine, moves)!;
+}
+
+function endAfter(machine: Machine, moves: readonly TokenMove[]): Vector {
+  const s = machine.initial();
+  for (const { thread, choice } of moves) machine.take(s, thread, choice);
+  return s;
+}
