@@ -179,6 +179,9 @@ export interface Site {
   readonly line: number;
   readonly column: number;
   readonly text: string;
+  readonly file: string;
+  /** The function that it stands in; "" if that has no name. */
+  readonly within: string;
 }
 
 export interface ThreadCode {

@@ -156,6 +156,8 @@ function addSite(node: ts.Node, sites: Site[]): number {
   const tree = node.getSourceFile();
   const { line, character } = tree.getLineAndCharacterOfPosition(node.getStart());
   const text = node.getText().split("\n")[0]!.slice(0, 60);
-  sites.push({ line: line + 1, column: character + 1, text });
+  const within = functionOf(node)?.name?.getText() ?? "";
+  const file = tree.fileName;
+  sites.push({ line: line + 1, column: character + 1, text, file, within });
   return sites.length - 1;
 }

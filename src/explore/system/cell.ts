@@ -1,20 +1,19 @@
 // One case of the headline system: a guard, a kind of device, packets with or without a recorded
 // queue, a kernel profile, what takes the device away. Main thread, or a worker that explores.
-import type { Step, ThreadCode } from "../types.js";
+import type { LoadedProgram, Site, Step, ThreadCode } from "../types.js";
 import type { Graph } from "./graph.js";
 import { SystemMachine, type Vector } from "./machine.js";
 import { addressName } from "./names.js";
 import { SLOTS_MAX, SystemThread } from "./thread.js";
 
-/** `cpus` receive `packets` packets each; the device has `queues` transmit queues. */
 export interface CellOptions {
   readonly guard: string;
   readonly kind: string;
-  readonly hint: boolean;
   readonly profile: string;
   readonly event: string;
-  readonly cpus: number;
-  readonly packets: number;
+  /** Per CPU, the queue_mapping of each packet that it sends: 0, or a recorded queue + 1. */
+  readonly mappings: readonly (readonly number[])[];
+  /** Transmit queues of the device. */
   readonly queues: number;
   /** Whether packets are sent inside of a read section, as the kernel does. */
   readonly underRcu: boolean;
@@ -25,6 +24,8 @@ export type GuardFunction = (dev: object, skb: object) => unknown;
 
 export interface Cell {
   readonly machine: SystemMachine;
+  /** The same for the engines of programs. */
+  readonly program: LoadedProgram;
   /** Names of the words of memory, by slot. */
   readonly names: readonly string[];
   /** What is wrong when all is over, or null. */
@@ -53,6 +54,11 @@ export class Cells {
     this.user = user;
   }
 
+  /** What the sites of steps stand for. */
+  get sites(): readonly Site[] {
+    return this.graph.sites;
+  }
+
   make(options: CellOptions): Cell {
     const { graph } = this;
     const { runtime } = graph;
@@ -72,11 +78,24 @@ export class Cells {
     };
     runtime.addresses.forEach((address, slot) => useSlot(slot, address));
     runtime.onSlot = useSlot;
+    const threads = used.map(({ thread }) => thread);
+    const start = () => this.onCpu(0, reads, model.final!(k, options.event, dev) as never);
+    const program: LoadedProgram = {
+      name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
+      file: "src/path",
+      sourceHash: graph.hash,
+      sites: graph.sites,
+      names,
+      initial: memory,
+      firstLock: 0,
+      threads: threads.map(({ code }) => code),
+      final: { name: "final", isDaemon: false, start },
+      expect: "SAFE",
+      runtime,
+    };
     return {
-      machine: new SystemMachine(
-        used.map(({ thread }) => thread),
-        memory,
-      ),
+      machine: new SystemMachine(threads, memory),
+      program,
       names,
       final: (s) => {
         const m = k.m.slice();
@@ -91,12 +110,12 @@ export class Cells {
   }
 
   private threadsOf(options: CellOptions, k: Kernel, dev: number) {
-    const { cpus, packets, queues, guard, profile, event, hint, underRcu } = options;
+    const { queues, guard, profile, event, mappings, underRcu } = options;
+    const cpus = mappings.length;
     const model = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
-    const mappings = Array.from({ length: packets }, (_one, i) => hintOf(hint, i));
-    const rx = Array.from({ length: cpus }, (_one, cpu) => {
-      const key = `${cpu} ${guard} ${mappings.join()} ${underRcu}`;
-      return [`rx${cpu}`, key, () => model.receive!(k, mappings, underRcu)] as const;
+    const rx = mappings.map((own, cpu) => {
+      const key = `${cpu} ${guard} ${own.join()} ${underRcu}`;
+      return [`rx${cpu}`, key, () => model.receive!(k, own, underRcu)] as const;
     });
     const roles = [
       ...rx,
@@ -140,8 +159,8 @@ export class Cells {
     const { runtime } = graph;
     const kernel = graph.exportsOf("path/kernel.ts") as Record<string, Explored>;
     const guards = graph.exportsOf("path/guards.ts") as Record<string, Explored>;
-    const { cpus, queues } = options;
-    const config = { cpus, devices: 2, queues, ports: 2, socks: 0, seed: 1 };
+    const { queues, mappings } = options;
+    const config = { cpus: mappings.length, devices: 2, queues, ports: 2, socks: 0, seed: 1 };
     const m = new Int32Array((kernel.kernelBytes!(config) as number) / 4);
     const isOwn = (guards.isGuardName!(options.guard) as boolean) === false;
     const guard = isOwn
@@ -171,14 +190,3 @@ export class Cells {
 }
 
 type Reads = Map<string, unknown>;
-
-/** Recorded queue 0 first, which is the one that the local patch covers, then others; 0: none. */
-function hintOf(hint: boolean, i: number): number {
-  return hint ? 1 + 2 * i : 0;
-}
-
-/** A name that says which case it is. */
-export function nameOf(options: CellOptions): string {
-  const { guard, kind, hint, profile, event } = options;
-  return `${guard}/${kind}/${hint ? "hint" : "no-hint"}/${profile}/${event}`;
-}

@@ -63,6 +63,15 @@ export class SystemMachine {
     return -1;
   }
 
+  /** Every thread has returned, or is a daemon that waits for work. */
+  isOver(s: Vector): boolean {
+    return this.threads.every(({ code }, t) => {
+      const kind = this.kind(s, t);
+      const waits = kind === OP.waitWhile || kind === OP.waitUntil;
+      return kind === OP.done || (code.isDaemon && waits);
+    });
+  }
+
   /** Takes an enabled step; returns the value that it got. */
   take(s: Vector, t: number): number {
     const thread = this.threads[t]!;

@@ -139,11 +139,7 @@ class Round {
 
   private end(s: Vector): void {
     const { machine } = this;
-    const isOver = machine.threads.every(({ code }, t) => {
-      const kind = machine.kind(s, t);
-      const waits = kind === OP.waitWhile || kind === OP.waitUntil;
-      return kind === OP.done || (code.isDaemon && waits);
-    });
+    const isOver = machine.isOver(s);
     const message = isOver ? this.final(s) : "nobody can go on";
     if (message !== null) this.violations.set(isOver ? "ASSERT" : "DEADLOCK", message);
   }
