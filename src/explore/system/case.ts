@@ -19,7 +19,7 @@ export interface Decision {
   readonly failure: FailureSchedule | null;
 }
 
-export const BOUNDS: Bounds = { maxStates: 2_000_000, maxSeconds: 60 };
+const BOUNDS: Bounds = { maxStates: 2_000_000, maxSeconds: 60 };
 
 /** The worst first: what a case is called when several failures can be reached. */
 const SEVERITY: readonly Verdict[] = [
@@ -31,23 +31,24 @@ const SEVERITY: readonly Verdict[] = [
   "ASSERT",
 ];
 
-/** `product` explores all packets together even where they cannot concern each other. */
-export function decide(
-  cells: Cells,
-  options: CellOptions,
-  product = false,
-  bounds = BOUNDS,
-): Decision {
+export interface DecideOptions {
+  /** Explores all packets together even where they cannot concern each other. */
+  readonly product?: boolean;
+  readonly bounds?: Bounds;
+  /** Gets the fields of the kernel profile that were read, with their values. */
+  readonly reads?: Map<string, unknown>;
+}
+
+export function decide(cells: Cells, options: CellOptions, how: DecideOptions = {}): Decision {
   const startMs = nowMs();
-  const alone = product ? [] : singles(options);
   const parts: Decision[] = [];
-  for (const part of alone) {
-    const one = decidePart(cells, part, bounds, true);
-    if (one === null) return { ...decidePart(cells, options, bounds, false)! };
+  for (const part of how.product === true ? [] : singles(options)) {
+    const one = decidePart(cells, part, how, true);
+    if (one === null) return decidePart(cells, options, how, false)!;
     parts.push(one);
     if (one.verdict !== "SAFE") break;
   }
-  const last = parts.at(-1) ?? decidePart(cells, options, bounds, false)!;
+  const last = parts.at(-1) ?? decidePart(cells, options, how, false)!;
   const seconds = (nowMs() - startMs) / 1000;
   if (parts.length === 0) return { ...last, seconds };
   const sum = (key: "states" | "transitions") => parts.reduce((all, one) => all + one[key], 0);
@@ -64,18 +65,21 @@ function singles(options: CellOptions): CellOptions[] {
 function decidePart(
   cells: Cells,
   options: CellOptions,
-  bounds: Bounds,
+  how: DecideOptions,
   oneByOne: boolean,
 ): Decision | null {
   const startMs = nowMs();
   const cell = cells.make(options);
   const { machine, final } = cell;
-  const found = searchReduced(machine, final, bounds);
+  const found = searchReduced(machine, final, how.bounds ?? BOUNDS);
   if (oneByOne && !independentReader(machine, cells.sites, 0)) return null;
   const verdict = verdictOf(found);
   const message = found.violations.get(verdict) ?? "";
   const isFailure = found.violations.size > 0;
-  const schedule = isFailure ? fewestSwitches(machine, failureTest(machine, final, verdict)) : null;
+  const schedule = isFailure
+    ? fewestSwitches(machine, failureTest(machine, final, verdict, found.spins))
+    : null;
+  for (const [field, value] of cell.profileRead()) how.reads?.set(field, value);
   const failure = schedule === null ? null : { ...schedule, options };
   const { states, transitions, bound } = found;
   const seconds = (nowMs() - startMs) / 1000;

@@ -24,10 +24,8 @@ export type GuardFunction = (dev: object, skb: object) => unknown;
 
 export interface Cell {
   readonly machine: SystemMachine;
-  /** The same for the engines of programs. */
-  readonly program: LoadedProgram;
-  /** Names of the words of memory, by slot. */
-  readonly names: readonly string[];
+  /** The same for the engines of programs, and to be told as a story. */
+  program(): LoadedProgram;
   /** What is wrong when all is over, or null. */
   final(s: Vector): string | null;
   /** Fields of the profile that decided something so far, with their values. */
@@ -37,15 +35,33 @@ export interface Cell {
 interface Kernel {
   readonly m: Int32Array;
 }
+/** A kernel when the threads begin, its port's device, what was read of the profile until then. */
+interface Begun {
+  readonly k: Kernel;
+  readonly dev: number;
+  readonly reads: Reads;
+}
 type Explored = (...args: unknown[]) => unknown;
 
 /** Most steps of one thread. */
 const STEPS_MAX = 5_000;
 
+/**
+ * Fields of a profile that decide about messages and statistics only, or, the recursion limit, about
+ * more devices on top of each other than there are here. A test explores each profile by itself.
+ */
+const INDIFFERENT: ReadonlySet<string> = new Set([
+  "hashWarning",
+  "noopCountsTxDropped",
+  "preUninitEvent",
+  "xmitRecursionLimit",
+]);
+
 /** Makes cases that share what they have in common: the graph and its threads. */
 export class Cells {
   private readonly graph: Graph;
   private readonly user: GuardFunction | null;
+  private readonly kernels = new Map<string, Begun>();
   private readonly threads = new Map<string, { thread: SystemThread; reads: Reads }>();
 
   /** `user`: the guard of cases whose guard is not a built-in one. */
@@ -59,54 +75,74 @@ export class Cells {
     return this.graph.sites;
   }
 
+  /**
+   * Whether a case would be searched in the same way for another profile: the threads read the same
+   * of it, and the kernel is the same when they begin.
+   */
+  isSame(reads: ReadonlyMap<string, unknown>, options: CellOptions, profile: string): boolean {
+    const fields = this.profile(profile) as Record<string, unknown>;
+    for (const [field, value] of reads) {
+      if (fields[field] !== value && !INDIFFERENT.has(field)) return false;
+    }
+    const one = this.kernelOf(options).k.m;
+    const other = this.kernelOf({ ...options, profile }).k.m;
+    return one.every((word, i) => word === other[i]);
+  }
+
   make(options: CellOptions): Cell {
-    const { graph } = this;
-    const { runtime } = graph;
-    const reads: Reads = new Map();
-    runtime.reads = reads;
-    const k = this.kernelOf(options);
-    const model = graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
-    const setUp = () => model.setUp!(k, options.kind, options.queues);
-    const { dev } = runtime.runAlone(k.m, setUp) as { dev: number };
+    const { runtime } = this.graph;
+    const { k, dev, reads } = this.kernelOf(options);
     const used = this.threadsOf(options, k, dev);
     const memory = new Array<number>(SLOTS_MAX).fill(0);
-    const names: string[] = [];
     const useSlot = (slot: number, address: number): void => {
       if (slot >= SLOTS_MAX) throw new Error(`more than ${SLOTS_MAX - 1} words are touched`);
       memory[slot] = k.m[address]!;
-      names[slot] = addressName(graph, k, address);
     };
     runtime.addresses.forEach((address, slot) => useSlot(slot, address));
     runtime.onSlot = useSlot;
     const threads = used.map(({ thread }) => thread);
-    const start = () => this.onCpu(0, reads, model.final!(k, options.event, dev) as never);
-    const program: LoadedProgram = {
-      name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
-      file: "src/path",
-      sourceHash: graph.hash,
-      sites: graph.sites,
-      names,
-      initial: memory,
-      firstLock: 0,
-      threads: threads.map(({ code }) => code),
-      final: { name: "final", isDaemon: false, start },
-      expect: "SAFE",
-      runtime,
-    };
+    const { final } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+    const start = () => final!(k, options.event, dev);
     return {
       machine: new SystemMachine(threads, memory),
-      program,
-      names,
+      program: () => ({
+        name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
+        file: "src/path",
+        sourceHash: this.graph.hash,
+        sites: this.sites,
+        names: this.namesFor(k),
+        initial: memory,
+        firstLock: 0,
+        threads: threads.map(({ code }) => code),
+        final: {
+          name: "final",
+          isDaemon: false,
+          start: () => this.onCpu(0, reads, start() as never),
+        },
+        expect: "SAFE",
+        runtime,
+      }),
       final: (s) => {
         const m = k.m.slice();
         runtime.addresses.forEach((address, slot) => (m[address] = s[slot]!));
         runtime.reads = reads;
-        const wrong = runtime.runAlone(m, () => model.final!(k, options.event, dev));
+        const wrong = runtime.runAlone(m, start);
         return wrong === undefined ? null : (wrong as Step).message;
       },
-      profileRead: () =>
-        new Map([reads, ...used.map((one) => one.reads)].flatMap((one) => [...one])),
+      profileRead: () => new Map(used.flatMap((one) => [...one.reads])),
     };
+  }
+
+  /** Names by slot, of slots that come into use later as well. */
+  private namesFor(k: Kernel): string[] {
+    const { runtime } = this.graph;
+    const names = runtime.addresses.map((address) => addressName(this.graph, k, address));
+    const before = runtime.onSlot;
+    runtime.onSlot = (slot, address) => {
+      before(slot, address);
+      names[slot] = addressName(this.graph, k, address);
+    };
+    return names;
   }
 
   private threadsOf(options: CellOptions, k: Kernel, dev: number) {
@@ -154,7 +190,26 @@ export class Cells {
     return { next } as Generator<Step, unknown, number>;
   }
 
-  private kernelOf(options: CellOptions): Kernel {
+  /** The kernel when the threads begin: made once for all cases that begin alike. */
+  private kernelOf(options: CellOptions): Begun {
+    const { guard, kind, profile, mappings, queues } = options;
+    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues}`;
+    let begun = this.kernels.get(key);
+    if (begun === undefined) {
+      const reads: Reads = new Map();
+      this.graph.runtime.reads = reads;
+      const k = this.createKernel(options);
+      const { setUp } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+      const { dev } = this.graph.runtime.runAlone(k.m, () => setUp!(k, kind, queues)) as {
+        dev: number;
+      };
+      begun = { k, dev, reads };
+      this.kernels.set(key, begun);
+    }
+    return begun;
+  }
+
+  private createKernel(options: CellOptions): Kernel {
     const { graph, user } = this;
     const { runtime } = graph;
     const kernel = graph.exportsOf("path/kernel.ts") as Record<string, Explored>;
@@ -162,10 +217,10 @@ export class Cells {
     const { queues, mappings } = options;
     const config = { cpus: mappings.length, devices: 2, queues, ports: 2, socks: 0, seed: 1 };
     const m = new Int32Array((kernel.kernelBytes!(config) as number) / 4);
-    const isOwn = (guards.isGuardName!(options.guard) as boolean) === false;
-    const guard = isOwn
-      ? guards.userGuard!(options.guard, user)
-      : guards.builtInGuard!(options.guard);
+    const isBuiltIn = guards.isGuardName!(options.guard) as boolean;
+    const guard = isBuiltIn
+      ? guards.builtInGuard!(options.guard)
+      : guards.userGuard!(options.guard, user);
     const profile = this.watched(options.profile);
     const start = () => kernel.createKernel!(m, config, profile, guard);
     const k = runtime.runAlone(m, start) as Kernel;
@@ -173,13 +228,17 @@ export class Cells {
     return k;
   }
 
-  /** A kernel profile that tells which of its fields are read. */
-  private watched(id: string): object {
-    const { runtime } = this.graph;
+  private profile(id: string): object {
     const profiles = this.graph.exportsOf("path/profiles.ts");
     const profile = (profiles.findProfile as (id: string) => object | null)(id);
     if (profile === null) throw new Error(`no kernel profile "${id}"`);
-    return new Proxy(profile, {
+    return profile;
+  }
+
+  /** A kernel profile that tells which of its fields are read. */
+  private watched(id: string): object {
+    const { runtime } = this.graph;
+    return new Proxy(this.profile(id), {
       get(target, key) {
         const field: unknown = Reflect.get(target, key);
         if (typeof key === "string") runtime.reads.set(key, field);

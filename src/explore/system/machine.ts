@@ -17,7 +17,7 @@ export class SystemMachine {
   isComplete = true;
   /** Per thread: a slot that only it writes and that others wait on, or 0. */
   private readonly own: number[];
-  /** Per slot, bits of the threads that may ever read or write it. */
+  /** Per slot, bits of the threads that may ever touch it, and of those that may write it. */
   private readers = new Int32Array(0);
   private writers = new Int32Array(0);
   private readonly memory: readonly number[];
@@ -95,6 +95,28 @@ export class SystemMachine {
     return value;
   }
 
+  /**
+   * Takes a thread's steps as long as no other thread ever touches what they touch, at most `most`;
+   * returns how many. The same as `take` again and again, without looking around.
+   */
+  advance(s: Vector, t: number, most: number): number {
+    const thread = this.threads[t]!;
+    const { kinds, slots } = thread;
+    const { readers, writers } = this;
+    const at = this.firstThread + t;
+    const others = ~(1 << t);
+    for (let count = 0; count < most; count++) {
+      const node = s[at]!;
+      const kind = kinds[node]!;
+      if (kind >= OP.done) return count;
+      const slot = slots[node]!;
+      const touching = isRead(kind) ? writers[slot]! : readers[slot]!;
+      if ((touching & others) !== 0 || !this.isEnabled(s, t)) return count;
+      this.take(s, t);
+    }
+    return most;
+  }
+
   edges(): number {
     return this.threads.reduce((sum, one) => sum + one.edges, 0);
   }
@@ -108,15 +130,12 @@ export class SystemMachine {
     const awaited = new Set<number>();
     threads.forEach((thread, t) => {
       thread.settle();
-      const { start } = thread.automaton;
-      for (let slot = 1; slot < firstThread; slot++) {
-        if (mayConflict(thread.sets, start, slot, true)) this.readers[slot]! |= 1 << t;
-        if (mayWrite(thread.sets, start, slot)) this.writers[slot]! |= 1 << t;
-      }
-      thread.kinds.forEach((kind, node) => {
-        if (kind === OP.waitWhile || kind === OP.waitUntil) awaited.add(thread.slots[node]!);
-      });
+      for (const slot of thread.touched(false)) this.readers[slot]! |= 1 << t;
+      for (const slot of thread.touched(true)) this.writers[slot]! |= 1 << t;
+      for (const slot of thread.awaited) awaited.add(slot);
     });
+    // Who writes a word conflicts with those who write it, too.
+    this.writers.forEach((bits, slot) => (this.readers[slot]! |= bits));
     threads.forEach((_thread, t) => {
       this.own[t] = [...awaited].find((slot) => this.writers[slot] === 1 << t) ?? 0;
     });
@@ -141,15 +160,6 @@ export class SystemMachine {
       if (mayConflict(this.setsOf(s, u, t), s[this.firstThread + u]!, slot, isWrite)) return false;
     }
     return true;
-  }
-
-  /** Whether no other thread ever touches what this thread's next step touches. */
-  isPrivate(s: Vector, t: number): boolean {
-    const thread = this.threads[t]!;
-    const node = s[this.firstThread + t]!;
-    const slot = thread.slots[node]!;
-    const touching = isRead(thread.kinds[node]!) ? this.writers[slot]! : this.readers[slot]!;
-    return slot === 0 || (touching & ~(1 << t)) === 0;
   }
 
   /** What thread u may touch while thread t stands still. */

@@ -121,26 +121,28 @@ class Search {
 
 /** Takes a thread's steps up to the first that others can notice; returns how many. */
 function run(machine: SystemMachine, s: Vector, t: number): number {
-  let count = 0;
-  while (count < CHAIN_MAX && machine.isEnabled(s, t)) {
-    const isPrivate = machine.isPrivate(s, t);
-    machine.take(s, t);
-    count++;
-    if (!isPrivate) break;
-  }
-  return count;
+  const count = machine.advance(s, t, CHAIN_MAX);
+  if (!machine.isEnabled(s, t)) return count;
+  machine.take(s, t);
+  return count + 1;
 }
 
 /** Tells states in which a failure of this kind has come about. */
-export function failureTest(machine: SystemMachine, final: FinalCheck, verdict: Verdict) {
+export function failureTest(
+  machine: SystemMachine,
+  final: FinalCheck,
+  verdict: Verdict,
+  spins: boolean,
+) {
   const wanted = VERDICTS.indexOf(verdict);
+  const isSpin = spins && verdict === "LOCKUP";
   return (s: Vector): boolean => {
     const ended = machine.ended(s);
     if (ended >= 0) {
       const { kind, a } = machine.step(s, ended);
       return kind === OP.fail && a === wanted;
     }
-    if (verdict === "LOCKUP") return machine.threads.some((_one, t) => spinsForEver(machine, s, t));
+    if (isSpin) return machine.threads.some((_one, t) => spinsForEver(machine, s, t));
     if (machine.threads.some((_one, t) => machine.isEnabled(s, t))) return false;
     if (!machine.isOver(s)) return verdict === "DEADLOCK";
     return verdict === "ASSERT" && final(s) !== null;

@@ -47,7 +47,9 @@ export class SystemRuntime implements Frames {
       if (!args[0]) yield failStep("ASSERT", String(args[1]), site);
       return undefined;
     }
-    if (op === "tick") return this.round(site, `t${site}:${this.text(args)}`);
+    if (op === "tick") {
+      return this.direct === null ? this.round(site, `t${site}:${this.text(args)}`) : undefined;
+    }
     if (this.direct !== null) return accessAlone(this.direct, op, args as readonly number[]);
     const step = this.stepOf(op, args as readonly number[], site);
     const value = yield step;
@@ -69,13 +71,14 @@ export class SystemRuntime implements Frames {
 
   /** Start of a statement that holds a step: from here on only the live locals matter. */
   at(site: number, locals: readonly unknown[]): void {
+    if (this.direct !== null) return;
     this.keys[this.keys.length - 1] = `${site}:${this.text(locals)}`;
     this.isReset = true;
   }
 
   head(site: number, locals: readonly unknown[]): true {
     this.at(site, locals);
-    this.round(site, this.keys.join("/"));
+    if (this.direct === null) this.round(site, this.keys.join("/"));
     return true;
   }
 
@@ -92,7 +95,6 @@ export class SystemRuntime implements Frames {
   }
 
   private round(site: number, key: string): undefined {
-    if (this.direct !== null) return undefined;
     if (this.seen.has(key)) throw new EndlessLoop(site);
     if (this.seen.size >= LOCAL_ROUNDS_MAX) throw new TooManyRounds();
     this.seen.add(key);

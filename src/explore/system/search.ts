@@ -20,6 +20,8 @@ export interface Reduced {
   readonly rounds: number;
   /** The bound that ended the search, or null. */
   readonly bound: string | null;
+  /** Whether a LOCKUP is a loop that reads shared memory, where no single step fails. */
+  readonly spins: boolean;
   /** Kinds of failure that can be reached, with what they say. */
   readonly violations: ReadonlyMap<Verdict, string>;
 }
@@ -40,9 +42,11 @@ export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds:
     const round = new Round(machine, final, bounds, endMs);
     round.run();
     const isStable = machine.isComplete && edges === machine.edges();
-    const { states, transitions, violations } = round;
+    const { states, transitions, violations, spins } = round;
     const bound = isStable || rounds < ROUNDS_MAX ? round.bound : `${ROUNDS_MAX} rounds`;
-    if (isStable || bound !== null) return { states, transitions, rounds, bound, violations };
+    if (isStable || bound !== null) {
+      return { states, transitions, rounds, bound, violations, spins };
+    }
   }
 }
 
@@ -50,6 +54,7 @@ class Round {
   states = 0;
   transitions = 0;
   bound: string | null = null;
+  spins = false;
   readonly violations = new Map<Verdict, string>();
   private readonly machine: SystemMachine;
   private readonly final: FinalCheck;
@@ -88,30 +93,43 @@ class Round {
     const count = machine.threads.length;
     for (let length = 0; length < CHAIN_MAX;) {
       const before = length;
-      for (let t = 0; t < count; t++) {
-        const at = machine.firstThread + t;
-        let start = s[at]!;
-        for (let own = 1; length < CHAIN_MAX && this.isAlone(s, t); own++, length++) {
-          const isWrite = !isRead(machine.kind(s, t));
-          machine.take(s, t);
-          this.transitions++;
-          // Back at a local state with nothing written, and nobody will write what it reads.
-          if (s[at] === start && !isWrite) return this.lockUp();
-          // Brent: the local state to come back to moves on at powers of two, and after writes.
-          if (isWrite || (own & (own - 1)) === 0) start = s[at]!;
-        }
-      }
+      for (let t = 0; t < count; t++) length += this.chainOf(s, t, CHAIN_MAX - length);
+      this.transitions += length - before;
       if (length === before) return;
     }
+  }
+
+  /** The same for one thread; returns how many steps it took. */
+  private chainOf(s: Vector, t: number, most: number): number {
+    const { machine } = this;
+    const at = machine.firstThread + t;
+    let start = -1;
+    let length = 0;
+    for (let rounds = 1; length < most; rounds++) {
+      length += machine.advance(s, t, most - length);
+      if (length === most || !this.isAlone(s, t)) break;
+      const isWrite = !isRead(machine.kind(s, t));
+      machine.take(s, t);
+      length++;
+      // Back at a local state with nothing written, and nobody will write what it reads.
+      if (s[at] === start && !isWrite) {
+        this.lockUp();
+        break;
+      }
+      // Brent: the local state to come back to moves on at powers of two, and after writes.
+      if (isWrite || (rounds & (rounds - 1)) === 0) start = s[at]!;
+    }
+    return length;
+  }
+
+  private lockUp(): void {
+    this.spins = true;
+    this.violations.set("LOCKUP", "the same values again: this loop never ends");
   }
 
   private isAlone(s: Vector, t: number): boolean {
     const { machine } = this;
     return machine.isEnabled(s, t) && machine.commutes(s, t);
-  }
-
-  private lockUp(): void {
-    this.violations.set("LOCKUP", "the same values again: this loop never ends");
   }
 
   private expand(from: Vector, s: Vector): void {

@@ -49,6 +49,8 @@ export class SystemThread {
   edges = 0;
   /** What may be touched, whatever the others do. */
   sets: Sets = new Int32Array(0);
+  /** Slots that it waits on. */
+  readonly awaited = new Set<number>();
   private settled = -1;
   /** Per local state: a value that its step got, where that led, and so on. */
   private readonly successors: number[][] = [];
@@ -88,6 +90,7 @@ export class SystemThread {
     for (let node = this.kinds.length; node < steps.length; node++) {
       const { kind, addr, a, b } = steps[node]!;
       this.kinds.push(kind);
+      if (kind === OP.waitWhile || kind === OP.waitUntil) this.awaited.add(addr);
       this.slots.push(addr);
       this.as.push(a);
       this.bs.push(b);
@@ -100,6 +103,18 @@ export class SystemThread {
     this.settled = this.edges;
     this.fixed.clear();
     this.sets = this.close(null);
+  }
+
+  /** Slots that the thread may ever read, or write. */
+  touched(isWrite: boolean): number[] {
+    const from = 2 * WORDS * this.automaton.start + (isWrite ? WORDS : 0);
+    const slots: number[] = [];
+    for (let i = 0; i < WORDS; i++) {
+      for (let bits = this.sets[from + i]!; bits !== 0; bits &= bits - 1) {
+        slots.push(32 * i + 31 - Math.clz32(bits & -bits));
+      }
+    }
+    return slots;
   }
 
   /** The sets for as long as a word keeps a value. */
