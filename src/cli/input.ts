@@ -32,8 +32,13 @@ export function needRoot(backend: BackendName): void {
 
 /** @throws PacketpathError FILE_UNUSABLE naming the file and the reason. */
 export function readText(file: string): string {
+  return readBytes(file).toString("utf8");
+}
+
+/** The same for files that are no text. */
+export function readBytes(file: string): Buffer {
   try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
+    return readFileSync(file === "-" ? 0 : file);
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
     const reason = REASONS[code] ?? message;

@@ -2,6 +2,7 @@
 // synchronous, ended by its bounds.
 import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
+import { certify } from "./certificate/write.js";
 import { Detectors } from "./detect/detectors.js";
 import { racingStates } from "./detect/races.js";
 import { graphCoverage } from "./detect/coverage.js";
@@ -43,6 +44,7 @@ export const DEFAULTS = {
   seed: 1,
   depth: 3,
   bound: 1e9,
+  onCertificate: () => undefined,
 } as const;
 
 /** Explores; never throws for what the program does, that is its verdict. */
@@ -84,7 +86,8 @@ function byStates(machine: Machine, settings: Settings): Found {
   const complete = graph.bound === null;
   const order = topologicalOrder(graph);
   const cyclic = order.length < graph.count;
-  const traces = complete && !cyclic ? countTraces(graph, order) : null;
+  const hasTraces = machine.program.kernel?.hasTraces ?? true;
+  const traces = complete && !cyclic && hasTraces ? countTraces(graph, order) : null;
   // An unexpanded state might have left the cycle: nothing can be said then.
   const isEndless = graph.violations.length === 0 && complete && cyclic;
   const cycle = isEndless ? fairCycle(graph) : null;
@@ -92,15 +95,20 @@ function byStates(machine: Machine, settings: Settings): Found {
   const { verdict, counterexample } = worst ?? { verdict: null, counterexample: null };
   const isWrong = verdict !== null && verdict !== "RACE";
   const chance = isWrong ? bugProbability(graph, cycle !== null) : null;
-  return {
-    ...NOTHING,
-    verdict: verdict ?? (complete ? "SAFE" : "UNDECIDED"),
-    complete,
+  const numbers = {
     traces: traces === null ? null : String(traces.traces),
     blocked: traces === null ? null : String(traces.blocked),
     states: graph.count,
     transitions: graph.edgeTo.length,
     interleavings: complete && !cyclic ? String(countInterleavings(graph, order)) : null,
+  };
+  const isSafe = verdict === null && complete;
+  return {
+    ...NOTHING,
+    ...numbers,
+    verdict: verdict ?? (complete ? "SAFE" : "UNDECIDED"),
+    certificate: isSafe ? certify(graph, { ...numbers, isReduced: false }, settings) : null,
+    complete,
     cyclic: complete ? cyclic : null,
     bound: graph.bound,
     counterexample,
@@ -147,6 +155,10 @@ function circleText(stem: number): string {
 }
 
 function byTraces(machine: Machine, settings: Settings): Found {
+  if (machine.program.kernel !== undefined) {
+    const bound = "dpor does not know the steps of the kernel and of Go; use states";
+    return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound };
+  }
   const detectors = new Detectors(machine);
   const bounds = { ...settings, onExecution: detectors.lookAt.bind(detectors) };
   const result = exploreTraces(machine, bounds, (s) => endOf(machine, s).verdict);

@@ -1,5 +1,7 @@
 // `packetpath/explore`: what programs import, and the explorer for those who run them from code.
 export * from "./primitives.js";
+export * from "./kernel-primitives.js";
+export { FREE, UNINIT } from "./types.js";
 export { explore, replay } from "./explore.js";
 export { loadProgram } from "./source/load.js";
 export type {
@@ -8,6 +10,7 @@ export type {
   Exploration,
   ExploreOptions,
   LoadedProgram,
+  PlacedThread,
   ProgramSpec,
   TimelineStep,
   Verdict,

@@ -5,7 +5,8 @@ import { RaceWatcher } from "./detect/clocks.js";
 import { nextRace, raceText } from "./detect/races.js";
 import type { Machine, Vector } from "./search/machine.js";
 import type { StateGraph } from "./search/states.js";
-import { tell, tellEnd, waitCycle } from "./text/timeline.js";
+import { tell, tellEnd } from "./text/timeline.js";
+import { waitCycle } from "./text/waits.js";
 import { encodeToken, type TokenMove } from "./text/token.js";
 import { watchMoves } from "./strategies/walk.js";
 import {
@@ -42,6 +43,7 @@ export const NOTHING = {
   coverage: null,
   race: null,
   predicted: [],
+  certificate: null,
 } as const;
 
 /** The steps of a way through the state graph. */
@@ -49,7 +51,7 @@ export function movesOf(graph: StateGraph, moves: readonly number[]): TokenMove[
   const s = graph.machine.initial();
   return moves.map((by) => {
     const thread = by & 0xff;
-    const isChoice = graph.machine.stepOf(s, thread).kind === OP.choose;
+    const isChoice = graph.machine.choices(s, thread) > 0;
     graph.machine.take(s, thread, by >> 8);
     return { thread, choice: by >> 8, isChoice };
   });

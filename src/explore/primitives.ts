@@ -4,7 +4,8 @@
 import { PacketpathError } from "../base/errors.js";
 import type { Cell, ProgramSpec } from "./types.js";
 
-function outside(name: string): never {
+/** What a primitive does outside of the explorer. @throws PacketpathError USAGE */
+export function outside(name: string): never {
   throw new PacketpathError("USAGE", `${name} was called outside of an explored program`, {
     fix: "Run the file with packetpath explore FILE.",
   });
@@ -23,6 +24,16 @@ export function ld(_cell: Cell): number {
 /** Stores into a cell. */
 export function st(_cell: Cell, _value: number): void {
   outside("st");
+}
+
+/** Loads a cell in a way that is not atomic: a data race (RACE) with a write at the same time. */
+export function read(_cell: Cell): number {
+  return outside("read");
+}
+
+/** Stores into a cell in a way that is not atomic. */
+export function write(_cell: Cell, _value: number): void {
+  outside("write");
 }
 
 /** Atomic add; returns the old value. */

@@ -89,10 +89,11 @@ export class Runtime implements Frames {
     const { result, then } = PRIMITIVE_TABLE.get(op)!;
     if (step.kind < KERNEL_FIRST)
       return result === "boolean" ? value !== 0 : valueOf(result, value);
-    if (then !== 0 && (value & FINISHED) === 0) {
-      yield* this.checked({ ...step, kind: then }, yield { ...step, kind: then });
-    }
     yield* this.checked(step, value);
+    if (then !== 0 && (value & FINISHED) === 0) {
+      const second = { ...step, kind: then };
+      yield* this.checked(second, yield second);
+    }
     const isBitwise = result === "boolean" || result === "flag";
     if (step.kind >= SHADOWED || !isBitwise) return valueOf(result, value);
     const isYes = (value & YES) !== 0;

@@ -275,6 +275,8 @@ export interface Exploration {
   readonly race: string | null;
   /** Deadlocks that the order of locks lets one expect, whether or not a run came by them. */
   readonly predicted: readonly Prediction[];
+  /** What a SAFE verdict rests on; null for every other one, and where no states are kept. */
+  readonly certificate: Certificate | null;
   readonly seconds: number;
   readonly executionsPerSecond: number | null;
 }
@@ -333,6 +335,27 @@ export interface ExploreOptions {
   readonly depth?: number;
   /** The last bound that delay or preemption completes; absent: until all is covered. */
   readonly bound?: number;
+  /** Gets the certificate of a SAFE verdict, to be made into a file's bytes or not. */
+  readonly onCertificate?: (summary: Certificate, bytes: () => Uint8Array) => void;
+}
+
+/** What a finished search that found nothing wrong has seen. */
+export interface Certificate {
+  readonly sourceHash: string;
+  readonly bounds: Readonly<Record<string, number>>;
+  readonly states: number;
+  readonly transitions: number;
+  readonly traces: string | null;
+  readonly blocked: string | null;
+  readonly interleavings: string | null;
+  /** Of the set of states, in no order: 64 bits in hexadecimal. */
+  readonly digest: string;
+  /** How likely it is that a state was taken for another; null: states were kept whole. */
+  readonly collisionBound: number | null;
+  /** Why the checker cannot check it, or null. */
+  readonly unchecked: string | null;
+  /** Where it was written in full, or null. */
+  readonly file: string | null;
 }
 
 /** A step that the schedule took: which thread, and the value that it got back. */

@@ -29,7 +29,7 @@ describe("Mermaid", () => {
   t1->>c1: 2. lock
   t0-xc1: waits for ovs, held by command
   t1-xc0: waits for rtnl, held by notifier
-  Note over t0,t1: DEADLOCK: notifier -#gt; ovs (held by command) -#gt; rtnl (held by notifier)
+  Note over t0,t1: DEADLOCK: notifier -> ovs (held by<br/>command) -> rtnl (held by notifier)
 `);
   });
 
@@ -42,7 +42,7 @@ describe("Mermaid", () => {
   it("what would end a statement is written as an entity", async () => {
     const { scene: one } = await drawn("queue-pick.ts");
     const text = mermaidText({ ...one, message: "a; b # c\nd <e>" });
-    expect(text).toContain(": LOCKUP: a#59; b #35; c d #lt;e#gt;\n");
+    expect(text).toContain(": LOCKUP: a#59; b #35; c d #lt;e>\n");
   });
 });
 

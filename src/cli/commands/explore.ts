@@ -8,14 +8,18 @@ import {
   type LoadedProgram,
   type Strategy,
 } from "../../explore/types.js";
+import { CertificateFile, checkFile } from "../certificates.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
+import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
 interface ExploreFlags extends ResultFlags {
   readonly strategy: Strategy;
   readonly replay?: string;
+  /** Without a number: true. */
+  readonly threads?: number | true;
   readonly export?: ExportName;
   readonly out?: string;
   readonly depth?: number;
@@ -25,6 +29,8 @@ interface ExploreFlags extends ResultFlags {
   readonly maxExecutions?: number;
   readonly maxSeconds?: number;
   readonly seed?: number;
+  readonly certificate?: string;
+  readonly check?: string;
 }
 
 export function addExploreCommand(program: Command, exit: (code: number) => void): void {
@@ -34,13 +40,14 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
       "Explores a TypeScript or JavaScript file that default-exports program({ ... }).\n" +
         "Exits with 0 if the verdict is the one that the program expects (SAFE by default).",
     )
-    .argument("<file>", "the program; ends in .ts, .mts, .js or .mjs")
+    .argument("[file]", "the program; ends in .ts, .mts, .js or .mjs")
     .addOption(
       new Option("--strategy <strategy>", "all states, one run per trace, or picked schedules")
         .choices(STRATEGIES)
         .default("states"),
     )
     .option("--replay <token>", "repeat one schedule and show it")
+    .option("--threads [times]", "repeat it on real worker threads, so often (100)", wholeNumber)
     .addOption(new Option("--export <form>", "draw the counterexample").choices(EXPORTS))
     .option("--out <file>", "where --export writes; stdout if absent")
     .option("--depth <number>", "ordered steps that a bug needs (pct; 3)", wholeNumber)
@@ -50,14 +57,26 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .option("--max-executions <number>", "most executions (of what runs them)", wholeNumber)
     .option("--max-seconds <number>", "most time to search", wholeNumber)
     .addOption(seedOption())
+    .option("--certificate <file>", "write what a SAFE verdict rests on")
+    .option("--check <certificate>", "check one, without the search")
     .option("--json", "print the result as one JSON object")
-    .action(async (file: string, flags: ExploreFlags) => exit(await exploreFile(file, flags)));
+    .action(async (file: string | undefined, flags: ExploreFlags) => {
+      const { check, json } = flags;
+      if (check !== undefined) exit(await checkFile(check, file, json === true));
+      else exit(await exploreFile(file ?? noFile(), flags));
+    });
 }
 
 function wholeNumber(text: string): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= 1 && number <= 1e9) return number;
   throw new InvalidArgumentError("Expected a whole number from 1 to 1000000000.");
+}
+
+function noFile(): never {
+  throw new PacketpathError("USAGE", "explore needs a file", {
+    fix: "packetpath explore FILE, or --check CERTIFICATE.",
+  });
 }
 
 function boundNumber(text: string): number {
@@ -71,6 +90,11 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const source = readText(file);
   const { explore, loadProgram, replay } = await import("../../explore/index.js");
   const program = await loadProgram(source, file);
+  if (flags.threads !== undefined) {
+    const token = flags.replay ?? explore(program, flags).counterexample?.token;
+    const times = flags.threads === true ? THREAD_TIMES : flags.threads;
+    return repeatOnThreads(program, { source, token: token ?? "", times }, flags);
+  }
   if (flags.replay !== undefined) {
     const result = replay(program, flags.replay);
     const { verdict, ...counterexample } = result;
@@ -82,17 +106,16 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     });
     return verdict === program.expect ? EXIT.asExpected : EXIT.notAsExpected;
   }
-  const result = explore(program, flags);
-  const json = {
-    schemaVersion: 1,
-    guard: null,
-    profile: null,
-    ...result,
-    certificate: null,
-  };
+  const { certificate } = flags;
+  const certificateFile = certificate === undefined ? null : new CertificateFile(certificate);
+  const onCertificate = certificateFile?.take ?? (() => undefined);
+  const found = explore(program, { ...flags, onCertificate });
+  const result = certificateFile?.write(found) ?? found;
+  const json = { schemaVersion: 1, guard: null, profile: null, ...result };
   const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
   await writeStory(program, result.counterexample?.token ?? null, { flags, text });
   await writeResults([await programCase(file, result)], flags);
+  certificateFile?.mustExist(result);
   return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
 }
 

@@ -3,7 +3,8 @@
 // that has a data race in any execution has such a state. Any thread.
 import type { Machine, Vector } from "../search/machine.js";
 import type { StateGraph } from "../search/states.js";
-import { accessOf, doRace, plainFinder } from "./accesses.js";
+import { OP } from "../types.js";
+import { accessOf, baseKind, doRace, plainFinder } from "./accesses.js";
 
 export interface NextRace {
   readonly addr: number;
@@ -16,14 +17,20 @@ export function nextRace(machine: Machine, s: Vector): NextRace | null {
   const threads = machine.threads.length;
   for (let t = 0; t < threads; t++) {
     const x = accessOf(machine, s, machine.stepOf(s, t));
-    if (x === null || !machine.isEnabled(s, t)) continue;
+    if (x === null || !isThere(machine, s, t)) continue;
     for (let u = t + 1; u < threads; u++) {
       const y = accessOf(machine, s, machine.stepOf(s, u));
-      if (y === null || !doRace(x, y) || !machine.isEnabled(s, u)) continue;
+      if (y === null || !doRace(x, y) || !isThere(machine, s, u)) continue;
       return { addr: x.addr, threads: [t, u] };
     }
   }
   return null;
+}
+
+/** A thread that waits for a value looks at it all the while, before it can go on too. */
+function isThere(machine: Machine, s: Vector, thread: number): boolean {
+  const kind = baseKind(machine.stepOf(s, thread).kind);
+  return kind === OP.waitWhile || kind === OP.waitUntil || machine.isEnabled(s, thread);
 }
 
 /** The states of a graph in which a race is next. Those that were not expanded are looked at too. */

@@ -97,8 +97,20 @@ function wayTo(
   throw new Error("a component that does not hang together");
 }
 
-/** Tarjan's strongly connected components, without recursion. */
-function components(graph: StateGraph): { component: Int32Array; size: number[] } {
+/** Edges between numbered states; those of one state are together. */
+export interface EdgeList {
+  readonly count: number;
+  readonly firstEdge: { readonly data: Int32Array };
+  readonly edgeTo: { readonly data: Int32Array };
+  /** Thread of each edge, and its choice above bit 8. */
+  readonly edgeBy: { readonly data: Int32Array };
+}
+
+/**
+ * Tarjan's strongly connected components, without recursion: the number of each state's, and how
+ * many states each has. Edges between components lead to lower numbers.
+ */
+export function components(graph: EdgeList): { component: Int32Array; size: number[] } {
   const { count } = graph;
   const index = new Int32Array(count);
   const low = new Int32Array(count);

@@ -150,6 +150,11 @@ export class Machine {
     return true;
   }
 
+  /** The first node of the final check; 0 if there is none. */
+  get finalStart(): number {
+    return this.final === null ? 0 : this.final.start;
+  }
+
   /** Runs the final check on a complete execution; null if all is well. */
   checkFinal(s: Vector): Step | null {
     const leak = kernelFinal(this.program, s);

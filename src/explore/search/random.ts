@@ -3,7 +3,7 @@
 import { nowMs } from "../../base/clock.js";
 import { Random } from "../../base/random.js";
 import type { TokenMove } from "../text/token.js";
-import { act, HOW, NODE, NODE_SHIFT } from "./node-table.js";
+import { HOW, NODE, NODE_SHIFT } from "./node-table.js";
 import { OP } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
 
@@ -43,11 +43,12 @@ class RandomWalk {
   private readonly machine: Machine;
   private readonly start: Vector;
   private readonly s: Vector;
-  /** The threads that have not ended, then unused places. */
+  /** All threads; the first `living` are those that have not ended. */
   private readonly alive: Int32Array;
-  /** Their nodes. */
+  /** Their nodes; those in the state are behind until `writeNodes`. */
   private readonly nodes: Int32Array;
   private readonly moves: Int32Array;
+  private living = 0;
   private length = 0;
   private random: number;
 
@@ -55,7 +56,7 @@ class RandomWalk {
     this.machine = machine;
     this.start = machine.initial();
     this.s = machine.initial();
-    this.alive = new Int32Array(machine.threads.length);
+    this.alive = Int32Array.from(machine.threads.keys());
     this.nodes = new Int32Array(machine.threads.length);
     this.moves = new Int32Array(maxSteps);
     this.random = new Random(seed).next() | 1;
@@ -67,120 +68,153 @@ class RandomWalk {
 
   /** One execution. One that reaches the bound on steps does not end badly. */
   endsBadly(): boolean {
-    const { machine, s, alive, nodes, moves } = this;
-    const { table } = machine;
-    const limit = moves.length;
+    const { machine, s, moves } = this;
     // On shared CPUs, even a load can have to wait.
     const isPlain = machine.program.kernel === undefined;
-    let { words, edges } = table;
-    let living = this.restart();
-    let random = this.random;
-    let step = 0;
-    for (; living > 0 && step < limit; step++) {
+    for (let isGoing = this.restart(); isGoing && this.length < moves.length;) {
+      const place = isPlain ? this.runPlain() : this.chosen();
+      isGoing = place >= 0 && this.takeWary(place) && this.bury();
+    }
+    if (this.living === 0)
+      return !(isPlain && this.isFinalQuick()) && machine.checkFinal(s) !== null;
+    this.writeNodes();
+    return this.length < moves.length && isBad(machine, s);
+  }
+
+  /**
+   * Takes plain steps along known edges until nobody is left or a thread fails (-1), or the thread
+   * at the place that is returned wants something else. No call in here, so that the compiler can
+   * keep the arrays in registers.
+   */
+  private runPlain(): number {
+    const { s, alive, nodes, moves } = this;
+    const { words, edges } = this.machine.table;
+    const limit = moves.length;
+    let { random, length, living } = this;
+    let wary = -1;
+    while (length < limit) {
       // Xorshift, as in base/random; 24 bits of it choose one of 52 threads at most.
       random ^= random << 13;
       random ^= random >>> 17;
       random ^= random << 5;
       const place = Math.imul(random >>> 8, living) >>> 24;
+      const at = nodes[place]! << NODE_SHIFT;
+      wary = place;
+      if (words[at + NODE.how] !== HOW.plain) break;
+      const addr = words[at + NODE.addr]!;
+      const old = s[addr]!;
+      const value = old & words[at + NODE.value]!;
+      if (value >>> 0 >= words[at + NODE.edgeCount]!) break;
+      const next = edges[words[at + NODE.edges]! + value]!;
+      if (next === 0) break;
+      wary = -1;
+      s[addr] = ((old & words[at + NODE.and]!) ^ words[at + NODE.xor]!) + words[at + NODE.plus]!;
+      moves[length++] = alive[place]!;
+      nodes[place] = next;
+      if (words[next << NODE_SHIFT] !== HOW.end) continue;
+      if (words[(next << NODE_SHIFT) + NODE.kind] !== OP.done) break;
+      living--;
+      nodes[place] = nodes[living]!;
+      nodes[living] = next;
       const thread = alive[place]!;
-      const node = nodes[place]!;
-      const at = node << NODE_SHIFT;
-      let next = 0;
-      if (isPlain && words[at + NODE.how] === HOW.plain) {
-        moves[step] = thread;
-        const value = act(words, at, s, 0);
-        if (value >>> 0 < words[at + NODE.edgeCount]!) {
-          next = edges[words[at + NODE.edges]! + value]!;
-        }
-        if (next === 0) {
-          next = machine.threads[thread]!.next(node, value);
-          ({ words, edges } = table);
-        }
-        nodes[place] = next;
-        if (words[(next << NODE_SHIFT) + NODE.how] !== HOW.end) continue;
-      } else {
-        if (!this.takeWary(place, living, step, random)) break;
-        ({ words, edges } = table);
-      }
-      living = this.survivors(living);
-      if (living >= 0) continue;
-      step++;
-      break;
+      alive[place] = alive[living]!;
+      alive[living] = thread;
+      if (living === 0) break;
     }
+    this.living = living;
     this.random = random;
-    this.length = step;
-    if (living === 0) return machine.checkFinal(s) !== null;
-    if (living > 0) this.writeNodes(living);
-    return step < limit && isBad(machine, s);
+    this.length = length;
+    return wary;
   }
 
-  /** Takes a step that may need a guard or a choice; false if no thread can take any. */
-  private takeWary(wish: number, living: number, step: number, random: number): boolean {
-    const { machine, s, alive, nodes } = this;
-    this.writeNodes(living);
+  /** The place of a living thread, all with the same chance. */
+  private chosen(): number {
+    let { random } = this;
+    random ^= random << 13;
+    random ^= random >>> 17;
+    random ^= random << 5;
+    this.random = random;
+    return Math.imul(random >>> 8, this.living) >>> 24;
+  }
+
+  /** Takes a step that may need a guard, a choice or a new edge; false if no thread can take any. */
+  private takeWary(wish: number): boolean {
+    const { machine, s, alive, random } = this;
+    this.writeNodes();
     // Uniform among the enabled threads, as whoever was wished for is one of them or not.
-    const isEnabled = machine.isEnabled(s, alive[wish]!);
-    const place = isEnabled ? wish : this.enabledPlace(living, random);
+    const place = machine.isEnabled(s, alive[wish]!) ? wish : this.enabledPlace();
     if (place < 0) return false;
     const thread = alive[place]!;
     const choices = machine.choices(s, thread);
     const choice = choices === 0 ? 0 : (random & 0xff_ffff) % choices;
     machine.take(s, thread, choice);
-    nodes[place] = s[machine.firstThread + thread]!;
-    this.moves[step] = thread | (choice << 8) | (choices > 0 ? CHOICE : 0);
+    this.nodes[place] = s[machine.firstThread + thread]!;
+    this.moves[this.length++] = thread | (choice << 8) | (choices > 0 ? CHOICE : 0);
     return true;
   }
 
-  /** Brings the nodes of living threads into the state. */
-  private writeNodes(living: number): void {
-    const { s, alive, nodes } = this;
-    const { firstThread } = this.machine;
-    for (let i = 0; i < living; i++) s[firstThread + alive[i]!] = nodes[i]!;
-  }
-
-  /** Leaves out the threads that have returned; says how many are left, or -1 if one failed. */
-  private survivors(living: number): number {
-    const { machine, alive, nodes } = this;
-    const { words } = machine.table;
-    let left = 0;
-    for (let i = 0; i < living; i++) {
-      const at = nodes[i]! << NODE_SHIFT;
-      if (words[at + NODE.kind]! > OP.done) {
-        this.writeNodes(living);
-        return -1;
-      }
-      if (words[at + NODE.kind] === OP.done) {
-        this.s[machine.firstThread + alive[i]!] = nodes[i]!;
-        continue;
-      }
-      alive[left] = alive[i]!;
-      nodes[left++] = nodes[i]!;
-    }
-    return left;
-  }
-
-  /** Back to the start; returns how many threads can take steps at all. */
-  private restart(): number {
-    const { machine, s, start, alive, nodes } = this;
-    for (let i = 0; i < s.length; i++) s[i] = start[i]!;
-    for (let t = 0; t < alive.length; t++) {
-      alive[t] = t;
-      nodes[t] = start[machine.firstThread + t]!;
-    }
-    return this.survivors(alive.length);
-  }
-
   /** The place of an enabled thread, all with the same chance; -1 if there is none. */
-  private enabledPlace(living: number, random: number): number {
-    const { machine, s, alive } = this;
+  private enabledPlace(): number {
+    const { machine, s, alive, living } = this;
     let enabled = 0;
     for (let i = 0; i < living; i++) if (machine.isEnabled(s, alive[i]!)) enabled++;
     // Other bits than those that picked the thread that cannot run.
-    let rank = Math.imul(Math.imul(random, 0x2c1b3c6d) >>> 8, enabled) >>> 24;
+    let rank = Math.imul(Math.imul(this.random, 0x2c1b3c6d) >>> 8, enabled) >>> 24;
     for (let i = 0; i < living; i++) {
       if (machine.isEnabled(s, alive[i]!) && rank-- === 0) return i;
     }
     return -1;
+  }
+
+  private writeNodes(): void {
+    const { s, alive, nodes } = this;
+    const { firstThread } = this.machine;
+    for (let i = 0; i < alive.length; i++) s[firstThread + alive[i]!] = nodes[i]!;
+  }
+
+  /** Puts threads that have returned behind the living; false if none is left or one has failed. */
+  private bury(): boolean {
+    const { alive, nodes } = this;
+    const { words } = this.machine.table;
+    for (let i = this.living - 1; i >= 0; i--) {
+      const node = nodes[i]!;
+      const at = node << NODE_SHIFT;
+      if (words[at + NODE.how] !== HOW.end) continue;
+      if (words[at + NODE.kind] !== OP.done) return false;
+      const last = --this.living;
+      const thread = alive[i]!;
+      nodes[i] = nodes[last]!;
+      alive[i] = alive[last]!;
+      nodes[last] = node;
+      alive[last] = thread;
+    }
+    return this.living > 0;
+  }
+
+  /** Whether the final check is known to be content; it only loads, so that it can run in place. */
+  private isFinalQuick(): boolean {
+    const { s, machine } = this;
+    const { words, edges } = machine.table;
+    for (let node = machine.finalStart; node !== 0;) {
+      const at = node << NODE_SHIFT;
+      if (words[at + NODE.kind] === OP.done) return true;
+      if (words[at + NODE.kind] !== OP.ld) return false;
+      const value = s[words[at + NODE.addr]!]!;
+      if (value >>> 0 >= words[at + NODE.edgeCount]!) return false;
+      node = edges[words[at + NODE.edges]! + value]!;
+    }
+    return false;
+  }
+
+  /** Back to the start; false if no thread can take a step at all. */
+  private restart(): boolean {
+    const { s, start, alive, nodes } = this;
+    const { firstThread } = this.machine;
+    for (let i = 0; i < firstThread; i++) s[i] = start[i]!;
+    for (let i = 0; i < alive.length; i++) nodes[i] = start[firstThread + alive[i]!]!;
+    this.living = alive.length;
+    this.length = 0;
+    return this.bury();
   }
 }
 

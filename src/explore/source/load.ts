@@ -8,7 +8,7 @@ import { PRIMITIVES } from "./analyze.js";
 import { evaluate, transpile } from "./evaluate.js";
 import { rewrite } from "./rewrite.js";
 import type { PlacedCode } from "./placement.js";
-import { boundsOf, invalid, type Layout, unpack } from "./unpack.js";
+import { boundsOf, invalid, type Layout, unpack, type Uses } from "./unpack.js";
 
 /** @throws PacketpathError PROGRAM_INVALID with the place, or the field that is not right. */
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {
@@ -18,12 +18,7 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     door: { ...primitivesOf(PRIMITIVES), UNINIT, FREE },
     $: runtime,
   });
-  const words = new Set(source.match(/\w+/g));
-  const uses = {
-    kernel: KERNEL_PRIMITIVES.some((one) => words.has(one)),
-    heap: words.has("alloc"),
-  };
-  const parts = unpack(exported, file, uses);
+  const parts = unpack(exported, file, usesOf(source));
   const { name, expect, memory, final, kernel } = parts;
   runtime.bounds = boundsOf(parts);
   const threads = parts.threads.map((one) => placedCode(one, { memory, runtime, source, file }));
@@ -40,6 +35,15 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     expect,
     ...(kernel === null ? {} : { kernel }),
     runtime,
+  };
+}
+
+/** What a program's text says that it needs. */
+export function usesOf(source: string): Uses {
+  const words = new Set(source.match(/\w+/g));
+  return {
+    kernel: KERNEL_PRIMITIVES.some((one) => words.has(one)),
+    heap: words.has("alloc"),
   };
 }
 

@@ -10,7 +10,7 @@ import { nextRace } from "../detect/races.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { Growing } from "../search/states.js";
 import type { TokenMove } from "../text/token.js";
-import { OP, type Verdict } from "../types.js";
+import type { Verdict } from "../types.js";
 import { VectorStore } from "./store.js";
 import { type Bad, isBadVerdict } from "./walk.js";
 
@@ -179,7 +179,7 @@ class BoundedSearch {
     const s = machine.initial();
     const moves: TokenMove[] = bys.reverse().map((by) => {
       const thread = by & 0xff;
-      const isChoice = machine.stepOf(s, thread).kind === OP.choose;
+      const isChoice = machine.choices(s, thread) > 0;
       machine.take(s, thread, by >> 8);
       return { thread, choice: by >> 8, isChoice };
     });

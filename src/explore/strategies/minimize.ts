@@ -6,7 +6,7 @@ import type { Machine, Vector } from "../search/machine.js";
 import { shortestTo } from "../search/shortest.js";
 import { StateGraph } from "../search/states.js";
 import type { TokenMove } from "../text/token.js";
-import { OP, type Verdict } from "../types.js";
+import type { Verdict } from "../types.js";
 
 /** Most states of a graph that is made only to shorten a schedule. */
 const STATES_MAX = 100_000;
@@ -44,7 +44,7 @@ function byGraph(machine: Machine, purpose: Purpose): Shortened | null {
 }
 
 function take(machine: Machine, s: Vector, thread: number, choice: number): TokenMove {
-  const isChoice = machine.stepOf(s, thread).kind === OP.choose;
+  const isChoice = machine.choices(s, thread) > 0;
   machine.take(s, thread, choice);
   return { thread, choice, isChoice };
 }

@@ -27,15 +27,35 @@ export function bugProbability(graph: StateGraph, isEndless: boolean): Probabili
   if (graph.bound !== null) return null;
   const isTarget = new Uint8Array(graph.count);
   if (isEndless) {
-    for (let i = 0; i < graph.count; i++) if (graph.ends.data[i] !== END.none) isTarget[i] = 1;
-    const ends = byIteration(graph, isTarget);
-    return ends === null ? null : { value: Math.max(0, 1 - ends), fraction: null };
+    const value = byIteration(graph, withoutEnd(graph));
+    return value === null ? null : { value, fraction: null };
   }
   for (const { state } of graph.violations) isTarget[state] = 1;
   const order = topologicalOrder(graph);
   if (order.length === graph.count) return byPaths(graph, order, isTarget);
   const value = byIteration(graph, isTarget);
   return value === null ? null : { value, fraction: null };
+}
+
+/** Marks the states from which no execution comes to an end. */
+function withoutEnd(graph: StateGraph): Uint8Array {
+  const marks = new Uint8Array(graph.count).fill(1);
+  for (let state = 0; state < graph.count; state++) {
+    if (graph.ends.data[state] !== END.none) marks[state] = 0;
+  }
+  for (let isChanged = true; isChanged;) {
+    isChanged = false;
+    // Backwards: edges mostly lead to states found later.
+    for (let state = graph.count - 1; state >= 0; state--) {
+      const end = graph.firstEdge.data[state + 1]!;
+      for (let e = graph.firstEdge.data[state]!; e < end && marks[state] === 1; e++) {
+        if (marks[graph.edgeTo.data[e]!] === 1) continue;
+        marks[state] = 0;
+        isChanged = true;
+      }
+    }
+  }
+  return marks;
 }
 
 /** Weights of a state's edges: its threads share alike, the outcomes of one thread's choice too. */
@@ -109,7 +129,6 @@ function byIteration(graph: StateGraph, isTarget: Uint8Array): number | null {
   const rounds = Math.max(100, Math.floor(EDGES_MAX / Math.max(1, odds.length)));
   for (let round = 0; round < rounds; round++) {
     let change = 0;
-    // Backwards: edges mostly lead to states found later.
     for (let state = graph.count - 1; state >= 0; state--) {
       const from = graph.firstEdge.data[state]!;
       const end = graph.firstEdge.data[state + 1]!;

@@ -22,7 +22,7 @@ export function mermaidText(scene: Scene): string {
   const first = taking[0]?.thread ?? 0;
   const last = taking.at(-1)?.thread ?? 0;
   const columns = first === last ? `t${first}` : `t${first},t${last}`;
-  if (taking.length > 0) lines.push(`  Note over ${columns}: ${escaped(endText(scene))}`);
+  if (taking.length > 0) lines.push(`  Note over ${columns}: ${note(endText(scene))}`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -49,16 +49,29 @@ function stepLine(step: SceneStep, i: number, cell: number): string {
 /** An arrow with a cross: this thread does not get what it wants. */
 function endLine({ thread, text }: SceneEnd, cell: number): string {
   return cell < 0
-    ? `Note over t${thread}: ${escaped(text)}`
+    ? `Note over t${thread}: ${note(text)}`
     : `t${thread}-xc${cell}: ${escaped(text)}`;
 }
 
-/** What ends a statement in Mermaid, or begins one of its entities, as an entity. */
+/** Columns after which a line of a note breaks. */
+const NOTE_COLUMNS = 40;
+
+function note(text: string): string {
+  const lines: string[] = [""];
+  for (const word of escaped(text).split(" ")) {
+    const line = lines.at(-1)!;
+    const isFull = line.length + word.length >= NOTE_COLUMNS;
+    if (isFull && line !== "") lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("<br/>");
+}
+
+/** What ends a statement in Mermaid, or begins an entity or a tag, as an entity. */
 function escaped(text: string): string {
+  const entities: Readonly<Record<string, string>> = { "#": "#35;", ";": "#59;", "<": "#lt;" };
   return text
-    .replace(/[#;]/g, (one) => (one === "#" ? "#35;" : "#59;"))
-    .replace(/</g, "#lt;")
-    .replace(/>/g, "#gt;")
+    .replace(/[#;<]/g, (one) => entities[one]!)
     .replace(/\s+/g, " ")
     .trim();
 }

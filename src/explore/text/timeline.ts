@@ -1,8 +1,12 @@
 // A schedule as a story: each step with its place and values, then why each thread stands where it
 // does; and the same as a table with one column per thread. Pure but for stepping the machine.
+import { baseKind } from "../detect/accesses.js";
+import { KERNEL_FIRST } from "../search/kernel-steps.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { type Counterexample, OP, OP_NAMES, type Step, type TimelineStep } from "../types.js";
+import { kernelText } from "./kernel-text.js";
 import type { TokenMove } from "./token.js";
+import { isStuck, waitText } from "./waits.js";
 
 export interface Story {
   readonly timeline: TimelineStep[];
@@ -19,12 +23,17 @@ export function tell(machine: Machine, moves: readonly TokenMove[]): Story | nul
   for (const [i, { thread, choice }] of moves.entries()) {
     const step = machine.stepOf(s, thread);
     if (machine.ended(s) >= 0 || !machine.isEnabled(s, thread)) return null;
-    if (step.kind === OP.choose && choice >= step.a) return null;
+    const choices = machine.choices(s, thread);
+    if (choices > 0 && choice >= choices) return null;
     if (i > 0 && moves[i - 1]!.thread !== thread) switches++;
-    const isSuccess = step.kind !== OP.cas || s[step.addr] === step.a;
+    const isSuccess = baseKind(step.kind) !== OP.cas || s[step.addr] === step.a;
     const value = machine.take(s, thread, choice);
     const name = machine.program.threads[thread]!.name;
-    timeline.push(at(machine, name, step, stepText(machine, step, value, isSuccess)));
+    const plain = { ...step, kind: baseKind(step.kind) };
+    const text = isKernel(step)
+      ? kernelText(machine, s, plain, thread, value)
+      : stepText(machine, plain, value, isSuccess);
+    timeline.push(at(machine, name, step, text));
   }
   return { timeline, end: s, switches };
 }
@@ -39,27 +48,14 @@ export function tellEnd(machine: Machine, s: Vector): TimelineStep[] {
   const lines: TimelineStep[] = [];
   for (let t = 0; t < machine.threads.length; t++) {
     const step = machine.stepOf(s, t);
-    if (step.kind >= OP.done || machine.isEnabled(s, t)) continue;
-    lines.push(at(machine, machine.program.threads[t]!.name, step, waitText(machine, step, s)));
+    if (!isStuck(machine, s, t)) continue;
+    lines.push(at(machine, machine.program.threads[t]!.name, step, waitText(machine, s, t)));
   }
   return lines;
 }
 
-/** Who waits for whom in a circle, as `a -> m (held by b) -> n (held by a)`; "" if nobody does. */
-export function waitCycle(machine: Machine, s: Vector): string {
-  const { threads, names } = machine.program;
-  for (let start = 0; start < threads.length; start++) {
-    let text = threads[start]!.name;
-    for (let t = start, length = 0; length <= threads.length; length++) {
-      const step = machine.stepOf(s, t);
-      if (step.kind !== OP.lock || machine.isEnabled(s, t)) break;
-      const holder = (s[step.addr] as number) - 1;
-      text += ` -> ${names[step.addr]} (held by ${threads[holder]!.name})`;
-      if (holder === start) return text;
-      t = holder;
-    }
-  }
-  return "";
+function isKernel({ kind }: Step): boolean {
+  return baseKind(kind) >= KERNEL_FIRST && kind < OP.done;
 }
 
 function at(machine: Machine, thread: string, step: Step, text: string): TimelineStep {
@@ -90,14 +86,6 @@ function stepText(machine: Machine, step: Step, value: number, isSuccess: boolea
     default:
       return `${op} ${name} ${step.a}: was ${value}`;
   }
-}
-
-function waitText(machine: Machine, step: Step, s: Vector): string {
-  const name = machine.program.names[step.addr] ?? "";
-  const value = s[step.addr] as number;
-  if (step.kind !== OP.lock) return `waits: ${name} is ${value} (${OP_NAMES[step.kind]} ${step.a})`;
-  const holder = machine.program.threads[value - 1];
-  return `waits for ${name}, held by ${holder?.name ?? "nobody"}`;
 }
 
 const COLUMN_MAX = 44;
