@@ -84,9 +84,8 @@ export function erase(rewritten: Rewritten): string {
 }
 
 function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] | null {
-  if (ts.isCallExpression(node)) {
-    const kind = analysis.calls.get(node);
-    if (kind === undefined) return null;
+  const kind = analysis.calls.get(node);
+  if (kind !== undefined) {
     const call = kind === "primitive" ? "(yield* $.step(" : "(yield* $.call(";
     const site = addSite(node, sites);
     return [{ at: node.getStart(), text: `${call}${site}, ` }];
@@ -141,7 +140,7 @@ function firstSemicolon(node: ts.ForStatement): number {
 function closing(node: ts.Node, analysis: Analysis): Insertion[] {
   const all: Insertion[] = [];
   // The condition of a loop closes after what is inside of it.
-  if (ts.isCallExpression(node) && analysis.calls.has(node)) all.push({ at: node.end, text: "))" });
+  if (analysis.calls.has(node)) all.push({ at: node.end, text: "))" });
   if (ts.isArrowFunction(node) && analysis.explored.has(node)) {
     all.push({ at: node.body.end, text: ts.isBlock(node.body) ? ")()" : "); })()" });
   }

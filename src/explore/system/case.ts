@@ -2,9 +2,14 @@
 import { nowMs } from "../../base/clock.js";
 import { type Verdict, VERDICTS } from "../types.js";
 import type { CellOptions, Cells } from "./cell.js";
-import { type FailureSchedule, failureTest, fewestSwitches } from "./minimal.js";
-import { independentReader } from "./readers.js";
-import { type Bounds, type Reduced, searchReduced } from "./search.js";
+import { failureTest, fewestSwitches, type Schedule } from "../reduced/minimal.js";
+import { independentReader } from "../reduced/readers.js";
+import { type Bounds, type Reduced, searchReduced } from "../reduced/search.js";
+
+/** A schedule, and the case that it is one of. */
+export interface FailureSchedule extends Schedule {
+  readonly options: CellOptions;
+}
 
 export interface Decision {
   readonly verdict: Verdict;

@@ -2,9 +2,9 @@
 // queue, a kernel profile, what takes the device away. Main thread, or a worker that explores.
 import type { LoadedProgram, Site, Step, ThreadCode } from "../types.js";
 import type { Graph } from "./graph.js";
-import { SystemMachine, type Vector } from "./machine.js";
+import { SystemMachine, type Vector } from "../reduced/machine.js";
 import { addressName } from "./names.js";
-import { SLOTS_MAX, SystemThread } from "./thread.js";
+import { SLOTS_MAX, SystemThread } from "../reduced/thread.js";
 
 export interface CellOptions {
   readonly guard: string;

@@ -3,7 +3,6 @@
 // but for where steps that concern nobody else stand: those are taken together with the next one
 // that does, which changes neither number.
 import { OP, type Verdict, VERDICTS } from "../types.js";
-import type { CellOptions } from "./cell.js";
 import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
 import type { FinalCheck } from "./search.js";
@@ -15,11 +14,6 @@ export interface Schedule {
   readonly switches: number;
   /** Whether no schedule has fewer switches, or as many and fewer steps. */
   readonly minimal: boolean;
-}
-
-/** A schedule, and the case that it is one of. */
-export interface FailureSchedule extends Schedule {
-  readonly options: CellOptions;
 }
 
 /** Most states until the search gives up; the reduced search has shown that one can be reached. */
