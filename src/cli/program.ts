@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addCleanCommand, addDoctorCommand } from "./commands/doctor.js";
 import { addExploreCommand } from "./commands/explore.js";
+import { addMatrixCommand } from "./commands/matrix.js";
 import { addFlowCommand } from "./commands/flow.js";
 import { addRunCommand } from "./commands/run.js";
 import { addSchemaCommand } from "./commands/schema.js";
@@ -28,6 +29,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
   addRunCommand(program, exit);
   addUpCommand(program, exit);
   addExploreCommand(program, exit);
+  addMatrixCommand(program, exit);
   addFlowCommand(program, exit);
   addDoctorCommand(program, exit);
   addCleanCommand(program, exit);

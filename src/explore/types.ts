@@ -226,6 +226,7 @@ export interface Frames {
 
 export interface TimelineStep {
   readonly thread: string;
+  readonly file: string;
   readonly line: number;
   readonly column: number;
   readonly text: string;

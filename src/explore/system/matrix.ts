@@ -6,6 +6,7 @@ import type { Verdict } from "../types.js";
 import { decide, type Decision } from "./case.js";
 import { type CellOptions, Cells, type GuardFunction } from "./cell.js";
 import type { Graph } from "./graph.js";
+import { type SystemStory, tellCase } from "./story.js";
 
 /** What a user may choose of; each list is a part of what `dimensions` gives. */
 export interface MatrixOptions {
@@ -42,6 +43,11 @@ export interface MatrixCell {
   readonly token: string | null;
   readonly switches: number | null;
   readonly steps: number | null;
+}
+
+export interface MatrixResult {
+  readonly cells: readonly MatrixCell[];
+  readonly seconds: number;
 }
 
 /** Everything that the matrix is over, from the tables of `src/path`. */
@@ -93,24 +99,31 @@ export class Matrix {
     return all;
   }
 
+  /** All of them. `onCell` hears of each. */
+  run(onCell: (cell: MatrixCell) => void = () => undefined): MatrixResult {
+    const startMs = nowMs();
+    const cells = this.coordinates().map((at) => {
+      const cell = this.decide(at);
+      onCell(cell);
+      return cell;
+    });
+    return { cells, seconds: (nowMs() - startMs) / 1000 };
+  }
+
+  /** The counterexample of a cell that was decided here, or another schedule of it, as a story. */
+  tell(at: Coordinates, token: string | null): SystemStory | null {
+    const { decision } = this.known(at);
+    const own = tokenOf(this.graph, decision);
+    const replayed = token ?? own;
+    if (replayed === null) return null;
+    const options = decision.failure?.options ?? firstPacketOf(this.optionsOf(at));
+    return tellCase(this.cells, options, replayed, { decision, own });
+  }
+
   decide(at: Coordinates): MatrixCell {
     const startMs = nowMs();
-    const options = this.optionsOf(at);
-    const { guard, kind, hint, event, profile } = at;
-    const key = `${guard} ${kind} ${hint} ${event}`;
-    const known = this.decided.get(key) ?? [];
-    this.decided.set(key, known);
-    let one = known.find((other) => {
-      const its = { ...options, profile: other.profile };
-      return this.cells.isSame(other.reads, its, profile);
-    });
-    const sameAs = one === undefined ? null : one.profile;
-    if (one === undefined) {
-      const reads = new Map<string, unknown>();
-      const decision = decide(this.cells, options, { product: this.options.product, reads });
-      one = { decision, reads, profile };
-      known.push(one);
-    }
+    const one = this.known(at);
+    const sameAs = one.profile === at.profile ? null : one.profile;
     const { decision } = one;
     const { failure, verdict, message, states, transitions, oneByOne, bound } = decision;
     return {
@@ -128,6 +141,24 @@ export class Matrix {
       switches: failure?.switches ?? null,
       steps: failure?.moves.length ?? null,
     };
+  }
+
+  private known(at: Coordinates): Known {
+    const options = this.optionsOf(at);
+    const { guard, kind, hint, event, profile } = at;
+    const key = `${guard} ${kind} ${hint} ${event}`;
+    const known = this.decided.get(key) ?? [];
+    this.decided.set(key, known);
+    const one = known.find((other) => {
+      const its = { ...options, profile: other.profile };
+      return this.cells.isSame(other.reads, its, profile);
+    });
+    if (one !== undefined) return one;
+    const reads = new Map<string, unknown>();
+    const decision = decide(this.cells, options, { product: this.options.product, reads });
+    const made = { decision, reads, profile };
+    known.push(made);
+    return made;
   }
 
   private optionsOf({ guard, kind, hint, profile, event }: Coordinates): CellOptions {
@@ -156,6 +187,10 @@ interface Known {
 /** Recorded queue 0 first, which is the one that the local patch covers, then others; 0: none. */
 function hintOf(hint: boolean, i: number): number {
   return hint ? 1 + 2 * i : 0;
+}
+
+function firstPacketOf(options: CellOptions): CellOptions {
+  return { ...options, mappings: [[options.mappings[0]![0]!]] };
 }
 
 function tokenOf(graph: Graph, { failure }: Decision): string | null {

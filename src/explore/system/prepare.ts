@@ -3,13 +3,11 @@
 import ts from "typescript";
 import type { Door } from "../source/modules.js";
 import { rewriteModules } from "../source/modules.js";
-import { type GuardSource, type Prepared, resolveModule, SYNC } from "./prepared.js";
+import { GUARD, type GuardSource, type Prepared, resolveModule, SYNC } from "./prepared.js";
 import { DEVICE_PROPERTIES } from "./view.js";
 
 const BASIC = "ld st add cas xchg setBits clearBits waitWhile tick assert".split(" ");
 const DIRECT = "ld st add cas xchg setBits clearBits lock unlock waitWhile waitUntil".split(" ");
-/** Path of a user's guard among the modules. */
-export const GUARD = "guard.ts";
 const NOTHING: Door = { primitives: new Set(), explored: new Set() };
 
 /** @throws PacketpathError PROGRAM_INVALID with the place of whatever cannot be controlled. */

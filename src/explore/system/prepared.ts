@@ -8,6 +8,9 @@ export const SYNC = "explore/system/kernel-sync.ts";
 /** Not rewritten: the explorer has a view of its own in its place. */
 export const VIEW = "path/device-view.ts";
 
+/** Path of a user's guard among the modules. */
+export const GUARD = "guard.ts";
+
 /** The rewritten modules as JavaScript, and what their sites stand for. */
 export interface Prepared {
   /** SHA-256 of all texts, in hexadecimal. */
