@@ -2,11 +2,13 @@
 // Main thread only.
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addBenchCommand } from "./commands/bench.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addCleanCommand, addDoctorCommand } from "./commands/doctor.js";
 import { addExploreCommand } from "./commands/explore.js";
 import { addMatrixCommand } from "./commands/matrix.js";
 import { addFlowCommand } from "./commands/flow.js";
+import { addMergeCommand } from "./commands/merge.js";
 import { addRunCommand } from "./commands/run.js";
 import { addSchemaCommand } from "./commands/schema.js";
 import { addUpCommand } from "./commands/up.js";
@@ -30,7 +32,9 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
   addUpCommand(program, exit);
   addExploreCommand(program, exit);
   addMatrixCommand(program, exit);
+  addMergeCommand(program, exit);
   addFlowCommand(program, exit);
+  addBenchCommand(program, exit);
   addDoctorCommand(program, exit);
   addCleanCommand(program, exit);
   addSchemaCommand(program, exit);

@@ -4,6 +4,7 @@ import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { certify } from "./certificate/write.js";
 import { Detectors } from "./detect/detectors.js";
+import { withPredictions } from "./detect/predict.js";
 import { racingStates } from "./detect/races.js";
 import { graphCoverage } from "./detect/coverage.js";
 import {
@@ -17,11 +18,12 @@ import {
   type Settings,
 } from "./outcome.js";
 import { countInterleavings, countTraces, topologicalOrder } from "./search/count.js";
-import { exploreTraces } from "./search/dpor.js";
 import { type FairCycle, fairCycle, wayAround } from "./search/lasso.js";
 import { Machine, type Vector } from "./search/machine.js";
 import { shortestTo } from "./search/shortest.js";
 import { StateGraph } from "./search/states.js";
+import { shareOf } from "./shard/shards.js";
+import { exploreShare } from "./shard/traces.js";
 import { bugProbability } from "./strategies/probability.js";
 import { byBound, byChance, failureOf } from "./strategies/run.js";
 import { type Scene, sceneOf } from "./text/scene.js";
@@ -44,6 +46,7 @@ export const DEFAULTS = {
   seed: 1,
   depth: 3,
   bound: 1e9,
+  shard: { index: 0, count: 1 },
   onCertificate: () => undefined,
 } as const;
 
@@ -53,30 +56,36 @@ export function explore(program: LoadedProgram, options: ExploreOptions = {}): E
   const strategy = options.strategy ?? "states";
   const startMs = nowMs();
   const machine = new Machine(program, settings.maxSteps);
-  const found = findBy(machine, settings, strategy);
+  const detectors = new Detectors(machine);
+  const found = findBy(machine, settings, strategy, detectors);
   const seconds = (nowMs() - startMs) / 1000;
   const { executions } = found;
   return {
     program: program.name,
     expected: program.expect,
     strategy,
-    ...found,
+    ...withPredictions(machine, detectors.locks, found),
     seconds: Math.round(seconds * 1e6) / 1e6,
     executionsPerSecond: executions === null ? null : Math.round(executions / seconds),
   };
 }
 
-function findBy(machine: Machine, settings: Settings, strategy: Strategy): Found {
+function findBy(
+  machine: Machine,
+  settings: Settings,
+  strategy: Strategy,
+  detectors: Detectors,
+): Found {
   switch (strategy) {
     case "states":
       return byStates(machine, settings);
     case "dpor":
-      return byTraces(machine, settings);
+      return byTraces(machine, settings, detectors);
     case "delay":
     case "preemption":
       return byBound(machine, settings, strategy, () => byStates(machine, settings));
     default:
-      return byChance(machine, settings, strategy);
+      return byChance(machine, shareOf(settings), strategy, detectors);
   }
 }
 
@@ -154,14 +163,13 @@ function circleText(stem: number): string {
   return `after ${stem} steps the rest can repeat for ever, and no thread is kept from running`;
 }
 
-function byTraces(machine: Machine, settings: Settings): Found {
+function byTraces(machine: Machine, settings: Settings, detectors: Detectors): Found {
   if (machine.program.kernel !== undefined) {
     const bound = "dpor does not know the steps of the kernel and of Go; use states";
     return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound };
   }
-  const detectors = new Detectors(machine);
   const bounds = { ...settings, onExecution: detectors.lookAt.bind(detectors) };
-  const result = exploreTraces(machine, bounds, (s) => endOf(machine, s).verdict);
+  const result = exploreShare(machine, bounds, (s) => endOf(machine, s).verdict);
   const complete = result.bound === null;
   const failure = failureOf(machine, result.bad?.moves ?? null, {
     raceSchedule: detectors.raceSchedule,

@@ -60,6 +60,10 @@ export function failStep(verdict: Verdict, message: string, site: number): Step 
   return { kind: OP.fail, addr: 0, a: VERDICTS.indexOf(verdict), b: 0, site, message };
 }
 
+/** Among the keys since the last step: what was found about the loop that they are of. */
+const ENDLESS = "endless";
+const TOO_MANY = "too many";
+
 export class Runtime implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
@@ -78,6 +82,9 @@ export class Runtime implements Frames {
   /** One primitive: a scheduling point, but for assert and tick. */
   *step(site: number, request: Request): Generator<Step, unknown, number> {
     const { op, args } = request;
+    // A finally block on the way out of a loop that never ends takes no steps.
+    if (this.seen.has(ENDLESS)) throw new EndlessLoop(site);
+    if (this.seen.has(TOO_MANY)) throw new TooManyRounds();
     if (op === "assert") {
       if (!args[0]) yield failStep("ASSERT", String(args[1] ?? "assertion failed"), site);
       return undefined;
@@ -135,6 +142,25 @@ export class Runtime implements Frames {
     return value;
   }
 
+  /**
+   * The items of a for...of around another loop. The loop inside may forget what was loaded before
+   * it, but neither how far this one is nor what was loaded outside of it.
+   */
+  *each<T>(site: number, items: Iterable<T>): Generator<T, void, undefined> {
+    const depth = this.keys.length;
+    let count = 0;
+    this.keys.push(`each${site}`, "");
+    try {
+      for (const item of items) {
+        this.keys[depth] = `each${site}:${count++}`;
+        yield item;
+      }
+    } finally {
+      const inner = this.keys.splice(depth).join("/");
+      this.keys[depth - 1] += `(${inner})`;
+    }
+  }
+
   /** Start of a round of a loop: from here on only the live locals matter. Always true. */
   head(site: number, locals: readonly unknown[]): true {
     this.keys[this.keys.length - 1] = `${site}:${serialize(locals)}`;
@@ -150,9 +176,13 @@ export class Runtime implements Frames {
   }
 
   private round(site: number, key: string): void {
-    if (this.seen.has(key)) throw new EndlessLoop(site);
-    if (this.seen.size >= LOCAL_ROUNDS_MAX) throw new TooManyRounds();
-    this.seen.add(key);
+    const isEndless = this.seen.has(key);
+    if (!isEndless && this.seen.size < LOCAL_ROUNDS_MAX) {
+      this.seen.add(key);
+      return;
+    }
+    this.seen.add(isEndless ? ENDLESS : TOO_MANY);
+    throw isEndless ? new EndlessLoop(site) : new TooManyRounds();
   }
 
   /** The step of a call, or the one that says what is wrong with it. */
@@ -241,7 +271,7 @@ export function primitivesOf(names: Iterable<string>): Record<string, unknown> {
 /** Values as text, equal for equal values; the same object twice is told from an equal copy. */
 export function serialize(value: unknown, seen: Map<object, number> = new Map()): string {
   if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") return "f";
+  if (typeof value === "function") return `f${String(value)}`;
   if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : `${value}`;
   const before = seen.get(value);
   if (before !== undefined) return `#${before}`;

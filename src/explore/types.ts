@@ -29,6 +29,8 @@ export interface PlacedThread {
   readonly run: ThreadFunction;
 }
 
+/** One, an array of them, or an array of arrays. */
+type Nested<T> = T | readonly T[] | readonly (readonly T[])[];
 type CellValue = number | typeof UNINIT;
 type LockValue = typeof FREE | typeof UNINIT;
 
@@ -54,9 +56,9 @@ export type Verdict = (typeof VERDICTS)[number];
 export interface ProgramSpec {
   readonly name: string;
   /** Shared cells and their initial values; an array makes an array of cells. Int32. */
-  readonly cells?: Readonly<Record<string, CellValue | readonly CellValue[]>>;
+  readonly cells?: Readonly<Record<string, Nested<CellValue>>>;
   /** Names of locks, free at the start; or what each is, an array making an array of locks. */
-  readonly locks?: readonly string[] | Readonly<Record<string, LockValue | readonly LockValue[]>>;
+  readonly locks?: readonly string[] | Readonly<Record<string, Nested<LockValue>>>;
   readonly threads:
     | readonly (ThreadFunction | PlacedThread)[]
     | Readonly<Record<string, ThreadFunction | PlacedThread>>;
@@ -298,7 +300,7 @@ export interface Coverage {
 
 /** A deadlock, or another misuse of locks, that follows from how runs used them. */
 export interface Prediction {
-  readonly kind: "circular" | "recursive" | "irq-inversion" | "uninitialised" | "freed";
+  readonly kind: "circular" | "recursive" | "irq-inversion";
   readonly message: string;
   /** The report in full, in the form of the kernel's lockdep. */
   readonly report: string;
@@ -336,8 +338,16 @@ export interface ExploreOptions {
   readonly depth?: number;
   /** The last bound that delay or preemption completes; absent: until all is covered. */
   readonly bound?: number;
+  /** Which part of the executions to look at: of `count`, number `index` from 0. */
+  readonly shard?: Shard;
   /** Gets the certificate of a SAFE verdict, to be made into a file's bytes or not. */
   readonly onCertificate?: (summary: Certificate, bytes: () => Uint8Array) => void;
+}
+
+/** One part of the work, done without knowing of the others. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
 }
 
 /** What a finished search that found nothing wrong has seen. */

@@ -26,7 +26,13 @@ export const spec = (threads: string, more = "") =>
   `cells: { x: 0, y: 0, z: 0, raw: UNINIT }, locks: { m: FREE, n: FREE, u: UNINIT }, ${more}
   threads: { ${threads} }`;
 
-const run = (code: string) => `run({ x, y, z, raw, m, n, u, h, w, t, cb }, arg) { ${code} }`;
+/** The names of a list that a code speaks of, to be taken out of the handles. */
+export function used(names: readonly string[], code: string): string {
+  return names.filter((name) => new RegExp(`\\b${name}\\b`).test(code)).join(", ");
+}
+
+const HANDLES = ["x", "y", "z", "raw", "m", "n", "u", "h", "w", "t", "cb"];
+const run = (code: string) => `run({ ${used(HANDLES, code)} }, arg) { ${code} }`;
 export const task = (name: string, code: string, more = "cpu: 0") =>
   `${name}: { ${more}, ${run(code)} },`;
 export const handler = (name: string, context: string, code: string, more = "") =>

@@ -1,7 +1,7 @@
 // Which lock protects what is used by tasks (P), tasks with softirqs off (Pb), softirqs (S) and
 // hardirqs (H): the truth table of the kernel's locking rules, row by row, each by exploring.
 import { describe, expect, it } from "vitest";
-import { exploreKernel } from "./kernel-program.js";
+import { exploreKernel, used } from "./kernel-program.js";
 
 /** Adds to x, which only a lock makes right. */
 const WORK = "st(x, ld(x) + 1);";
@@ -14,10 +14,9 @@ interface User {
 }
 
 function table(users: readonly User[], more = ""): string {
-  const names = ["x", "a", "b", "s", "h"].join(", ");
   const threads = users.map(({ name, context, cpu = 0, code }) => {
     const raised = context === "task" ? "" : ", raised: true";
-    return `${name}: { cpu: ${cpu}, context: "${context}"${raised}, run({ ${names} }) { ${code} } }`;
+    return `${name}: { cpu: ${cpu}, context: "${context}"${raised}, run({ ${used(["x", "a", "b", "s", "h"], code)} }) { ${code} } }`;
   });
   const cells = 'cells: { x: 0 }, locks: ["a", "b"]';
   return `${cells}, ${more} threads: { ${threads.join(", ")} }`;

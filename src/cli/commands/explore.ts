@@ -2,33 +2,21 @@
 // that can be replayed. Needs neither root nor any native library. Main thread only.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
-import {
-  STRATEGIES,
-  type Exploration,
-  type LoadedProgram,
-  type Strategy,
-} from "../../explore/types.js";
+import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
 import { CertificateFile, checkFile } from "../certificates.js";
+import { resultText, storyText } from "../exploration-text.js";
+import { exploreParts, optionsOf, type PartFlags } from "../exploration-parts.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
 import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
-interface ExploreFlags extends ResultFlags {
-  readonly strategy: Strategy;
+interface ExploreFlags extends ResultFlags, PartFlags {
   readonly replay?: string;
   /** Without a number: true. */
   readonly threads?: number | true;
   readonly export?: ExportName;
-  readonly out?: string;
-  readonly depth?: number;
-  readonly bound?: number;
-  readonly maxStates?: number;
-  readonly maxSteps?: number;
-  readonly maxExecutions?: number;
-  readonly maxSeconds?: number;
-  readonly seed?: number;
   readonly certificate?: string;
   readonly check?: string;
 }
@@ -49,7 +37,9 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .option("--replay <token>", "repeat one schedule and show it")
     .option("--threads [times]", "repeat it on real worker threads, so often (100)", wholeNumber)
     .addOption(new Option("--export <form>", "draw the counterexample").choices(EXPORTS))
-    .option("--out <file>", "where --export writes; stdout if absent")
+    .option("--out <file>", "where --export or --shard writes; stdout if absent")
+    .option("--shard <i/n>", "look at one part of n, from 0 (or 1); see packetpath merge")
+    .option("--jobs <number>", "split the work between so many worker threads", wholeNumber)
     .option("--depth <number>", "ordered steps that a bug needs (pct; 3)", wholeNumber)
     .option("--bound <number>", "the last bound to complete (delay, preemption)", boundNumber)
     .option("--max-states <number>", "most states (states, delay, preemption)", wholeNumber)
@@ -60,10 +50,15 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .option("--certificate <file>", "write what a SAFE verdict rests on")
     .option("--check <certificate>", "check one, without the search")
     .option("--json", "print the result as one JSON object")
-    .action(async (file: string | undefined, flags: ExploreFlags) => {
+    .action(async (file: string | undefined, flags: ExploreFlags, command: Command) => {
       const { check, json } = flags;
+      const isSplit = flags.shard !== undefined || flags.jobs !== undefined;
+      // States cannot be split; whoever asks for parts and names no strategy means this one.
+      if (isSplit && command.getOptionValueSource("strategy") === "default") {
+        command.setOptionValue("strategy", "dpor");
+      }
       if (check !== undefined) exit(await checkFile(check, file, json === true));
-      else exit(await exploreFile(file ?? noFile(), flags));
+      else exit(await exploreFile(file ?? noFile(), command.opts<ExploreFlags>()));
     });
 }
 
@@ -91,7 +86,7 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const { explore, loadProgram, replay } = await import("../../explore/index.js");
   const program = await loadProgram(source, file);
   if (flags.threads !== undefined) {
-    const token = flags.replay ?? explore(program, flags).counterexample?.token;
+    const token = flags.replay ?? explore(program, optionsOf(flags)).counterexample?.token;
     const times = flags.threads === true ? THREAD_TIMES : flags.threads;
     return repeatOnThreads(program, { source, token: token ?? "", times }, flags);
   }
@@ -106,10 +101,12 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
     });
     return verdict === program.expect ? EXIT.asExpected : EXIT.notAsExpected;
   }
+  const parts = await exploreParts(program, source, flags);
+  if (parts !== null) return parts;
   const { certificate } = flags;
   const certificateFile = certificate === undefined ? null : new CertificateFile(certificate);
   const onCertificate = certificateFile?.take ?? (() => undefined);
-  const found = explore(program, { ...flags, onCertificate });
+  const found = explore(program, { ...optionsOf(flags), onCertificate });
   const result = certificateFile?.write(found) ?? found;
   const json = { schemaVersion: 1, guard: null, profile: null, ...result };
   const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
@@ -137,56 +134,4 @@ async function writeStory(program: LoadedProgram, token: string | null, output: 
   if (flags.out === undefined) return writeOut(process.stdout, drawing);
   writeText(flags.out, drawing);
   return writeOut(process.stdout, text);
-}
-
-async function resultText(result: Exploration): Promise<string> {
-  const { verdict, expected } = result;
-  const surprise = verdict === expected ? "" : ` (expected ${expected})`;
-  const facts = [
-    result.bound === null ? null : `bound: ${result.bound}`,
-    result.states === null ? null : `${result.states} states, ${result.transitions} transitions`,
-    result.traces === null ? null : `${result.traces} traces, ${result.blocked} blocked`,
-    result.interleavings === null ? null : `${result.interleavings} interleavings`,
-    result.cyclic === true ? "executions without end: the state graph has a cycle" : null,
-    result.executions === null ? null : `${result.executions} executions`,
-    chanceText(result),
-    coverageText(result),
-    result.race === result.counterexample?.message ? null : result.race,
-    `${result.seconds.toFixed(3)} s, strategy ${result.strategy}`,
-  ];
-  const lines = facts.filter((one) => one !== null).map((one) => `  ${one}\n`);
-  const story = result.counterexample === null ? "" : await storyText(result.counterexample);
-  return `${verdict}: ${result.program}${surprise}\n${lines.join("")}${story}`;
-}
-
-/** How often random runs would show the verdict. */
-function chanceText(result: Exploration): string | null {
-  const { bugProbability: chance, bugProbabilityFraction: fraction } = result;
-  if (chance === null || result.counterexample === null) return null;
-  const value = Number(chance.toPrecision(4));
-  const exact = fraction !== null && fraction.length <= 24 ? ` (${fraction})` : "";
-  return `a random run shows it with a chance of ${value}${exact}`;
-}
-
-const MISSING_SHOWN = 3;
-
-function coverageText(result: Exploration): string | null {
-  const { coverage } = result;
-  if (coverage === null || coverage.pairs === 0) return null;
-  const { missing } = coverage;
-  const never = missing
-    .slice(0, MISSING_SHOWN)
-    .map(({ cell, first, second }) => `${cell}: ${first} before ${second}`);
-  const more = missing.length > MISSING_SHOWN ? [`${missing.length - MISSING_SHOWN} more`] : [];
-  const rest = missing.length === 0 ? "" : `; never ${[...never, ...more].join(", ")}`;
-  const runs = coverage.runs === null ? "" : ` in ${coverage.runs} runs`;
-  return `${coverage.bothOrders} of ${coverage.pairs} racing pairs in both orders${runs}${rest}`;
-}
-
-async function storyText(one: NonNullable<Exploration["counterexample"]>): Promise<string> {
-  const { timelineTable } = await import("../../explore/text/timeline.js");
-  const fewest = one.minimal ? ", no schedule has fewer switches" : "";
-  const why = one.message === "" ? "" : `  ${one.message}\n`;
-  const count = `  ${one.steps} steps, ${one.switches} context switches${fewest}\n`;
-  return `${why}${count}  replay: --replay ${one.token}\n\n${timelineTable(one)}`;
 }

@@ -3,6 +3,7 @@
 // JavaScript), locks and the like included. So one execution tells of races that it did not run
 // into. Any thread.
 import type { Machine, Vector } from "../search/machine.js";
+import { isHandler } from "../search/kernel/layout.js";
 import type { TokenMove } from "../text/token.js";
 import { OP, type Step } from "../types.js";
 import type { Watcher } from "../strategies/walk.js";
@@ -59,10 +60,13 @@ export class RaceWatcher implements Watcher {
     const clock = this.clocks[thread]!;
     const access = accessOf(this.machine, s, step);
     clock[thread]!++;
+    const cpu = this.cpuOf(s, thread);
+    if (cpu >= 0) this.runOn(cpu, thread, clock);
     if (access !== null && access.addr < this.machine.program.firstLock) {
       this.look(access, thread, clock);
     }
-    if (access?.isPlain !== true) this.synchronize(step, access, clock);
+    if (access?.isPlain !== true) this.synchronize(step, { thread, access }, clock);
+    if (cpu >= 0) this.tell(this.isHandler(thread) ? handlersOf(cpu) : tasksOf(cpu), clock);
     if (this.isLogging) this.log.push(clock.slice());
     this.steps++;
   }
@@ -95,14 +99,37 @@ export class RaceWatcher implements Watcher {
     }
   }
 
+  /** The CPU that a thread shares with others, or -1. */
+  private cpuOf(s: Vector, thread: number): number {
+    const { kernel } = this.machine.program;
+    return kernel?.isShared === true ? s[kernel.cpuOf + thread]! : -1;
+  }
+
+  private isHandler(thread: number): boolean {
+    const { kernel } = this.machine.program;
+    return kernel !== undefined && isHandler(kernel, thread);
+  }
+
+  /** A handler and the task that it interrupts are never at work at the same time. */
+  private runOn(cpu: number, thread: number, clock: Int32Array): void {
+    this.learn(handlersOf(cpu), clock);
+    if (this.isHandler(thread)) this.learn(tasksOf(cpu), clock);
+  }
+
   /** What the step learns from others, and lets others learn. */
-  private synchronize(step: Step, access: Access | null, clock: Int32Array): void {
+  private synchronize(
+    step: Step,
+    { thread, access }: { thread: number; access: Access | null },
+    clock: Int32Array,
+  ): void {
     const kind = baseKind(step.kind);
+    const isPassage = kind === OP.enter || kind === OP.leave;
     if (kind === OP.gracePeriod || kind === OP.enter || kind === OP.synchronizeRcu) {
       this.learn(READERS, clock);
     }
     if (kind === OP.rcuReadUnlock) this.tell(READERS, clock);
-    const addr = access?.addr ?? step.addr;
+    const handle = isPassage ? (this.machine.program.kernel?.raised ?? 0) + thread : step.addr;
+    const addr = access?.addr ?? handle;
     if (addr === 0) return;
     if (kind !== OP.st) this.learn(addr, clock);
     // A store hides what others have stored; a change goes on from what it found.
@@ -125,6 +152,10 @@ export class RaceWatcher implements Watcher {
 
 /** Stands for all RCU read sections: a grace period learns from those that have ended. */
 const READERS = -1;
+
+/** Stand for what handlers, and what tasks, have done on a CPU. */
+const handlersOf = (cpu: number) => -2 - 2 * cpu;
+const tasksOf = (cpu: number) => -3 - 2 * cpu;
 
 /**
  * A schedule that ends where both accesses of an unordered pair are next: all that happens before

@@ -5,15 +5,23 @@ import type { Machine, Vector } from "../search/machine.js";
 import type { StateGraph } from "../search/states.js";
 import type { Watcher } from "../strategies/walk.js";
 import type { Coverage, Step } from "../types.js";
+import { lockUseOf } from "./lock-uses.js";
 import { type Access, accessOf, doConflict } from "./accesses.js";
 
-/** Most words of all sets of one graph together. */
-const WORDS_MAX = 2 ** 26;
+/** Most states of a graph whose orders are looked for, and most words of all their sets. */
+const STATES_MAX = 300_000;
+const WORDS_MAX = 2 ** 24;
 
 /** Accesses of one kind: the same thread, place, cell or lock, both reads or both writes. */
 interface Sort extends Access {
   readonly thread: number;
   readonly site: number;
+}
+
+/** Accesses whose order is looked at: of a lock's steps, those that take it. */
+function orderedAccess(machine: Machine, s: Vector, step: Step): Access | null {
+  const use = lockUseOf(step);
+  return use?.action === "give" || use?.action === "wait" ? null : accessOf(machine, s, step);
 }
 
 class Sorts {
@@ -57,7 +65,7 @@ export class CoverageWatcher implements Watcher {
 
   step(s: Vector, thread: number): void {
     const step = this.machine.stepOf(s, thread);
-    const access = accessOf(this.machine, s, step);
+    const access = orderedAccess(this.machine, s, step);
     if (access === null) return;
     const own = this.sorts.number(thread, step, access);
     for (const one of this.done) {
@@ -75,7 +83,7 @@ const SORTS_MAX = 2 ** 20;
 
 /** The orders that the executions of a finished graph have; null if it is too large or unfinished. */
 export function graphCoverage(graph: StateGraph): Coverage | null {
-  if (graph.bound !== null) return null;
+  if (graph.bound !== null || graph.count > STATES_MAX) return null;
   const { machine } = graph;
   const sorts = new Sorts();
   const edgeSort = numberEdges(graph, sorts);
@@ -117,7 +125,7 @@ function numberEdges(graph: StateGraph, sorts: Sorts): Int32Array {
     for (let e = graph.firstEdge.data[state]!; e < end; e++) {
       const thread = graph.edgeBy.data[e]! & 0xff;
       const step = machine.stepOf(s, thread);
-      const access = accessOf(machine, s, step);
+      const access = orderedAccess(machine, s, step);
       if (access !== null) numbers[e] = sorts.number(thread, step, access);
     }
   }

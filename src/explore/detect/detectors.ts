@@ -1,5 +1,5 @@
 // All that looks on while a program runs, for engines that run it: data races in every run once the
-// program has a plain access, orders of accesses in the first runs. Any thread.
+// program has a plain access, orders of accesses and of locks in the first runs. Any thread.
 import type { Machine } from "../search/machine.js";
 import { type Watcher, watchMoves } from "../strategies/walk.js";
 import type { TokenMove } from "../text/token.js";
@@ -7,6 +7,7 @@ import type { Coverage } from "../types.js";
 import { plainFinder } from "./accesses.js";
 import { RaceWatcher, scheduleToRace } from "./clocks.js";
 import { CoverageWatcher } from "./coverage.js";
+import { LockGraph } from "./lock-graph.js";
 
 /** Runs whose orders of accesses are noted. */
 export const WATCHED_RUNS = 1_000;
@@ -14,6 +15,7 @@ export const WATCHED_RUNS = 1_000;
 export class Detectors {
   /** A schedule that shows the first data race; null if none was met. */
   raceSchedule: TokenMove[] | null = null;
+  readonly locks: LockGraph;
   private readonly machine: Machine;
   private readonly orders: CoverageWatcher;
   private readonly races: RaceWatcher;
@@ -22,6 +24,7 @@ export class Detectors {
 
   constructor(machine: Machine) {
     this.machine = machine;
+    this.locks = new LockGraph(machine);
     this.orders = new CoverageWatcher(machine);
     this.races = new RaceWatcher(machine);
     this.hasPlain = plainFinder(machine);
@@ -31,7 +34,7 @@ export class Detectors {
   watchers(): Watcher[] {
     const isFirst = this.runs++ < WATCHED_RUNS;
     const races = isFirst || this.hasPlain() ? [this.races] : [];
-    return isFirst ? [this.orders, ...races] : races;
+    return isFirst ? [this.orders, this.locks, ...races] : races;
   }
 
   /** Whether the run that was looked at last has a data race. */

@@ -13,8 +13,19 @@ export interface TraceBounds {
   readonly maxExecutions: number;
   readonly maxSteps: number;
   readonly maxSeconds: number;
+  /** Where to begin instead of the program's start: executions with this beginning only. */
+  readonly start?: Prefix;
   /** Called after each complete execution; its argument makes the list of the steps. */
   onExecution?(moves: () => TokenMove[]): void;
+}
+
+/** The beginning of executions. */
+export interface Prefix {
+  readonly moves: readonly TokenMove[];
+  /** The state that they lead to. */
+  readonly state: Vector;
+  /** A bit per thread whose next step comes first in executions of other beginnings only. */
+  readonly sleep: number;
 }
 
 export interface TraceResult {
@@ -40,7 +51,7 @@ export function exploreTraces(
   if (machine.threads.length > THREADS_MAX) {
     search.result.bound = `more than ${THREADS_MAX} threads`;
   } else {
-    search.visit(0, 0, { event: NO_EVENT, children: [] });
+    search.visit(0, bounds.start?.sleep ?? 0, { event: NO_EVENT, children: [] });
   }
   return search.result;
 }
@@ -66,6 +77,8 @@ class TraceSearch {
   private readonly isBlocking: boolean[] = [];
   private readonly clocks: Int32Array[] = [];
   private readonly sleeps: number[] = [];
+  /** Of those asleep, the ones that have been since the start of the prefix that was given. */
+  private readonly inherited: number[] = [];
   private readonly trees: Branch[] = [];
 
   constructor(machine: Machine, bounds: TraceBounds, verdictOf: (end: Vector) => Verdict) {
@@ -73,7 +86,8 @@ class TraceSearch {
     this.bounds = bounds;
     this.verdictOf = verdictOf;
     this.endMs = nowMs() + 1000 * bounds.maxSeconds;
-    this.states.push(machine.initial());
+    this.inherited.push(bounds.start?.sleep ?? 0);
+    this.states.push(bounds.start?.state.slice() ?? machine.initial());
   }
 
   /** Explores everything that begins with the events so far. */
@@ -90,8 +104,9 @@ class TraceSearch {
       return;
     }
     if (tree.children.length === 0) {
+      // Its events may still be in races that no complete execution will show.
       result.redundant++;
-      return;
+      return this.reverseAll(depth);
     }
     while (tree.children.length > 0 && result.bound === null) {
       const child = tree.children[0]!;
@@ -153,6 +168,7 @@ class TraceSearch {
       if ((this.sleeps[depth]! & (1 << t)) === 0 || t === thread) continue;
       if (!conflict(this.eventOf(s, t), event)) sleep |= 1 << t;
     }
+    this.inherited[depth + 1] = sleep & this.inherited[depth]!;
     const next = (this.states[depth + 1] ??= new Int32Array(machine.width));
     next.set(s);
     machine.take(next, thread, Math.max(0, choice));
@@ -199,11 +215,12 @@ class TraceSearch {
   }
 
   private movesTo(depth: number): TokenMove[] {
-    return this.events.slice(0, depth).map(({ thread, choice }) => ({
+    const moves = this.events.slice(0, depth).map(({ thread, choice }) => ({
       thread,
       choice: Math.max(0, choice),
       isChoice: choice >= 0,
     }));
+    return [...(this.bounds.start?.moves ?? []), ...moves];
   }
 
   /** A complete execution of `length` events: counts it and makes branches of its races. */
@@ -215,14 +232,20 @@ class TraceSearch {
     else result.blocked++;
     bounds.onExecution?.(() => this.movesTo(length));
     if (result.bad === null && this.verdictOf(s) !== "SAFE") this.keepBad(length);
+    this.reverseAll(length);
+    if (result.executions >= bounds.maxExecutions) result.bound = `${result.executions} executions`;
+    if ((result.executions & 0xff) === 0 && nowMs() > this.endMs) {
+      result.bound = `${bounds.maxSeconds} s`;
+    }
+  }
+
+  private reverseAll(length: number): void {
+    const { machine } = this;
+    const s = this.states[length]!;
     for (let j = 1; j < length; j++) this.reverseRaces(j, length);
     for (let t = 0; t < machine.threads.length; t++) {
       const step = machine.stepOf(s, t);
       if (step.kind < OP.done && !machine.isEnabled(s, t)) this.reversePending(t, length);
-    }
-    if (result.executions >= bounds.maxExecutions) result.bound = `${result.executions} executions`;
-    if ((result.executions & 0xff) === 0 && nowMs() > this.endMs) {
-      result.bound = `${bounds.maxSeconds} s`;
     }
   }
 
@@ -281,7 +304,11 @@ class TraceSearch {
     if (weakInitial(this.events[i]!, sequence) !== -2) return;
     for (let t = 0; t < machine.threads.length; t++) {
       if ((this.sleeps[i]! & (1 << t)) === 0) continue;
-      if (weakInitial(this.eventOf(this.states[i]!, t), sequence) !== -2) return;
+      const at = weakInitial(this.eventOf(this.states[i]!, t), sequence);
+      // If a thread that sleeps since the start does not occur, something may wake it further on,
+      // and no execution that begins with its step has been here to plan for that.
+      const isElsewhere = at >= 0 || (this.inherited[i]! & (1 << t)) === 0;
+      if (at !== -2 && isElsewhere) return;
     }
     insert(this.trees[i]!, sequence);
   }

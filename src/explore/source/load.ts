@@ -8,7 +8,7 @@ import { PRIMITIVES } from "./analyze.js";
 import { evaluate, transpile } from "./evaluate.js";
 import { rewrite } from "./rewrite.js";
 import type { PlacedCode } from "./placement.js";
-import { boundsOf, invalid, type Layout, unpack, type Uses } from "./unpack.js";
+import { boundsOf, type Handle, invalid, type Layout, unpack, type Uses } from "./unpack.js";
 
 /** @throws PacketpathError PROGRAM_INVALID with the place, or the field that is not right. */
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {
@@ -18,10 +18,12 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     door: { ...primitivesOf(PRIMITIVES), UNINIT, FREE },
     $: runtime,
   });
-  const parts = unpack(exported, file, usesOf(source));
+  const parts = located(source, file, () => unpack(exported, file, usesOf(source)));
   const { name, expect, memory, final, kernel } = parts;
   runtime.bounds = boundsOf(parts);
-  const threads = parts.threads.map((one) => placedCode(one, { memory, runtime, source, file }));
+  const threads = located(source, file, () =>
+    parts.threads.map((one) => placedCode(one, { memory, runtime, source, file })),
+  );
   return {
     name,
     file,
@@ -45,6 +47,41 @@ export function usesOf(source: string): Uses {
     kernel: KERNEL_PRIMITIVES.some((one) => words.has(one)),
     heap: words.has("alloc"),
   };
+}
+
+/** Runs a check of the exported object; what it refuses gets the place of the name it speaks of. */
+function located<T>(source: string, file: string, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof PacketpathError) || error.place?.line !== undefined) throw error;
+    const place = placeOfName(source, file, error.message);
+    const { code, message, fix } = error;
+    throw new PacketpathError(code, message, { place, ...(fix === undefined ? {} : { fix }) });
+  }
+}
+
+/** Where the name that a message speaks of is first declared; the file alone if it is nowhere. */
+function placeOfName(source: string, file: string, message: string) {
+  const match = /(?:cells|threads|locks)\.(\w+)|"(\w+)"|^(\w+):/.exec(message);
+  const name = match?.slice(1).find((one) => one !== undefined);
+  const at = name === undefined ? -1 : source.search(new RegExp(`\\b${name}\\b["']?\\s*[:(,\\]]`));
+  if (at < 0) return { file };
+  const before = source.slice(0, at).split("\n");
+  return { file, line: before.length, column: before[before.length - 1]!.length + 1 };
+}
+
+/** The handles, which refuse names that nothing was declared by. */
+function guarded(handles: Layout["handles"], file: string, thread: string): Layout["handles"] {
+  return new Proxy(handles, {
+    get(target, key): Handle | undefined {
+      if (typeof key !== "string" || Object.hasOwn(target, key)) return target[key as string];
+      throw new PacketpathError("PROGRAM_INVALID", `${thread} asks for "${key}"`, {
+        place: { file },
+        fix: `Declare it in cells or locks; there are: ${Object.keys(target).join(", ")}.`,
+      });
+    },
+  });
 }
 
 interface Surroundings {
@@ -93,10 +130,8 @@ function startOf(
   file: string,
   argument: number,
 ): Generator<Step, unknown, number> {
-  const run = (code as (handles: Layout["handles"], argument: number) => unknown)(
-    handles,
-    argument,
-  );
+  const start = code as (handles: Layout["handles"], argument: number) => unknown;
+  const run = start(guarded(handles, file, name), argument);
   if (typeof run === "object" && run !== null && "next" in run) {
     return run as Generator<Step, unknown, number>;
   }

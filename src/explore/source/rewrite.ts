@@ -6,7 +6,7 @@ import type { Site } from "../types.js";
 import { type Analysis, analyze } from "./analyze.js";
 import { liveAt, localsAt } from "./locals.js";
 import { functionOf, isFunctionNode } from "./nodes.js";
-import { holdsStep } from "./rules.js";
+import { holdsLoop, holdsStep } from "./rules.js";
 
 export interface Insertion {
   /** Where in the source, in UTF-16 units. */
@@ -92,7 +92,15 @@ function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] 
   }
   if (isFunctionNode(node) && analysis.explored.has(node)) return openFunction(node);
   if (analysis.loops.has(node)) return openLoop(node, addSite(node, sites));
+  if (isIteration(node, analysis)) {
+    return [{ at: node.expression.getStart(), text: `$.each(${addSite(node, sites)}, ` }];
+  }
   return null;
+}
+
+/** A for...of around another loop: the runtime has to know how far it is. */
+function isIteration(node: ts.Node, analysis: Analysis): node is ts.ForOfStatement {
+  return ts.isForOfStatement(node) && holdsLoop(node, analysis);
 }
 
 /** Before a statement that holds a step, the live locals take the place of what was loaded. */
@@ -145,6 +153,9 @@ function closing(node: ts.Node, analysis: Analysis): Insertion[] {
     all.push({ at: node.body.end, text: ts.isBlock(node.body) ? ")()" : "); })()" });
   }
   const { parent } = node;
+  if (parent !== undefined && isIteration(parent, analysis) && parent.expression === node) {
+    all.push({ at: node.end, text: ")" });
+  }
   if (parent !== undefined && analysis.loops.has(parent) && conditionOf(parent) === node) {
     all.push({ at: node.end, text: ")" });
   }

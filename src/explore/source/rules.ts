@@ -1,8 +1,10 @@
 // The rules that a program keeps so that the explorer controls all of it. Each break is a build
 // error with its place: an uncontrolled program would be explored wrongly, not noisily. Pure.
 import ts from "typescript";
+import { PRIMITIVE_TABLE } from "../requests.js";
 import type { Analysis } from "./analyze.js";
 import { fromBinding } from "./locals.js";
+import { declaredNames, declaringFunction, hiddenName, isReference } from "./names.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
 
 /** Globals whose value the explorer does not decide. */
@@ -27,11 +29,23 @@ export function checkModule(analysis: Analysis): void {
       problem(statement, "module-level mutable state is not explored", fix);
     }
   }
+  const names = declaredNames(tree);
   const visit = (node: ts.Node): void => {
     checkNode(node, analysis);
+    if (ts.isIdentifier(node) && isReference(node) && !names.has(node.text)) {
+      if (!UNCONTROLLED.has(node.text) && node.text !== "$") checkUndeclared(node, analysis);
+    }
     ts.forEachChild(node, visit);
   };
   visit(tree);
+}
+
+function checkUndeclared(node: ts.Identifier, { problem }: Analysis): void {
+  const isOurs = PRIMITIVE_TABLE.has(node.text) || /^(assert|tick|program)$/.test(node.text);
+  const fix = isOurs
+    ? `import { ${node.text} } from "packetpath/explore"`
+    : "Declare it in this file; a program has no other globals than JavaScript's own.";
+  problem(node, `"${node.text}" is not declared`, fix);
 }
 
 function checkNode(node: ts.Node, analysis: Analysis): void {
@@ -99,24 +113,23 @@ export function checkFunction(owner: FunctionNode, analysis: Analysis): void {
 
 function checkStatement(node: ts.Node, owner: FunctionNode, analysis: Analysis): void {
   const { problem, explored } = analysis;
-  if (ts.isTryStatement(node) && holdsStep(node, analysis)) {
-    problem(node, "try around a primitive is not explored", "Take the primitive out of it.");
+  if (ts.isTryStatement(node) && node.catchClause !== undefined && holdsStep(node, analysis)) {
+    const fix = "Use try and finally, or take the primitive out of it.";
+    problem(node, "try with catch around a primitive is not explored", fix);
   } else if (ts.isVariableDeclarationList(node) && (node.flags & ts.NodeFlags.BlockScoped) === 0) {
     problem(node, "var is not explored; use let or const");
   } else if (isLoop(node) && !holdsStep(node, analysis) && !isCounted(node)) {
     const fix = "Put tick(live values) into it.";
     problem(node, "a loop without a primitive or tick may never end", fix);
-  } else if (
-    (ts.isForOfStatement(node) || ts.isForInStatement(node)) &&
-    holdsLoop(node, analysis)
-  ) {
-    problem(node, "a loop inside of for...of or for...in: use a loop over an index outside");
+  } else if (ts.isForInStatement(node) && holdsLoop(node, analysis)) {
+    problem(node, "a loop inside of for...in: use for...of over Object.keys outside");
   } else if (node.kind === ts.SyntaxKind.ThisKeyword) {
     problem(node, "this is not explored");
   } else if (ts.isCallExpression(node) && ts.isCallExpression(node.expression)) {
     problem(node, "calling the result of a call is not explored; name the function");
   } else if (ts.isIdentifier(node) && explored.has(owner)) checkUse(node, analysis);
-  checkMutation(node, analysis);
+  checkMutation(node, owner, analysis);
+  if (isLoop(node) && explored.has(owner)) checkHidden(node, analysis);
 }
 
 /** An explored function may be called by name; handing it on would lose control of it. */
@@ -131,7 +144,13 @@ function checkUse(node: ts.Identifier, analysis: Analysis): void {
   analysis.problem(node, `"${node.text}" is passed on as a value; call it by its name`);
 }
 
-function checkMutation(node: ts.Node, analysis: Analysis): void {
+/** A loop is told from itself by its locals; two of one name would be taken for one. */
+function checkHidden(node: ts.Node, { problem }: Analysis): void {
+  const name = hiddenName(node);
+  if (name !== null) problem(node, `"${name}" hides another "${name}" here`, "Rename one of them.");
+}
+
+function checkMutation(node: ts.Node, owner: FunctionNode, analysis: Analysis): void {
   const target = mutated(node);
   if (target === null) return;
   let root = target;
@@ -146,8 +165,16 @@ function checkMutation(node: ts.Node, analysis: Analysis): void {
     for (const one of statement.declarationList.declarations) fromBinding(one.name, names);
     return names.has(name);
   });
-  if (!isOfModule) return;
-  analysis.problem(node, `"${name}" of the module is changed`, "Make it a cell of the program.");
+  if (isOfModule) {
+    analysis.problem(node, `"${name}" of the module is changed`, "Make it a cell of the program.");
+    return;
+  }
+  const home = declaringFunction(node, name);
+  const isFactory =
+    home !== null && home !== owner && !analysis.explored.has(home) && !analysis.reached.has(home);
+  if (!isFactory || !analysis.explored.has(owner)) return;
+  const fix = "Make it a cell of the program, or a local of the thread.";
+  analysis.problem(node, `"${name}" of the function around the thread is changed`, fix);
 }
 
 function mutated(node: ts.Node): ts.Expression | null {
@@ -177,7 +204,7 @@ export function holdsStep(node: ts.Node, analysis: Analysis): boolean {
   return ts.forEachChild(node, (child) => holdsStep(child, analysis) || undefined) ?? false;
 }
 
-function holdsLoop(node: ts.Node, analysis: Analysis): boolean {
+export function holdsLoop(node: ts.Node, analysis: Analysis): boolean {
   const find = (child: ts.Node): boolean | undefined =>
     isLoop(child) || ts.forEachChild(child, find) || undefined;
   return holdsStep(node, analysis) && (ts.forEachChild(node, find) ?? false);
@@ -212,6 +239,7 @@ function isWellPlaced(owner: FunctionNode, analysis: Analysis): boolean {
   for (; node.parent !== undefined; node = node.parent) {
     const { parent } = node;
     if (ts.isVariableDeclaration(parent)) return node === owner;
+    if (ts.isExportAssignment(parent)) return true;
     if (ts.isReturnStatement(parent) || ts.isArrowFunction(parent)) {
       const factory = functionOf(node);
       return factory !== null && !analysis.explored.has(factory);

@@ -101,6 +101,9 @@ function record(value: unknown, what: string, file: string): Record<string, unkn
   throw invalid(file, `${what}: expected program({ name, cells, threads })`);
 }
 
+/** An address, or an array of them, or an array of arrays. */
+export type Handle = number | readonly Handle[];
+
 export interface Layout {
   readonly names: string[];
   readonly initial: number[];
@@ -113,7 +116,7 @@ export interface Layout {
   readonly uninitializedLocks: number;
   /** Cells that hold nothing yet. */
   readonly uninitialized: ReadonlySet<number>;
-  readonly handles: Record<string, number | readonly number[]>;
+  readonly handles: Record<string, Handle>;
 }
 
 /** Words behind NULL that belong to nothing, so that `NULL + 1` is no cell. */
@@ -124,7 +127,7 @@ function layOut(spec: Record<string, unknown>, file: string, heap: number): Layo
   if (heap > 0) for (let i = 1; i < NULL_WORDS; i++) names.push(`NULL+${i}`);
   const initial = names.map(() => 0);
   const firstCell = names.length;
-  const handles: Record<string, number | readonly number[]> = {};
+  const handles: Record<string, Handle> = {};
   const uninitialized = new Set<number>();
   const add = (name: string, value: number): number => {
     names.push(name);
@@ -145,10 +148,12 @@ function layOut(spec: Record<string, unknown>, file: string, heap: number): Layo
   };
   const declare = (name: string, value: unknown, one: typeof cell): void => {
     if (name in handles) throw invalid(file, `"${name}" is declared twice`);
-    handles[name] = Array.isArray(value)
-      ? value.map((item: unknown, i) => one(`${name}[${i}]`, item))
-      : one(name, value);
+    handles[name] = each(name, value, one);
   };
+  const each = (name: string, value: unknown, one: typeof cell): Handle =>
+    Array.isArray(value)
+      ? value.map((item: unknown, i) => each(`${name}[${i}]`, item, one))
+      : one(name, value);
   const cells = Object.entries(spec.cells === undefined ? {} : record(spec.cells, "cells", file));
   for (const [name, value] of cells) if (!isUnset(value)) declare(name, value, cell);
   const firstShadowed = names.length;
@@ -193,7 +198,7 @@ export function boundsOf({ memory, kernel }: Parts): Bounds {
 }
 
 function isUnset(value: unknown): boolean {
-  return value === UNINIT || (Array.isArray(value) && value.includes(UNINIT));
+  return value === UNINIT || (Array.isArray(value) && value.some(isUnset));
 }
 
 function lockList(locks: unknown, file: string): [string, unknown][] {

@@ -26,7 +26,9 @@ export interface Purpose {
 }
 
 export function minimize(machine: Machine, moves: TokenMove[], purpose: Purpose): Shortened {
-  return byGraph(machine, purpose) ?? { moves: byTrial(machine, moves, purpose), minimal: false };
+  const isAlike = (end: Vector) => purpose.verdictOf(end) === purpose.verdict;
+  const shorter = () => ({ moves: shorten(machine, moves, isAlike), minimal: false });
+  return byGraph(machine, purpose) ?? shorter();
 }
 
 function byGraph(machine: Machine, purpose: Purpose): Shortened | null {
@@ -52,8 +54,15 @@ function take(machine: Machine, s: Vector, thread: number, choice: number): Toke
 /** Steps of one thread, one after the other. */
 type Block = readonly TokenMove[];
 
-/** Joins a block with the next or the last one of its thread, or leaves it out, while it helps. */
-function byTrial(machine: Machine, moves: TokenMove[], purpose: Purpose): TokenMove[] {
+/**
+ * Joins a block with the next or the last one of its thread, or leaves it out, while the schedule
+ * still ends as it should.
+ */
+export function shorten(
+  machine: Machine,
+  moves: TokenMove[],
+  isAlike: (end: Vector) => boolean,
+): TokenMove[] {
   let best = moves;
   let steps = 0;
   for (let isBetter = true; isBetter;) {
@@ -62,7 +71,7 @@ function byTrial(machine: Machine, moves: TokenMove[], purpose: Purpose): TokenM
       if (steps > TRIAL_STEPS_MAX) return best;
       steps += candidate.length;
       const taken = repeat(machine, candidate);
-      if (purpose.verdictOf(taken.end) !== purpose.verdict) continue;
+      if (!isAlike(taken.end)) continue;
       if (!isSimpler(taken.moves, best)) continue;
       best = taken.moves;
       isBetter = true;

@@ -1,7 +1,7 @@
 // The strategies that pick schedules instead of going through all of them, and the bounded ones,
 // from the settings to what they found. Any thread; ended by their bounds.
 import { Random } from "../../base/random.js";
-import { Detectors, WATCHED_RUNS } from "../detect/detectors.js";
+import { type Detectors, WATCHED_RUNS } from "../detect/detectors.js";
 import { endOf, type Found, narrate, NOTHING, raceAlong, type Settings } from "../outcome.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { exploreRandomly } from "../search/random.js";
@@ -43,8 +43,12 @@ export function schedulerFor(
 }
 
 /** Runs by chance: they find, they never prove. */
-export function byChance(machine: Machine, settings: Settings, strategy: ChanceStrategy): Found {
-  const detectors = new Detectors(machine);
+export function byChance(
+  machine: Machine,
+  settings: Settings,
+  strategy: ChanceStrategy,
+  detectors: Detectors,
+): Found {
   const isQuick = strategy === "random";
   const most = isQuick ? Math.min(WATCHED_RUNS, settings.maxExecutions) : settings.maxExecutions;
   const first = walk(machine, {

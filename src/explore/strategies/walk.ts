@@ -20,6 +20,8 @@ export interface Scheduler {
 export interface Watcher {
   begin(): void;
   step(s: Vector, thread: number): void;
+  /** The run is over; `s` is its last state. */
+  end?(s: Vector): void;
 }
 
 export interface WalkBounds {
@@ -62,7 +64,9 @@ export function walk(machine: Machine, plan: WalkPlan): WalkResult {
   for (let run = 0; run < bounds.maxExecutions; run++) {
     const s = machine.initial();
     const moves: TokenMove[] = [];
-    const isWhole = walkOnce(machine, s, plan, { run, moves });
+    const watchers = plan.watchers(run);
+    const isWhole = walkOnce(machine, s, plan, { watchers, moves });
+    for (const one of watchers) one.end?.(s);
     if (!isWhole) endless++;
     const bad = isWhole && isBadVerdict(plan.verdictOf(s)) ? { moves, end: s } : null;
     const noticed = plan.isFound() ? moves : null;
@@ -88,10 +92,9 @@ function walkOnce(
   machine: Machine,
   s: Vector,
   plan: WalkPlan,
-  { run, moves }: { run: number; moves: TokenMove[] },
+  { watchers, moves }: { watchers: readonly Watcher[]; moves: TokenMove[] },
 ): boolean {
   const { scheduler, bounds } = plan;
-  const watchers = plan.watchers(run);
   const enabled: number[] = [];
   scheduler.begin(s);
   for (const one of watchers) one.begin();
@@ -126,5 +129,6 @@ export function watchMoves(
     for (const one of watchers) one.step(s, thread);
     machine.take(s, thread, choice);
   }
+  for (const one of watchers) one.end?.(s);
   return s;
 }

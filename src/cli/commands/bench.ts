@@ -1,0 +1,63 @@
+// `packetpath bench [NAME]`: the project's own measurements, each with its goal. They measure this
+// machine as it is now: only ratios of one run may be compared. Main thread only.
+import { type Command, InvalidArgumentError } from "commander";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import { writeOut } from "../failure.js";
+
+interface BenchFlags {
+  readonly rounds?: number;
+  readonly json?: boolean;
+}
+
+/** What a measurement found: an object for --json, and lines for people. */
+export interface BenchResult {
+  readonly json: object;
+  readonly text: string;
+}
+
+type Bench = (flags: BenchFlags) => Promise<BenchResult>;
+
+/** One entry per name; each is loaded when it is run. */
+const BENCHES: Readonly<Record<string, Bench>> = {
+  async sync({ rounds = 400 }) {
+    const { benchSync, syncBenchText } = await import("../bench/sync.js");
+    const json = await benchSync(rounds);
+    return { json, text: syncBenchText(json) };
+  },
+};
+
+export function addBenchCommand(program: Command, exit: (code: number) => void): void {
+  program
+    .command("bench")
+    .summary("measure this machine")
+    .description(`Measurements: ${Object.keys(BENCHES).join(", ")}. All of them if none is named.`)
+    .argument("[name]", "the measurement")
+    .option("--rounds <number>", "how often to repeat", wholeNumber)
+    .option("--json", "print one JSON object")
+    .action(async (name: string | undefined, flags: BenchFlags) => exit(await bench(name, flags)));
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 1_000_000) return number;
+  throw new InvalidArgumentError("Expected a whole number from 1 to 1000000.");
+}
+
+async function bench(name: string | undefined, flags: BenchFlags): Promise<number> {
+  const names = Object.keys(BENCHES);
+  if (name !== undefined && !names.includes(name)) {
+    throw new PacketpathError("USAGE", `no measurement "${name}"`, {
+      fix: `Use one of ${names.join(", ")}.`,
+    });
+  }
+  const results: Record<string, object> = {};
+  for (const one of name === undefined ? names : [name]) {
+    const { json, text } = await BENCHES[one]!(flags);
+    results[one] = json;
+    if (flags.json !== true) await writeOut(process.stdout, text);
+  }
+  if (flags.json === true) {
+    await writeOut(process.stdout, `${JSON.stringify({ schemaVersion: 1, ...results })}\n`);
+  }
+  return EXIT.asExpected;
+}

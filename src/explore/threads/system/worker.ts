@@ -1,0 +1,58 @@
+// Entry of a real thread that repeats its part of a schedule of the kernel path: the shipped files
+// of `path` and `models`, unmodified, with turns in the place of `sync/primitives.js`. Explorer and
+// path know nothing of each other, so the files are named here by where they lie.
+import { register } from "node:module";
+import { workerData } from "node:worker_threads";
+import type { SystemData } from "./replay.js";
+import { type Life, repeatFor } from "../turns.js";
+
+type Call = (...args: readonly unknown[]) => unknown;
+type Module = Readonly<Record<string, Call>>;
+
+const at = (file: string) => new URL(file, import.meta.url).href;
+register(at("./hooks.js"), {
+  data: {
+    [at("../../../sync/primitives.js")]: at("./controlled-sync.js"),
+    [at("../../primitives.js")]: at("./direct.js"),
+  },
+});
+
+const load = async (file: string) => (await import(at(file))) as Module;
+const kernel = await load("../../../path/kernel.js");
+const guards = await load("../../../path/guards.js");
+const profiles = await load("../../../path/profiles.js");
+const model = await load("../../../models/ovs-output.js");
+// Through the hook, so that it is the same module as the path's.
+const sync = await load("../../../sync/primitives.js");
+const direct = await load("../../primitives.js");
+
+const { options, config, threads, guardFile } = workerData as SystemData;
+const profile = profiles.findProfile!(options.profile);
+const guard =
+  guardFile === null
+    ? guards.builtInGuard!(options.guard)
+    : guards.userGuard!(options.guard, ((await import(guardFile)) as { default: unknown }).default);
+
+const life: Life = (turns, { thread, isAlone }) => {
+  direct.useTurns!(turns);
+  const name = threads[thread] ?? "";
+  sync.bindThread!({ cpu: Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0) });
+  if (thread < 0) {
+    const k = kernel.createKernel!(turns.m, config, profile, guard);
+    return model.setUp!(k, options.kind, options.queues);
+  }
+  const k = kernel.attachKernel!(turns.m, config, profile, guard);
+  // The device under test is the first one that was made.
+  const dev = kernel.deviceAt!(k, 0);
+  if (isAlone) return model.final!(k, options.event, dev);
+  if (name.startsWith("rx")) return model.receive!(k, options.mappings);
+  if (name === "admin") return model.takeAway!(k, options.event, dev);
+  return LIVES[name]!(k);
+};
+const LIVES: Readonly<Record<string, Call>> = {
+  kworker: model.kworker!,
+  linkwatch: model.linkwatch!,
+  rcu: model.rcuCallbacks!,
+};
+
+repeatFor(life, (addr) => `word ${addr}`);
