@@ -3,9 +3,9 @@
 // Outputs are replaced in place and only what has lost its source is removed, so that a program
 // that runs from dist/ meanwhile does not find it empty.
 import { build } from "esbuild";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const src = join(root, "src");
@@ -25,6 +25,14 @@ await build({
   sourcemap: "linked",
   logLevel: "warning",
 });
+
+// The modules of the explored kernel path, rewritten once here instead of in every command.
+const system = join(dist, "explore/system");
+const { hashTexts, systemTexts } = await import(pathToFileURL(join(system, "graph.js")).href);
+const { prepare } = await import(pathToFileURL(join(system, "prepare.js")).href);
+const texts = systemTexts();
+const prepared = JSON.stringify(prepare(texts, hashTexts(texts)));
+writeFileSync(join(system, "prepared.json"), prepared);
 
 const built = new Set(sources.map((file) => file.replace(/\.ts$/, ".js")));
 for (const file of existsSync(dist) ? readdirSync(dist, { recursive: true }) : []) {

@@ -6,6 +6,7 @@ import { addBenchCommand } from "./commands/bench.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addCleanCommand, addDoctorCommand } from "./commands/doctor.js";
 import { addExploreCommand } from "./commands/explore.js";
+import { addMatrixCommand } from "./commands/matrix.js";
 import { addFlowCommand } from "./commands/flow.js";
 import { addMergeCommand } from "./commands/merge.js";
 import { addRunCommand } from "./commands/run.js";
@@ -30,6 +31,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
   addRunCommand(program, exit);
   addUpCommand(program, exit);
   addExploreCommand(program, exit);
+  addMatrixCommand(program, exit);
   addMergeCommand(program, exit);
   addFlowCommand(program, exit);
   addBenchCommand(program, exit);

@@ -118,7 +118,8 @@ function tellRace(machine: Machine, s: Vector): TimelineStep[] {
     const site = machine.program.sites[step.site];
     const text = `next: ${OP_NAMES[baseKind(step.kind)]} ${machine.program.names[step.addr]}`;
     const thread = machine.program.threads[t]!.name;
-    return { thread, line: site?.line ?? 0, column: site?.column ?? 0, text };
+    const { line = 0, column = 0, file = "" } = site ?? {};
+    return { thread, file, line, column, text };
   });
 }
 

@@ -181,6 +181,9 @@ export interface Site {
   readonly line: number;
   readonly column: number;
   readonly text: string;
+  readonly file: string;
+  /** The function that it stands in; "" if that has no name. */
+  readonly within: string;
 }
 
 export interface ThreadCode {
@@ -225,6 +228,7 @@ export interface Frames {
 
 export interface TimelineStep {
   readonly thread: string;
+  readonly file: string;
   readonly line: number;
   readonly column: number;
   readonly text: string;

@@ -74,18 +74,21 @@ export function setUp(k: Kernel, kind: KindName, queues: number): Plugged {
   return { dev, other };
 }
 
-/** A CPU that receives packets, each with its recorded queue, and sends them to the port. */
-export function receive(k: Kernel, mappings: readonly number[]): void {
+/**
+ * A CPU that receives packets, each with its recorded queue, and sends them to the port. Without
+ * `underRcu` it forgets the read section, which the kernel never does.
+ */
+export function receive(k: Kernel, mappings: readonly number[], underRcu: boolean): void {
   for (let i = 0; i < mappings.length; i++) {
     const skb = newSkb();
     skb.len = 100;
     skb.hash = 0x8000_0000;
     skb.queueMapping = mappings[i]!;
-    rcuReadLock(k.m);
+    if (underRcu) rcuReadLock(k.m);
     const verdict = doOutput(k, skb, PORT);
     assert(verdict !== XMIT["queue-count-fault"], "divide error in the driver's selector");
     if (skb.onBacklog) processBacklog(k);
-    rcuReadUnlock(k.m);
+    if (underRcu) rcuReadUnlock(k.m);
   }
 }
 
@@ -107,16 +110,6 @@ export function kworker(k: Kernel): void {
     waitUntilEqual(k.m, work, 1, FOR_EVER);
     st(k.m, work, 0);
     ovsDpNotifyWq(k);
-  }
-}
-
-/** The thread that runs linkwatch_event. */
-export function linkwatch(k: Kernel): void {
-  const work = globalWord(k, KERNEL.linkwatchWork);
-  for (;;) {
-    waitUntilEqual(k.m, work, 1, FOR_EVER);
-    st(k.m, work, 0);
-    linkwatchEvent(k);
   }
 }
 

@@ -32,7 +32,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   wire: { sentence: "how bytes lie", mayImport: ["base"] },
   sync: { sentence: "the primitives that shared state is touched with", mayImport: ["base"] },
   path: { sentence: "the kernel's transmit and unregister path", mayImport: ["base", "sync"] },
-  models: { sentence: "other systems on the same primitives", mayImport: ["base", "sync"] },
+  models: {
+    sentence: "systems of threads over the path, and others on the same primitives",
+    mayImport: ["base", "sync", "path"],
+  },
   explore: { sentence: "runs programs under every schedule", mayImport: ["base", "sync"] },
   flow: { sentence: "fields, keys, masks", mayImport: ["base", "wire"] },
   ofctl: { sentence: "ovs-ofctl text in and out", mayImport: ["base", "flow"] },

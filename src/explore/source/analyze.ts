@@ -27,7 +27,7 @@ export interface Analysis {
   /** Functions without a step that explored ones call by name. */
   readonly reached: ReadonlySet<FunctionNode>;
   readonly named: ReadonlyMap<string, FunctionNode>;
-  readonly calls: ReadonlyMap<ts.CallExpression, "primitive" | "function">;
+  readonly calls: ReadonlyMap<ts.Node, "primitive" | "function">;
   /** Loops of explored functions that get a head (not for...of, not for...in). */
   readonly loops: ReadonlySet<ts.Node>;
   /** Says what is wrong with a node. */

@@ -24,6 +24,10 @@ export interface ModuleSet {
   resolve(from: string, specifier: string): string | null;
   /** What a module outside of the set offers. */
   door(specifier: string): Door;
+  /** Names of properties whose reading is a step, as those of a device are to a guard. */
+  readonly properties?: ReadonlySet<string>;
+  /** Sites of modules that have been rewritten before; the new ones follow. */
+  readonly sites?: readonly Site[];
 }
 
 export interface RewrittenModule extends Rewritten {
@@ -34,7 +38,7 @@ interface File {
   readonly path: string;
   readonly tree: ts.SourceFile;
   readonly functions: readonly FunctionNode[];
-  readonly calls: readonly ts.CallExpression[];
+  readonly calls: readonly ts.Expression[];
   readonly loops: readonly ts.Node[];
   /** Functions by local name, imported ones included. */
   readonly named: Map<string, FunctionNode>;
@@ -46,24 +50,29 @@ interface File {
 /** All files rewritten, with one numbering of sites over all of them. */
 export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; sites: Site[] } {
   const files = new Map<string, File>();
-  for (const [path, text] of set.texts) files.set(path, parse(path, text));
+  for (const [path, text] of set.texts) files.set(path, parse(path, text, set));
   for (const file of files.values()) bindImports(file, files, set);
   const explored = exploredOf(files);
-  const sites: Site[] = [];
+  const sites: Site[] = [...(set.sites ?? [])];
   const problems: PacketpathError[] = [];
   const modules = [...files.values()].map((file) => {
     const analysis = analysisOf(file, explored, problems);
     checkModule(analysis);
-    for (const one of file.functions) if (explored.has(one)) checkFunction(one, analysis);
+    // Of a user's file, everything may run in the middle of a thread.
+    const isForeign = set.properties !== undefined;
+    for (const one of file.functions) {
+      if (isForeign || explored.has(one)) checkFunction(one, analysis);
+    }
     return { path: file.path, ...rewriteTree(file.tree, analysis, sites, "statements") };
   });
   if (problems.length > 0) raise(problems);
   return { modules, sites };
 }
 
-function parse(path: string, text: string): File {
+function parse(path: string, text: string, set: ModuleSet): File {
   const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
-  const { functions, calls, loops } = collect(tree);
+  const { functions, calls: callExpressions, loops } = collect(tree);
+  const calls = [...callExpressions, ...propertyReads(tree, set.properties ?? new Set())];
   const named = namedFunctions(functions);
   return {
     path,
@@ -75,6 +84,16 @@ function parse(path: string, text: string): File {
     primitives: new Map(),
     given: new Set(),
   };
+}
+
+function propertyReads(tree: ts.SourceFile, names: ReadonlySet<string>): ts.Expression[] {
+  const found: ts.Expression[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isPropertyAccessExpression(node) && names.has(node.name.text)) found.push(node);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
 }
 
 function bindImports(file: File, files: ReadonlyMap<string, File>, set: ModuleSet): void {
@@ -102,7 +121,8 @@ function bindInside(file: File, local: string, target: FunctionNode | undefined)
   if (target !== undefined) file.named.set(local, target);
 }
 
-function calleeName(call: ts.CallExpression): string {
+function calleeName(call: ts.Expression): string {
+  if (!ts.isCallExpression(call)) return "";
   return ts.isIdentifier(call.expression) ? call.expression.text : "";
 }
 
@@ -122,9 +142,10 @@ function exploredOf(files: ReadonlyMap<string, File>): Set<FunctionNode> {
 
 function callKind(
   file: File,
-  call: ts.CallExpression,
+  call: ts.Expression,
   explored: ReadonlySet<FunctionNode>,
 ): "primitive" | "function" | null {
+  if (ts.isPropertyAccessExpression(call)) return "function";
   const name = calleeName(call);
   if (file.primitives.has(name)) return "primitive";
   const target = file.named.get(name);
@@ -138,7 +159,7 @@ function analysisOf(
   problems: PacketpathError[],
 ): Analysis {
   const { tree } = file;
-  const calls = new Map<ts.CallExpression, "primitive" | "function">();
+  const calls = new Map<ts.Node, "primitive" | "function">();
   for (const call of file.calls) {
     const kind = callKind(file, call, explored);
     if (kind !== null) calls.set(call, kind);

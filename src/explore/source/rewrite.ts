@@ -84,9 +84,8 @@ export function erase(rewritten: Rewritten): string {
 }
 
 function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] | null {
-  if (ts.isCallExpression(node)) {
-    const kind = analysis.calls.get(node);
-    if (kind === undefined) return null;
+  const kind = analysis.calls.get(node);
+  if (kind !== undefined) {
     const call = kind === "primitive" ? "(yield* $.step(" : "(yield* $.call(";
     const site = addSite(node, sites);
     return [{ at: node.getStart(), text: `${call}${site}, ` }];
@@ -149,7 +148,7 @@ function firstSemicolon(node: ts.ForStatement): number {
 function closing(node: ts.Node, analysis: Analysis): Insertion[] {
   const all: Insertion[] = [];
   // The condition of a loop closes after what is inside of it.
-  if (ts.isCallExpression(node) && analysis.calls.has(node)) all.push({ at: node.end, text: "))" });
+  if (analysis.calls.has(node)) all.push({ at: node.end, text: "))" });
   if (ts.isArrowFunction(node) && analysis.explored.has(node)) {
     all.push({ at: node.body.end, text: ts.isBlock(node.body) ? ")()" : "); })()" });
   }
@@ -167,6 +166,8 @@ function addSite(node: ts.Node, sites: Site[]): number {
   const tree = node.getSourceFile();
   const { line, character } = tree.getLineAndCharacterOfPosition(node.getStart());
   const text = node.getText().split("\n")[0]!.slice(0, 60);
-  sites.push({ line: line + 1, column: character + 1, text });
+  const within = functionOf(node)?.name?.getText() ?? "";
+  const file = tree.fileName;
+  sites.push({ line: line + 1, column: character + 1, text, file, within });
   return sites.length - 1;
 }

@@ -200,7 +200,7 @@ function isLoop(node: ts.Node): node is ts.ForStatement | ts.WhileStatement | ts
 
 /** Whether a step is taken in it. */
 export function holdsStep(node: ts.Node, analysis: Analysis): boolean {
-  if (ts.isCallExpression(node) && analysis.calls.has(node)) return true;
+  if (analysis.calls.has(node)) return true;
   return ts.forEachChild(node, (child) => holdsStep(child, analysis) || undefined) ?? false;
 }
 

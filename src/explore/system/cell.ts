@@ -1,155 +1,251 @@
-// One case of the headline system as a program to explore: a guard, a kind of device, packets with
-// or without a recorded queue, a kernel profile, what takes the device away. Pure but for the graph
-// that it is given; main thread or a worker.
-import type { LoadedProgram, Step, ThreadCode } from "../types.js";
+// One case of the headline system: a guard, a kind of device, packets with or without a recorded
+// queue, a kernel profile, what takes the device away. Main thread, or a worker that explores.
+import type { LoadedProgram, Site, Step, ThreadCode } from "../types.js";
 import type { Graph } from "./graph.js";
+import { SystemMachine, type Vector } from "../reduced/machine.js";
 import { addressName } from "./names.js";
+import { SLOTS_MAX, SystemThread } from "../reduced/thread.js";
 
-/** Cases of the matrix; `cpus` receive `packets` packets each. */
 export interface CellOptions {
   readonly guard: string;
   readonly kind: string;
-  readonly hint: boolean;
   readonly profile: string;
   readonly event: string;
-  readonly cpus: number;
-  readonly packets: number;
+  /** Per CPU, the queue_mapping of each packet that it sends: 0, or a recorded queue + 1. */
+  readonly mappings: readonly (readonly number[])[];
+  /** Transmit queues of the device. */
   readonly queues: number;
+  /** Whether packets are sent inside of a read section, as the kernel does. */
+  readonly underRcu: boolean;
 }
 
 /** A function of a user's, in place of a built-in guard. */
 export type GuardFunction = (dev: object, skb: object) => unknown;
 
 export interface Cell {
-  readonly program: LoadedProgram;
-  /** Fields of the profile that have been read so far, with their values. */
-  readonly profileRead: ReadonlyMap<string, unknown>;
+  readonly machine: SystemMachine;
+  /** The same for the engines of programs, and to be told as a story. */
+  program(): LoadedProgram;
+  /** What is wrong when all is over, or null. */
+  final(s: Vector): string | null;
+  /** Fields of the profile that decided something so far, with their values. */
+  profileRead(): Map<string, unknown>;
 }
 
 interface Kernel {
   readonly m: Int32Array;
 }
+/** A kernel when the threads begin, its port's device, what was read of the profile until then. */
+interface Begun {
+  readonly k: Kernel;
+  readonly dev: number;
+  readonly reads: Reads;
+}
 type Explored = (...args: unknown[]) => unknown;
 
-/** Words of a state for shared memory; steps touch far fewer addresses. */
-const SLOTS = 256;
+/** Most steps of one thread. */
+const STEPS_MAX = 5_000;
 
-export function makeCell(graph: Graph, options: CellOptions, user: GuardFunction | null): Cell {
-  const { runtime } = graph;
-  const model = graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
-  const read = new Map<string, unknown>();
-  const profile = watched(profileOf(graph, options.profile), read);
-  const k = kernelOf(graph, options, profile, user);
-  const setUp = () => model.setUp!(k, options.kind, options.queues);
-  const { dev } = runtime.runAlone(k.m, setUp) as { dev: number };
-  for (const one of [k, k.m, profile]) runtime.constants.add(one);
-  const mappings = Array.from({ length: options.packets }, (_one, i) => hintOf(options, i));
-  const threads: ThreadCode[] = [];
-  const thread = (name: string, cpu: number, isDaemon: boolean, start: () => unknown) => {
-    threads.push({ name, isDaemon, start: () => onCpu(graph, cpu, start()) });
-  };
-  for (let cpu = 0; cpu < options.cpus; cpu++) {
-    thread(`rx${cpu}`, cpu, false, () => model.receive!(k, mappings));
+/**
+ * Fields of a profile that decide about messages and statistics only, or, the recursion limit, about
+ * more devices on top of each other than there are here. A test explores each profile by itself.
+ */
+const INDIFFERENT: ReadonlySet<string> = new Set([
+  "hashWarning",
+  "noopCountsTxDropped",
+  "preUninitEvent",
+  "xmitRecursionLimit",
+]);
+
+/** Makes cases that share what they have in common: the graph and its threads. */
+export class Cells {
+  private readonly graph: Graph;
+  private readonly user: GuardFunction | null;
+  private readonly kernels = new Map<string, Begun>();
+  private readonly threads = new Map<string, { thread: SystemThread; reads: Reads }>();
+
+  /** `user`: the guard of cases whose guard is not a built-in one. */
+  constructor(graph: Graph, user: GuardFunction | null) {
+    this.graph = graph;
+    this.user = user;
   }
-  thread("admin", 0, false, () => model.takeAway!(k, options.event, dev));
-  thread("kworker", 0, true, () => model.kworker!(k));
-  thread("linkwatch", 0, true, () => model.linkwatch!(k));
-  thread("rcu", 0, true, () => model.rcuCallbacks!(k));
-  const initial = new Array<number>(SLOTS).fill(0);
-  const names: string[] = [];
-  const useSlot = (slot: number, address: number): void => {
-    initial[slot] = k.m[address]!;
-    names[slot] = addressName(graph, k, address);
-  };
-  runtime.addresses.forEach((address, slot) => useSlot(slot, address));
-  runtime.onSlot = useSlot;
-  const program: LoadedProgram = {
-    name: nameOf(options),
-    file: "src/path",
-    sourceHash: graph.hash,
-    sites: graph.sites,
-    names,
-    initial,
-    firstLock: 0,
-    threads,
-    final: {
-      name: "final",
-      isDaemon: false,
-      start: () => onCpu(graph, 0, model.final!(k, options.event, dev)),
-    },
-    expect: "SAFE",
-    runtime,
-  };
-  return { program, profileRead: read };
-}
 
-/** A thread's code, saying which CPU it runs on each time it goes on. */
-function onCpu(graph: Graph, cpu: number, body: unknown): Generator<Step, unknown, number> {
-  const run = body as Generator<Step, unknown, number>;
-  return {
-    ...run,
-    next(...value: [] | [number]) {
-      graph.runtime.cpu = cpu;
+  /** What the sites of steps stand for. */
+  get sites(): readonly Site[] {
+    return this.graph.sites;
+  }
+
+  /**
+   * Whether a case would be searched in the same way for another profile: the threads read the same
+   * of it, and the kernel is the same when they begin.
+   */
+  isSame(reads: ReadonlyMap<string, unknown>, options: CellOptions, profile: string): boolean {
+    const fields = this.profile(profile) as Record<string, unknown>;
+    for (const [field, value] of reads) {
+      if (fields[field] !== value && !INDIFFERENT.has(field)) return false;
+    }
+    const one = this.kernelOf(options).k.m;
+    const other = this.kernelOf({ ...options, profile }).k.m;
+    return one.every((word, i) => word === other[i]);
+  }
+
+  make(options: CellOptions): Cell {
+    const { runtime } = this.graph;
+    const { k, dev, reads } = this.kernelOf(options);
+    const used = this.threadsOf(options, k, dev);
+    const memory = new Array<number>(SLOTS_MAX).fill(0);
+    const useSlot = (slot: number, address: number): void => {
+      if (slot >= SLOTS_MAX) throw new Error(`more than ${SLOTS_MAX - 1} words are touched`);
+      memory[slot] = k.m[address]!;
+    };
+    runtime.addresses.forEach((address, slot) => useSlot(slot, address));
+    runtime.onSlot = useSlot;
+    const threads = used.map(({ thread }) => thread);
+    const { final } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+    const start = () => final!(k, options.event, dev);
+    return {
+      machine: new SystemMachine(threads, memory),
+      program: () => ({
+        name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
+        file: "src/path",
+        sourceHash: this.graph.hash,
+        sites: this.sites,
+        names: this.namesFor(k),
+        initial: memory,
+        firstLock: 0,
+        threads: threads.map(({ code }) => code),
+        final: {
+          name: "final",
+          isDaemon: false,
+          start: () => this.onCpu(0, reads, start() as never),
+        },
+        expect: "SAFE",
+        runtime,
+      }),
+      final: (s) => {
+        const m = k.m.slice();
+        runtime.addresses.forEach((address, slot) => (m[address] = s[slot]!));
+        runtime.reads = reads;
+        const wrong = runtime.runAlone(m, start);
+        return wrong === undefined ? null : (wrong as Step).message;
+      },
+      profileRead: () => new Map(used.flatMap((one) => [...one.reads])),
+    };
+  }
+
+  /** Names by slot, of slots that come into use later as well. */
+  private namesFor(k: Kernel): string[] {
+    const { runtime } = this.graph;
+    const names = runtime.addresses.map((address) => addressName(this.graph, k, address));
+    const before = runtime.onSlot;
+    runtime.onSlot = (slot, address) => {
+      before(slot, address);
+      names[slot] = addressName(this.graph, k, address);
+    };
+    return names;
+  }
+
+  private threadsOf(options: CellOptions, k: Kernel, dev: number) {
+    const { queues, guard, profile, event, mappings, underRcu } = options;
+    const cpus = mappings.length;
+    const model = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+    const rx = mappings.map((own, cpu) => {
+      const key = `${cpu} ${guard} ${own.join()} ${underRcu}`;
+      return [`rx${cpu}`, key, () => model.receive!(k, own, underRcu)] as const;
+    });
+    const roles = [
+      ...rx,
+      ["admin", `${event} ${dev}`, () => model.takeAway!(k, event, dev)],
+      ["kworker", "", () => model.kworker!(k)],
+      ["rcu", "", () => model.rcuCallbacks!(k)],
+    ] as const;
+    return roles.map(([name, key, start], i) => {
+      const isDaemon = name === "kworker" || name === "rcu";
+      const cpu = i < cpus ? i : 0;
+      const whole = `${name} ${key} ${profile} ${cpus} ${queues}`;
+      return this.threadOf(whole, { name, isDaemon, start: start as () => never }, cpu);
+    });
+  }
+
+  private threadOf(key: string, code: ThreadCode, cpu: number) {
+    let known = this.threads.get(key);
+    if (known === undefined) {
+      const reads: Reads = new Map();
+      const start = () => this.onCpu(cpu, reads, code.start());
+      const { runtime } = this.graph;
+      known = { reads, thread: new SystemThread({ ...code, start }, runtime, STEPS_MAX) };
+      this.threads.set(key, known);
+    }
+    return known;
+  }
+
+  /** A thread's code, saying which CPU it runs on each time it goes on. */
+  private onCpu(cpu: number, reads: Reads, run: Generator<Step, unknown, number>) {
+    const { runtime } = this.graph;
+    const next = (...value: [] | [number]) => {
+      runtime.cpu = cpu;
+      runtime.reads = reads;
       return run.next(...value);
-    },
-    return: (value: unknown) => run.return(value),
-    throw: (error: unknown) => run.throw(error),
-    [Symbol.iterator]() {
-      return this;
-    },
-  } as Generator<Step, unknown, number>;
+    };
+    return { next } as Generator<Step, unknown, number>;
+  }
+
+  /** The kernel when the threads begin: made once for all cases that begin alike. */
+  private kernelOf(options: CellOptions): Begun {
+    const { guard, kind, profile, mappings, queues } = options;
+    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues}`;
+    let begun = this.kernels.get(key);
+    if (begun === undefined) {
+      const reads: Reads = new Map();
+      this.graph.runtime.reads = reads;
+      const k = this.createKernel(options);
+      const { setUp } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+      const { dev } = this.graph.runtime.runAlone(k.m, () => setUp!(k, kind, queues)) as {
+        dev: number;
+      };
+      begun = { k, dev, reads };
+      this.kernels.set(key, begun);
+    }
+    return begun;
+  }
+
+  private createKernel(options: CellOptions): Kernel {
+    const { graph, user } = this;
+    const { runtime } = graph;
+    const kernel = graph.exportsOf("path/kernel.ts") as Record<string, Explored>;
+    const guards = graph.exportsOf("path/guards.ts") as Record<string, Explored>;
+    const { queues, mappings } = options;
+    const config = { cpus: mappings.length, devices: 2, queues, ports: 2, socks: 0, seed: 1 };
+    const m = new Int32Array((kernel.kernelBytes!(config) as number) / 4);
+    const isBuiltIn = guards.isGuardName!(options.guard) as boolean;
+    const guard = isBuiltIn
+      ? guards.builtInGuard!(options.guard)
+      : guards.userGuard!(options.guard, user);
+    const profile = this.watched(options.profile);
+    const start = () => kernel.createKernel!(m, config, profile, guard);
+    const k = runtime.runAlone(m, start) as Kernel;
+    for (const one of [k, m, profile]) runtime.constants.add(one);
+    return k;
+  }
+
+  private profile(id: string): object {
+    const profiles = this.graph.exportsOf("path/profiles.ts");
+    const profile = (profiles.findProfile as (id: string) => object | null)(id);
+    if (profile === null) throw new Error(`no kernel profile "${id}"`);
+    return profile;
+  }
+
+  /** A kernel profile that tells which of its fields are read. */
+  private watched(id: string): object {
+    const { runtime } = this.graph;
+    return new Proxy(this.profile(id), {
+      get(target, key) {
+        const field: unknown = Reflect.get(target, key);
+        if (typeof key === "string") runtime.reads.set(key, field);
+        return field;
+      },
+    });
+  }
 }
 
-/** A name that says which case it is. */
-export function nameOf(options: CellOptions): string {
-  const { guard, kind, hint, profile, event } = options;
-  return `${guard}/${kind}/${hint ? "hint" : "no-hint"}/${profile}/${event}`;
-}
-
-// Recorded queue 0 first (the one that the local patch covers), then others.
-function hintOf(options: CellOptions, i: number): number {
-  return options.hint ? 1 + 2 * i : 0;
-}
-
-function profileOf(graph: Graph, id: string): object {
-  const find = graph.exportsOf("path/profiles.ts").findProfile as (id: string) => object | null;
-  const profile = find(id);
-  if (profile === null) throw new Error(`no kernel profile "${id}"`);
-  return profile;
-}
-
-/** The same object, telling which of its fields are read. */
-function watched<T extends object>(value: T, read: Map<string, unknown>): T {
-  return new Proxy(value, {
-    get(target, key) {
-      const field: unknown = Reflect.get(target, key);
-      if (typeof key === "string") read.set(key, field);
-      return field;
-    },
-  });
-}
-
-function kernelOf(
-  graph: Graph,
-  options: CellOptions,
-  profile: object,
-  user: GuardFunction | null,
-): Kernel {
-  const { kernelBytes, createKernel } = graph.exportsOf("path/kernel.ts") as Record<
-    string,
-    Explored
-  >;
-  const guards = graph.exportsOf("path/guards.ts") as Record<string, Explored>;
-  const config = {
-    cpus: options.cpus,
-    devices: 2,
-    queues: options.queues,
-    ports: 2,
-    socks: 0,
-    seed: 1,
-  };
-  const m = new Int32Array((kernelBytes!(config) as number) / 4);
-  const guard =
-    user === null ? guards.builtInGuard!(options.guard) : guards.userGuard!(options.guard, user);
-  return graph.runtime.runAlone(m, () => createKernel!(m, config, profile, guard)) as Kernel;
-}
+type Reads = Map<string, unknown>;

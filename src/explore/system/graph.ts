@@ -3,32 +3,21 @@
 // worker that explores; reads files, writes none.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, posix } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
 import * as memory from "../../sync/memory.js";
 import { primitivesOf } from "../runtime.js";
 import type { Site } from "../types.js";
+import { type GuardSource, MODEL, type Prepared, resolveModule, SYNC, VIEW } from "./prepared.js";
 import { SystemRuntime } from "./runtime.js";
 import { viewModule } from "./view.js";
 
 /** `src` of the package, from `src` itself and from `dist`. */
-export const SOURCES = join(dirname(fileURLToPath(import.meta.url)), "../../../src");
+const SOURCES = join(dirname(fileURLToPath(import.meta.url)), "../../../src");
 
 /** Where the build leaves the rewritten modules, so that a command need not parse them. */
 const PREPARED = join(SOURCES, "../dist/explore/system/prepared.json");
-
-export const SYNC = "explore/system/kernel-sync.ts";
-const MODEL = "models/ovs-output.ts";
-const VIEW = "path/device-view.ts";
-
-/** The rewritten modules as JavaScript, and what their sites stand for. */
-export interface Prepared {
-  /** SHA-256 of all texts, in hexadecimal. */
-  readonly hash: string;
-  readonly modules: readonly { readonly path: string; readonly code: string }[];
-  readonly sites: readonly Site[];
-}
 
 /** Texts that stand in for those of files, by path under `src`: mutants, a user's guard. */
 export type Replaced = ReadonlyMap<string, string>;
@@ -62,21 +51,30 @@ export function hashTexts(texts: ReadonlyMap<string, string>): string {
   return hash.digest("hex");
 }
 
-/** The system, ready to run: from what the build prepared if that is of the same sources. */
-export async function loadGraph(replaced: Replaced = new Map()): Promise<Graph> {
+/**
+ * The system, ready to run: from what the build prepared if that is of the same sources.
+ * @throws PacketpathError PROGRAM_INVALID with the place of what is wrong in a guard.
+ */
+export async function loadGraph(
+  guard: GuardSource | null = null,
+  replaced: Replaced = new Map(),
+): Promise<Graph> {
   const texts = systemTexts(replaced);
   const hash = hashTexts(texts);
-  const built = replaced.size === 0 && existsSync(PREPARED) ? readFileSync(PREPARED, "utf8") : "";
-  if (built !== "") {
-    const prepared = JSON.parse(built) as Prepared;
-    if (prepared.hash === hash) return evaluateGraph(prepared);
-  }
-  const { prepare } = await import("./prepare.js");
-  return evaluateGraph(prepare(texts, hash));
+  const system = preparedByBuild(hash) ?? (await import("./prepare.js")).prepare(texts, hash);
+  if (guard === null) return evaluateGraph(system);
+  const { prepareGuard } = await import("./prepare.js");
+  return evaluateGraph(prepareGuard(system, guard));
+}
+
+function preparedByBuild(hash: string): Prepared | null {
+  if (!existsSync(PREPARED)) return null;
+  const prepared = JSON.parse(readFileSync(PREPARED, "utf8")) as Prepared;
+  return prepared.hash === hash ? prepared : null;
 }
 
 /** Runs the modules; each on its first import, circles allowed. */
-export function evaluateGraph(prepared: Prepared): Graph {
+function evaluateGraph(prepared: Prepared): Graph {
   const runtime = new SystemRuntime();
   const codes = new Map(prepared.modules.map(({ path, code }) => [path, code]));
   const loaded = new Map<string, { exports: Record<string, unknown> }>();
@@ -98,11 +96,6 @@ export function evaluateGraph(prepared: Prepared): Graph {
   }
   const { hash, sites } = prepared;
   return { runtime, hash, sites, exportsOf: load };
-}
-
-/** The path under `src` that a relative specifier stands for. */
-export function resolveModule(from: string, specifier: string): string {
-  return posix.join(posix.dirname(from), specifier).replace(/\.js$/, ".ts");
 }
 
 type Loader = (path: string) => Record<string, unknown>;

@@ -3,7 +3,8 @@
 import ts from "typescript";
 import type { Door } from "../source/modules.js";
 import { rewriteModules } from "../source/modules.js";
-import { type Prepared, resolveModule, SYNC } from "./graph.js";
+import { GUARD, type GuardSource, type Prepared, resolveModule, SYNC } from "./prepared.js";
+import { DEVICE_PROPERTIES } from "./view.js";
 
 const BASIC = "ld st add cas xchg setBits clearBits waitWhile tick assert".split(" ");
 const DIRECT = "ld st add cas xchg setBits clearBits lock unlock waitWhile waitUntil".split(" ");
@@ -26,19 +27,32 @@ export function prepare(texts: ReadonlyMap<string, string>, hash: string): Prepa
       return /device-view\.js$/.test(specifier) ? view : NOTHING;
     },
   });
-  const options = {
+  return { hash, sites, modules: modules.map(({ path, text }) => compile(path, text)) };
+}
+
+function compile(path: string, text: string) {
+  const compilerOptions = {
     target: ts.ScriptTarget.ES2022,
     module: ts.ModuleKind.CommonJS,
     removeComments: true,
   };
-  return {
-    hash,
-    sites,
-    modules: modules.map(({ path, text }) => ({
-      path,
-      code: ts.transpileModule(text, { compilerOptions: options, fileName: path }).outputText,
-    })),
-  };
+  return { path, code: ts.transpileModule(text, { compilerOptions, fileName: path }).outputText };
+}
+
+/**
+ * A system with a guard of a user's as one more module, `GUARD`. In it, reading a property of a
+ * device is a step; it may import types only.
+ */
+export function prepareGuard(system: Prepared, { file, text }: GuardSource): Prepared {
+  const { modules, sites } = rewriteModules({
+    texts: new Map([[file, text]]),
+    resolve: () => null,
+    door: () => NOTHING,
+    properties: new Set(DEVICE_PROPERTIES),
+    sites: system.sites,
+  });
+  const guard = { ...compile(file, modules[0]!.text), path: GUARD };
+  return { hash: system.hash, sites, modules: [...system.modules, guard] };
 }
 
 /** Names of the functions that a module exports. */

@@ -1,7 +1,7 @@
 // What the inserted tokens of an explored system call. Like the runtime of a program, but memory is
 // one array of words as production lays it out: an address becomes a slot of the state when a step
 // first touches it, and the values of objects that never change are left out of local states.
-import { EndlessLoop, failStep, type Request, serialize, TooManyRounds } from "../runtime.js";
+import { EndlessLoop, failStep, type Request, TooManyRounds } from "../runtime.js";
 import { type Frames, OP, type Step } from "../types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -19,7 +19,9 @@ export class SystemRuntime implements Frames {
   /** Addresses by slot; slot 0 is NULL. */
   readonly addresses: number[] = [0];
   /** Objects that are the same in all local states: the kernel, its profile, its memory. */
-  readonly constants = new Set<object>();
+  readonly constants = new WeakSet<object>();
+  /** Where fields of the kernel profile are noted that the running code reads. */
+  reads = new Map<string, unknown>();
   /** Called when a step touches an address for the first time: states need one more word. */
   onSlot: (slot: number, address: number) => void = () => undefined;
   private readonly slots = new Map<number, number>();
@@ -31,10 +33,12 @@ export class SystemRuntime implements Frames {
   runAlone(m: Int32Array, start: () => unknown): unknown {
     this.direct = m;
     this.words = m.length;
-    const body = start();
-    const result = isGenerator(body) ? body.next().value : body;
-    this.direct = null;
-    return result;
+    try {
+      const body = start();
+      return isGenerator(body) ? body.next().value : body;
+    } finally {
+      this.direct = null;
+    }
   }
 
   *step(site: number, request: Request): Generator<Step, unknown, number> {
@@ -43,7 +47,9 @@ export class SystemRuntime implements Frames {
       if (!args[0]) yield failStep("ASSERT", String(args[1]), site);
       return undefined;
     }
-    if (op === "tick") return this.round(site, `t${site}:${this.text(args)}`);
+    if (op === "tick") {
+      return this.direct === null ? this.round(site, `t${site}:${this.text(args)}`) : undefined;
+    }
     if (this.direct !== null) return accessAlone(this.direct, op, args as readonly number[]);
     const step = this.stepOf(op, args as readonly number[], site);
     const value = yield step;
@@ -65,13 +71,14 @@ export class SystemRuntime implements Frames {
 
   /** Start of a statement that holds a step: from here on only the live locals matter. */
   at(site: number, locals: readonly unknown[]): void {
+    if (this.direct !== null) return;
     this.keys[this.keys.length - 1] = `${site}:${this.text(locals)}`;
     this.isReset = true;
   }
 
   head(site: number, locals: readonly unknown[]): true {
     this.at(site, locals);
-    this.round(site, this.keys.join("/"));
+    if (this.direct === null) this.round(site, this.keys.join("/"));
     return true;
   }
 
@@ -88,7 +95,6 @@ export class SystemRuntime implements Frames {
   }
 
   private round(site: number, key: string): undefined {
-    if (this.direct !== null) return undefined;
     if (this.seen.has(key)) throw new EndlessLoop(site);
     if (this.seen.size >= LOCAL_ROUNDS_MAX) throw new TooManyRounds();
     this.seen.add(key);
@@ -106,7 +112,15 @@ export class SystemRuntime implements Frames {
   }
 
   private text(values: readonly unknown[]): string {
-    return serialize(values, new Map([...this.constants].map((one, i) => [one, -1 - i])));
+    let text = "";
+    for (const value of values) text += `${this.textOf(value)},`;
+    return text;
+  }
+
+  private textOf(value: unknown): string {
+    if (typeof value !== "object" || value === null) return String(value);
+    if (this.constants.has(value)) return "k";
+    return `{${this.text(Object.values(value))}}`;
   }
 }
 

@@ -60,7 +60,8 @@ function isKernel({ kind }: Step): boolean {
 
 function at(machine: Machine, thread: string, step: Step, text: string): TimelineStep {
   const site = machine.program.sites[step.site];
-  return { thread, line: site?.line ?? 0, column: site?.column ?? 0, text };
+  const { line = 0, column = 0, file = "" } = site ?? {};
+  return { thread, file, line, column, text };
 }
 
 function stepText(machine: Machine, step: Step, value: number, isSuccess: boolean): string {
@@ -100,19 +101,27 @@ export function timelineTable(counterexample: Counterexample): string {
       ...timeline.filter((one) => one.thread === thread).map((one) => cell(one).length),
     ),
   );
+  const areMany = new Set(timeline.map(({ file }) => file).filter((file) => file !== "")).size > 1;
+  const places = timeline.map((one) => placeText(one, areMany));
+  const margin = Math.max(9, ...places.map((place) => place.length));
   const row = (first: string, cells: readonly string[]) => {
     const columns = cells.map((text, i) => text.padEnd(widths[i]!)).join(" | ");
-    return `${first.padStart(9)}  ${columns}`.trimEnd();
+    return `${first.padStart(margin)}  ${columns}`.trimEnd();
   };
   const lines = [row("line", threads)];
-  for (const one of timeline) {
-    const place = one.line === 0 ? "" : `${one.line}:${one.column}`;
+  for (const [i, one] of timeline.entries()) {
     lines.push(
       row(
-        place,
+        places[i]!,
         threads.map((thread) => (thread === one.thread ? cell(one) : "")),
       ),
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+function placeText({ file, line, column }: TimelineStep, withFile: boolean): string {
+  if (line === 0) return "";
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  return withFile ? `${name}:${line}` : `${line}:${column}`;
 }

@@ -1,7 +1,6 @@
 // The states of a search, each kept whole and once: the words that some thread may write, then the
 // local state of each thread. Words that nobody writes are the same in all states.
-import type { Machine, Vector } from "../search/machine.js";
-import type { Futures } from "./futures.js";
+import type { SystemMachine, Vector } from "./machine.js";
 
 export class StateTable {
   count = 0;
@@ -11,40 +10,34 @@ export class StateTable {
   private arena: Int32Array;
   private table = new Int32Array(1 << 10);
 
-  constructor(machine: Machine, futures: Futures) {
+  constructor(machine: SystemMachine) {
     const live: number[] = [];
     for (let slot = 1; slot < machine.firstThread; slot++) {
-      if (machine.threads.some((one) => futures.mayWrite(one.start, slot))) live.push(slot);
+      if (machine.written[slot] === 1) live.push(slot);
     }
-    for (let t = 0; t < machine.threads.length; t++) live.push(machine.firstThread + t);
+    for (let t = machine.firstThread; t < machine.width; t++) live.push(t);
     this.live = Int32Array.from(live);
     this.width = live.length;
     this.arena = new Int32Array(256 * this.width);
   }
 
-  /** The state's number; -1 - number if it was there already. */
+  /** The state's number; it is new if that is the last one. */
   add(s: Vector): number {
     const { live, width } = this;
-    if ((this.count + 1) * width > this.arena.length) this.growArena();
-    const { arena } = this;
     const at = this.count * width;
-    let hash = 0x9e3779b9 | 0;
-    for (let i = 0; i < width; i++) {
-      const word = s[live[i]!]!;
-      arena[at + i] = word;
-      hash = Math.imul(hash ^ word, 0x85ebca6b);
-      hash ^= hash >>> 15;
-    }
+    if (at + width > this.arena.length) this.growArena();
+    const { arena } = this;
+    for (let i = 0; i < width; i++) arena[at + i] = s[live[i]!]!;
     if (2 * this.count > this.table.length) this.growTable();
     const mask = this.table.length - 1;
-    let place = hash & mask;
-    for (; ; place = (place + 1) & mask) {
+    for (let place = this.hash(at) & mask; ; place = (place + 1) & mask) {
       const entry = this.table[place]!;
-      if (entry === 0) break;
-      if (this.equals((entry - 1) * width, at)) return -entry;
+      if (entry === 0) {
+        this.table[place] = ++this.count;
+        return this.count - 1;
+      }
+      if (this.equals((entry - 1) * width, at)) return entry - 1;
     }
-    this.table[place] = ++this.count;
-    return this.count - 1;
   }
 
   /** Writes a state's words into a vector. */
@@ -52,6 +45,16 @@ export class StateTable {
     const { live, width, arena } = this;
     const at = state * width;
     for (let i = 0; i < width; i++) s[live[i]!] = arena[at + i]!;
+  }
+
+  private hash(at: number): number {
+    const { arena, width } = this;
+    let hash = 0x9e3779b9 | 0;
+    for (let i = at; i < at + width; i++) {
+      hash = Math.imul(hash ^ arena[i]!, 0x85ebca6b);
+      hash ^= hash >>> 15;
+    }
+    return hash;
   }
 
   private equals(x: number, y: number): boolean {
@@ -67,16 +70,10 @@ export class StateTable {
   }
 
   private growTable(): void {
-    const { arena, width } = this;
     this.table = new Int32Array(4 * this.table.length);
     const mask = this.table.length - 1;
     for (let state = 0; state < this.count; state++) {
-      let hash = 0x9e3779b9 | 0;
-      for (let i = 0; i < width; i++) {
-        hash = Math.imul(hash ^ arena[state * width + i]!, 0x85ebca6b);
-        hash ^= hash >>> 15;
-      }
-      let place = hash & mask;
+      let place = this.hash(state * this.width) & mask;
       while (this.table[place] !== 0) place = (place + 1) & mask;
       this.table[place] = state + 1;
     }

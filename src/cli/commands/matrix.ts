@@ -1,0 +1,189 @@
+// `packetpath matrix`: the guard matrix, every cell decided by search over src/path; a guard of a
+// user's own against all of it; and the schedule behind a cell. Needs neither root nor a native
+// library. Main thread only.
+import { resolve } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { EXIT } from "../../base/errors.js";
+import type { Matrix, MatrixCell, MatrixResult } from "../../explore/system/matrix.js";
+import type { SystemStory } from "../../explore/system/story.js";
+import type { CaseResult } from "../../report/junit.js";
+import { writeOut } from "../failure.js";
+import { readText } from "../input.js";
+import { addResultOptions, type ResultFlags, writeResults } from "../results.js";
+
+interface MatrixFlags extends ResultFlags {
+  readonly guard?: readonly string[];
+  readonly kind?: readonly string[];
+  readonly profile?: readonly string[];
+  readonly event?: readonly string[];
+  readonly hint?: "yes" | "no";
+  readonly cpus?: number;
+  readonly packets?: number;
+  readonly queues?: number;
+  readonly product?: boolean;
+  readonly timeline?: boolean;
+  readonly allSteps?: boolean;
+  readonly replay?: string;
+  readonly json?: boolean;
+}
+
+export function addMatrixCommand(program: Command, exit: (code: number) => void): void {
+  addResultOptions(program.command("matrix"))
+    .summary("guard x device kind x hint x kernel profile x event, explored")
+    .description(
+      "Explores the transmit and unregister path under every schedule, for each guard, kind of\n" +
+        "device, hint, kernel profile and way of taking the device away. With a guard of your own\n" +
+        "(a file that ends in .ts, .mts, .js or .mjs) it exits with 0 if that is SAFE everywhere.",
+    )
+    .option("--guard <guard...>", "guards by name, or the file of one of your own")
+    .option("--kind <kind...>", "kinds of device")
+    .option("--profile <profile...>", "kernel profiles")
+    .option("--event <event...>", "what takes the device away")
+    .addOption(new Option("--hint <hint>", "packets with a recorded queue").choices(["yes", "no"]))
+    .option("--cpus <number>", "CPUs that transmit (2)", wholeNumber)
+    .option("--packets <number>", "packets of each CPU (2)", wholeNumber)
+    .option("--queues <number>", "transmit queues of the device (4)", wholeNumber)
+    .option("--product", "explore all packets together, even where they cannot meet")
+    .option("--timeline", "show the schedule of each cell that fails")
+    .option("--all-steps", "show steps that concern one thread only, too")
+    .option("--replay <token>", "repeat a schedule of the one cell that is selected")
+    .option("--json", "print the result as one JSON object")
+    .action(async (flags: MatrixFlags) => exit(await matrix(flags)));
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 64) return number;
+  throw new InvalidArgumentError("Expected a whole number from 1 to 64.");
+}
+
+async function matrix(flags: MatrixFlags): Promise<number> {
+  const { openMatrix } = await import("../../explore/system/lab.js");
+  const opened = await openMatrix(requestOf(flags));
+  if (flags.replay !== undefined) return replayCell(opened, flags.replay, flags);
+  const result = opened.run();
+  const isOwn = flags.guard?.some(isFile) === true;
+  await writeOut(process.stdout, flags.json === true ? jsonOf(result) : await textOf(result));
+  if (flags.timeline === true && flags.json !== true) {
+    for (const cell of result.cells) await writeStory(opened, cell, flags);
+  }
+  await writeResults(
+    result.cells.map((cell) => caseOf(opened, cell, isOwn)),
+    flags,
+  );
+  const isRight = ({ verdict }: MatrixCell) => verdict === "SAFE" || !isOwn;
+  const isDone = ({ verdict }: MatrixCell) => verdict !== "UNDECIDED";
+  const isExpected = result.cells.every((cell) => isRight(cell) && isDone(cell));
+  return isExpected ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+function isFile(guard: string): boolean {
+  return /\.m?[jt]s$/.test(guard);
+}
+
+function requestOf(flags: MatrixFlags) {
+  const { guard = [], kind, profile, event, hint, cpus, packets, queues, product } = flags;
+  const [file] = guard.filter(isFile);
+  const given = { guards: file === undefined && guard.length > 0 ? guard : undefined };
+  const all = {
+    ...given,
+    kinds: kind,
+    profiles: profile,
+    events: event,
+    hints: hint === undefined ? undefined : [hint === "yes"],
+    cpus,
+    packets,
+    queues,
+    product,
+    guard: file === undefined ? undefined : { file: resolve(file), text: readText(file) },
+  };
+  const chosen = Object.entries(all).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(chosen);
+}
+
+function jsonOf(result: MatrixResult): string {
+  return `${JSON.stringify({ schemaVersion: 1, ...result })}\n`;
+}
+
+async function textOf({ cells, seconds }: MatrixResult): Promise<string> {
+  const { matrixText } = await import("../../explore/system/table.js");
+  const searched = cells.filter(({ sameAs }) => sameAs === null);
+  const states = searched.reduce((sum, one) => sum + one.states, 0);
+  const count = `${cells.length} cells, ${searched.length} searched, ${states} states`;
+  return `${matrixText(cells)}\n${count}, ${seconds.toFixed(2)} s\n`;
+}
+
+function storyText(cell: MatrixCell, told: SystemStory, flags: MatrixFlags) {
+  const { counterexample } = told;
+  const timeline = counterexample.timeline.filter((_one, i) => {
+    return flags.allSteps === true || told.matters.includes(i);
+  });
+  const fewest = counterexample.minimal ? ", no schedule has fewer switches" : "";
+  const { steps, switches, message } = counterexample;
+  const head =
+    `${told.verdict}: ${nameOf(cell)}\n  ${message}\n` +
+    `  ${steps} steps, ${switches} context switches${fewest}\n  replay: ${replayOf(cell, counterexample.token)}\n`;
+  return { head, counterexample: { ...counterexample, timeline } };
+}
+
+async function writeStory(opened: Matrix, cell: MatrixCell, flags: MatrixFlags): Promise<void> {
+  const told = opened.tell(cell, null);
+  if (told === null) return;
+  const { timelineTable } = await import("../../explore/text/timeline.js");
+  const { head, counterexample } = storyText(cell, told, flags);
+  await writeOut(process.stdout, `\n${head}\n${timelineTable(counterexample)}`);
+}
+
+async function replayCell(opened: Matrix, token: string, flags: MatrixFlags): Promise<number> {
+  const all = opened.coordinates();
+  const [at] = all;
+  if (at === undefined || all.length > 1) {
+    const { PacketpathError } = await import("../../base/errors.js");
+    throw new PacketpathError("USAGE", `--replay needs one cell; ${all.length} are selected`, {
+      fix: "Give --guard, --kind, --hint, --profile and --event.",
+    });
+  }
+  const cell = opened.decide(at);
+  const told = opened.tell(at, token)!;
+  if (flags.json === true) {
+    const { verdict, counterexample } = told;
+    const json = { schemaVersion: 1, cell: at, verdict, counterexample };
+    await writeOut(process.stdout, `${JSON.stringify(json)}\n`);
+  } else {
+    const { timelineTable } = await import("../../explore/text/timeline.js");
+    const { head, counterexample } = storyText(cell, told, flags);
+    await writeOut(process.stdout, `${head}\n${timelineTable(counterexample)}`);
+  }
+  return told.verdict === "SAFE" ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+function nameOf({ guard, kind, hint, profile, event }: MatrixCell): string {
+  return `${guard}/${kind}/${hint ? "hint" : "no-hint"}/${profile}/${event}`;
+}
+
+function replayOf(cell: MatrixCell, token: string): string {
+  const { guard, kind, hint, profile, event } = cell;
+  return (
+    `packetpath matrix --guard ${guard} --kind ${kind} --hint ${hint ? "yes" : "no"} ` +
+    `--profile ${profile} --event ${event} --replay ${token}`
+  );
+}
+
+/** A cell as a test case: with a guard of the user's own, it fails unless it is SAFE. */
+function caseOf(opened: Matrix, cell: MatrixCell, mustBeSafe: boolean): CaseResult {
+  const { verdict, message, guard, seconds, token } = cell;
+  const isRight = verdict === "SAFE" || (!mustBeSafe && verdict !== "UNDECIDED");
+  const told = isRight ? null : opened.tell(cell, null);
+  const last = told?.counterexample.timeline.findLast((one) => one.line > 0);
+  return {
+    group: `matrix ${cell.event}`,
+    name: nameOf(cell),
+    file: isFile(guard) ? guard : "src/path/guards.ts",
+    line: last?.line ?? 1,
+    column: last?.column ?? 1,
+    seconds,
+    outcome: isRight ? "passed" : verdict === "UNDECIDED" ? "error" : "failed",
+    message: message === "" ? verdict : `${verdict}: ${message}`,
+    command: replayOf(cell, token ?? ""),
+  };
+}

@@ -1,0 +1,161 @@
+// The schedule to a failure with the fewest context switches, and among those the fewest steps:
+// Dijkstra's algorithm over pairs of a state and the thread that ran last. All schedules count here,
+// but for where steps that concern nobody else stand: those are taken together with the next one
+// that does, which changes neither number.
+import { OP, type Verdict, VERDICTS } from "../types.js";
+import type { SystemMachine, Vector } from "./machine.js";
+import { StateTable } from "./state-table.js";
+import type { FinalCheck } from "./search.js";
+import { isRead } from "./thread.js";
+
+export interface Schedule {
+  /** The thread of each step. */
+  readonly moves: readonly number[];
+  readonly switches: number;
+  /** Whether no schedule has fewer switches, or as many and fewer steps. */
+  readonly minimal: boolean;
+}
+
+/** Most states until the search gives up; the reduced search has shown that one can be reached. */
+const STATES_MAX = 400_000;
+const CHAIN_MAX = 2_000;
+
+interface Entry {
+  readonly state: number;
+  readonly last: number;
+  readonly steps: number;
+  readonly from: number;
+  /** How many steps `last` took from there. */
+  readonly count: number;
+}
+
+/**
+ * The cheapest schedule to a state that `isWanted` tells from others; null if none is met within the
+ * bounds. Repeated while it meets what no search has met before, since that may be noticed.
+ */
+export function fewestSwitches(
+  machine: SystemMachine,
+  isWanted: (s: Vector) => boolean,
+): Schedule | null {
+  for (;;) {
+    const edges = machine.edges();
+    machine.settle();
+    const found = new Search(machine, isWanted).run();
+    if (machine.isComplete && edges === machine.edges()) return found;
+  }
+}
+
+class Search {
+  private readonly machine: SystemMachine;
+  private readonly isWanted: (s: Vector) => boolean;
+  private readonly table: StateTable;
+  private readonly entries: Entry[] = [];
+  private readonly settled = new Set<number>();
+
+  constructor(machine: SystemMachine, isWanted: (s: Vector) => boolean) {
+    this.machine = machine;
+    this.isWanted = isWanted;
+    this.table = new StateTable(machine);
+  }
+
+  run(): Schedule | null {
+    const { machine, table } = this;
+    const from = machine.initial();
+    const first = { state: table.add(from), last: -1, steps: 0, from: -1, count: 0 };
+    // Entries by steps: those with as many switches as now, and those with one more.
+    let now: number[][] = [];
+    this.push(now, first);
+    for (let switches = 0; now.length > 0; switches++) {
+      const next: number[][] = [];
+      for (let steps = 0; steps < now.length; steps++) {
+        for (const index of now[steps] ?? []) {
+          if (!this.isFresh(index)) continue;
+          table.restore(this.entries[index]!.state, from);
+          if (this.isWanted(from)) return { moves: this.movesTo(index), switches, minimal: true };
+          if (table.count > STATES_MAX || !machine.isComplete) return null;
+          if (machine.ended(from) < 0) this.expand(index, from, now, next);
+        }
+      }
+      now = next;
+    }
+    return null;
+  }
+
+  private push(buckets: number[][], entry: Entry): void {
+    (buckets[entry.steps] ??= []).push(this.entries.push(entry) - 1);
+  }
+
+  private isFresh(index: number): boolean {
+    const { state, last } = this.entries[index]!;
+    const pair = state * (this.machine.threads.length + 1) + last + 1;
+    if (this.settled.has(pair)) return false;
+    this.settled.add(pair);
+    return true;
+  }
+
+  private expand(index: number, from: Vector, now: number[][], next: number[][]): void {
+    const { machine, table } = this;
+    const { last, steps } = this.entries[index]!;
+    const s = from.slice();
+    for (let t = 0; t < machine.threads.length; t++) {
+      s.set(from);
+      const count = run(machine, s, t);
+      if (count === 0) continue;
+      const entry = { state: table.add(s), last: t, steps: steps + count, from: index, count };
+      this.push(last >= 0 && t !== last ? next : now, entry);
+    }
+  }
+
+  private movesTo(index: number): number[] {
+    const runs: Entry[] = [];
+    for (let at = index; at >= 0; at = this.entries[at]!.from) runs.push(this.entries[at]!);
+    return runs.reverse().flatMap(({ last, count }) => new Array<number>(count).fill(last));
+  }
+}
+
+/** Takes a thread's steps up to the first that others can notice; returns how many. */
+function run(machine: SystemMachine, s: Vector, t: number): number {
+  const count = machine.advance(s, t, CHAIN_MAX);
+  if (!machine.isEnabled(s, t)) return count;
+  machine.take(s, t);
+  return count + 1;
+}
+
+/** Tells states in which a failure of this kind has come about. */
+export function failureTest(
+  machine: SystemMachine,
+  final: FinalCheck,
+  verdict: Verdict,
+  spins: boolean,
+) {
+  const wanted = VERDICTS.indexOf(verdict);
+  const isSpin = spins && verdict === "LOCKUP";
+  return (s: Vector): boolean => {
+    const ended = machine.ended(s);
+    if (ended >= 0) {
+      const { kind, a } = machine.step(s, ended);
+      return kind === OP.fail && a === wanted;
+    }
+    if (isSpin) return machine.threads.some((_one, t) => spinsForEver(machine, s, t));
+    if (machine.threads.some((_one, t) => machine.isEnabled(s, t))) return false;
+    if (!machine.isOver(s)) return verdict === "DEADLOCK";
+    return verdict === "ASSERT" && final(s) !== null;
+  };
+}
+
+/** Most steps of a round of a loop that reads shared memory. */
+const ROUND_MAX = 16;
+
+/** Whether a thread goes round a loop that reads only what nobody will write any more. */
+function spinsForEver(machine: SystemMachine, from: Vector, t: number): boolean {
+  const at = machine.firstThread + t;
+  if (!isRead(machine.kind(from, t))) return false;
+  const s = from.slice();
+  for (let steps = 0; steps < ROUND_MAX; steps++) {
+    if (!machine.isEnabled(s, t) || !isRead(machine.kind(s, t))) return false;
+    if (!machine.commutes(s, t)) return false;
+    machine.take(s, t);
+    if (s[at] === from[at]) return true;
+  }
+  return false;
+}

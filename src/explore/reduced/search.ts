@@ -1,0 +1,164 @@
+// The proof engine of explored systems: every reachable failure and deadlock, with partial order
+// reduction. In a state where a thread's next step commutes with everything that the others may
+// still do, only that thread goes on (a persistent set of one); so nothing is missed. What the
+// others may still do is learned: the search is repeated until it meets nothing new, and only that
+// last round counts.
+import { nowMs } from "../../base/clock.js";
+import { OP, VERDICTS, type Verdict } from "../types.js";
+import type { SystemMachine, Vector } from "./machine.js";
+import { StateTable } from "./state-table.js";
+import { isRead } from "./thread.js";
+
+export interface Bounds {
+  readonly maxStates: number;
+  readonly maxSeconds: number;
+}
+
+export interface Reduced {
+  readonly states: number;
+  readonly transitions: number;
+  readonly rounds: number;
+  /** The bound that ended the search, or null. */
+  readonly bound: string | null;
+  /** Whether a LOCKUP is a loop that reads shared memory, where no single step fails. */
+  readonly spins: boolean;
+  /** Kinds of failure that can be reached, with what they say. */
+  readonly violations: ReadonlyMap<Verdict, string>;
+}
+
+/** What is wrong with an execution that is over, or null: the final check. */
+export type FinalCheck = (s: Vector) => string | null;
+
+/** Steps that are taken without a choice between two states that are kept. */
+const CHAIN_MAX = 2_000;
+const ROUNDS_MAX = 200;
+
+/** Searches until a round meets nothing new. */
+export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds: Bounds): Reduced {
+  const endMs = nowMs() + 1000 * bounds.maxSeconds;
+  for (let rounds = 1; ; rounds++) {
+    const edges = machine.edges();
+    machine.settle();
+    const round = new Round(machine, final, bounds, endMs);
+    round.run();
+    const isStable = machine.isComplete && edges === machine.edges();
+    const { states, transitions, violations, spins } = round;
+    const bound = isStable || rounds < ROUNDS_MAX ? round.bound : `${ROUNDS_MAX} rounds`;
+    if (isStable || bound !== null) {
+      return { states, transitions, rounds, bound, violations, spins };
+    }
+  }
+}
+
+class Round {
+  states = 0;
+  transitions = 0;
+  bound: string | null = null;
+  spins = false;
+  readonly violations = new Map<Verdict, string>();
+  private readonly machine: SystemMachine;
+  private readonly final: FinalCheck;
+  private readonly bounds: Bounds;
+  private readonly endMs: number;
+  private readonly table: StateTable;
+
+  constructor(machine: SystemMachine, final: FinalCheck, bounds: Bounds, endMs: number) {
+    this.machine = machine;
+    this.final = final;
+    this.bounds = bounds;
+    this.endMs = endMs;
+    this.table = new StateTable(machine);
+  }
+
+  run(): void {
+    const { table, bounds, machine } = this;
+    const s = machine.initial();
+    const from = machine.initial();
+    this.chain(s);
+    table.add(s);
+    // A state that lacks a word is no state: then only another round can tell.
+    for (let state = 0; state < table.count && machine.isComplete; state++) {
+      table.restore(state, from);
+      this.expand(from, s);
+      if (table.count > bounds.maxStates) this.bound = `${bounds.maxStates} states`;
+      if ((state & 0xff) === 0 && nowMs() > this.endMs) this.bound = `${bounds.maxSeconds} s`;
+      if (this.bound !== null) break;
+    }
+    this.states = table.count;
+  }
+
+  /** Takes the steps that need no choice of a thread, in place. */
+  private chain(s: Vector): void {
+    const { machine } = this;
+    const count = machine.threads.length;
+    for (let length = 0; length < CHAIN_MAX;) {
+      const before = length;
+      for (let t = 0; t < count; t++) length += this.chainOf(s, t, CHAIN_MAX - length);
+      this.transitions += length - before;
+      if (length === before) return;
+    }
+  }
+
+  /** The same for one thread; returns how many steps it took. */
+  private chainOf(s: Vector, t: number, most: number): number {
+    const { machine } = this;
+    const at = machine.firstThread + t;
+    let start = -1;
+    let length = 0;
+    for (let rounds = 1; length < most; rounds++) {
+      length += machine.advance(s, t, most - length);
+      if (length === most || !this.isAlone(s, t)) break;
+      const isWrite = !isRead(machine.kind(s, t));
+      machine.take(s, t);
+      length++;
+      // Back at a local state with nothing written, and nobody will write what it reads.
+      if (s[at] === start && !isWrite) {
+        this.lockUp();
+        break;
+      }
+      // Brent: the local state to come back to moves on at powers of two, and after writes.
+      if (isWrite || (rounds & (rounds - 1)) === 0) start = s[at]!;
+    }
+    return length;
+  }
+
+  private lockUp(): void {
+    this.spins = true;
+    this.violations.set("LOCKUP", "the same values again: this loop never ends");
+  }
+
+  private isAlone(s: Vector, t: number): boolean {
+    const { machine } = this;
+    return machine.isEnabled(s, t) && machine.commutes(s, t);
+  }
+
+  private expand(from: Vector, s: Vector): void {
+    const { machine, table } = this;
+    let isStuck = true;
+    const ended = machine.ended(from);
+    if (ended >= 0) return this.fail(from, ended);
+    for (let t = 0; t < machine.threads.length; t++) {
+      if (!machine.isEnabled(from, t)) continue;
+      isStuck = false;
+      s.set(from);
+      machine.take(s, t);
+      this.transitions++;
+      this.chain(s);
+      table.add(s);
+    }
+    if (isStuck) this.end(from);
+  }
+
+  private fail(s: Vector, t: number): void {
+    const { kind, a, message } = this.machine.step(s, t);
+    if (kind === OP.limit) this.bound = message;
+    else this.violations.set(VERDICTS[a]!, message);
+  }
+
+  private end(s: Vector): void {
+    const { machine } = this;
+    const isOver = machine.isOver(s);
+    const message = isOver ? this.final(s) : "nobody can go on";
+    if (message !== null) this.violations.set(isOver ? "ASSERT" : "DEADLOCK", message);
+  }
+}

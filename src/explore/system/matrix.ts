@@ -1,0 +1,200 @@
+// The guard matrix: every guard, kind of device, hint, kernel profile and way of taking the device
+// away, each decided by search. Main thread or a worker; synchronous between cells.
+import { nowMs } from "../../base/clock.js";
+import { encodeToken } from "../text/token.js";
+import type { Verdict } from "../types.js";
+import { decide, type Decision } from "./case.js";
+import { type CellOptions, Cells, type GuardFunction } from "./cell.js";
+import type { Graph } from "./graph.js";
+import { type SystemStory, tellCase } from "./story.js";
+
+/** What a user may choose of; each list is a part of what `dimensions` gives. */
+export interface MatrixOptions {
+  readonly guards: readonly string[];
+  readonly kinds: readonly string[];
+  readonly hints: readonly boolean[];
+  readonly profiles: readonly string[];
+  readonly events: readonly string[];
+  /** CPUs that transmit, packets of each, transmit queues of the device. */
+  readonly cpus: number;
+  readonly packets: number;
+  readonly queues: number;
+  /** Explores all packets together even where they cannot concern each other. */
+  readonly product: boolean;
+}
+
+export interface MatrixCell {
+  readonly system: "ovs-output";
+  readonly guard: string;
+  readonly kind: string;
+  readonly hint: boolean;
+  readonly profile: string;
+  readonly event: string;
+  readonly verdict: Verdict;
+  readonly message: string;
+  readonly states: number;
+  readonly transitions: number;
+  readonly seconds: number;
+  /** The profile whose search this result is: this cell reads nothing in which the two differ. */
+  readonly sameAs: string | null;
+  readonly oneByOne: boolean;
+  readonly bound: string | null;
+  /** The cheapest counterexample, or null. */
+  readonly token: string | null;
+  readonly switches: number | null;
+  readonly steps: number | null;
+}
+
+export interface MatrixResult {
+  readonly cells: readonly MatrixCell[];
+  readonly seconds: number;
+}
+
+/** Everything that the matrix is over, from the tables of `src/path`. */
+export function dimensions(graph: Graph) {
+  const { KINDS } = graph.exportsOf("path/core/netdevice.ts") as { KINDS: readonly string[] };
+  const { PROFILES } = graph.exportsOf("path/profiles.ts") as {
+    PROFILES: readonly { readonly id: string }[];
+  };
+  const { GUARD_NAMES } = graph.exportsOf("path/guards.ts") as { GUARD_NAMES: readonly string[] };
+  const { EVENTS } = graph.exportsOf("models/ovs-output.ts") as { EVENTS: readonly string[] };
+  return {
+    guards: GUARD_NAMES,
+    kinds: KINDS,
+    hints: [false, true],
+    profiles: PROFILES.map(({ id }) => id),
+    events: EVENTS,
+  };
+}
+
+/** Decides the cells one after the other. */
+export class Matrix {
+  private readonly graph: Graph;
+  private readonly options: MatrixOptions;
+  private readonly cells: Cells;
+  /** Decisions by case without the profile, each with the fields of the profile that it read. */
+  private readonly decided = new Map<string, Known[]>();
+
+  /** `user`: the function behind guards that are not built in. */
+  constructor(graph: Graph, options: MatrixOptions, user: GuardFunction | null) {
+    this.graph = graph;
+    this.options = options;
+    this.cells = new Cells(graph, user);
+  }
+
+  /** The cells that there are: an internal port goes with del-port only. */
+  coordinates(): Coordinates[] {
+    const { guards, kinds, hints, profiles, events } = this.options;
+    const all: Coordinates[] = [];
+    for (const event of events) {
+      for (const kind of kinds) {
+        if (kind === "internal" && event !== "del-port") continue;
+        for (const guard of guards) {
+          for (const hint of hints) {
+            for (const profile of profiles) all.push({ guard, kind, hint, profile, event });
+          }
+        }
+      }
+    }
+    return all;
+  }
+
+  /** All of them. `onCell` hears of each. */
+  run(onCell: (cell: MatrixCell) => void = () => undefined): MatrixResult {
+    const startMs = nowMs();
+    const cells = this.coordinates().map((at) => {
+      const cell = this.decide(at);
+      onCell(cell);
+      return cell;
+    });
+    return { cells, seconds: (nowMs() - startMs) / 1000 };
+  }
+
+  /** The counterexample of a cell that was decided here, or another schedule of it, as a story. */
+  tell(at: Coordinates, token: string | null): SystemStory | null {
+    const { decision } = this.known(at);
+    const own = tokenOf(this.graph, decision);
+    const replayed = token ?? own;
+    if (replayed === null) return null;
+    const options = decision.failure?.options ?? firstPacketOf(this.optionsOf(at));
+    return tellCase(this.cells, options, replayed, { decision, own });
+  }
+
+  decide(at: Coordinates): MatrixCell {
+    const startMs = nowMs();
+    const one = this.known(at);
+    const sameAs = one.profile === at.profile ? null : one.profile;
+    const { decision } = one;
+    const { failure, verdict, message, states, transitions, oneByOne, bound } = decision;
+    return {
+      system: "ovs-output",
+      ...at,
+      verdict,
+      message,
+      states,
+      transitions,
+      seconds: Math.round(1e3 * (nowMs() - startMs)) / 1e6,
+      sameAs,
+      oneByOne,
+      bound,
+      token: tokenOf(this.graph, decision),
+      switches: failure?.switches ?? null,
+      steps: failure?.moves.length ?? null,
+    };
+  }
+
+  private known(at: Coordinates): Known {
+    const options = this.optionsOf(at);
+    const { guard, kind, hint, event, profile } = at;
+    const key = `${guard} ${kind} ${hint} ${event}`;
+    const known = this.decided.get(key) ?? [];
+    this.decided.set(key, known);
+    const one = known.find((other) => {
+      const its = { ...options, profile: other.profile };
+      return this.cells.isSame(other.reads, its, profile);
+    });
+    if (one !== undefined) return one;
+    const reads = new Map<string, unknown>();
+    const decision = decide(this.cells, options, { product: this.options.product, reads });
+    const made = { decision, reads, profile };
+    known.push(made);
+    return made;
+  }
+
+  private optionsOf({ guard, kind, hint, profile, event }: Coordinates): CellOptions {
+    const { cpus, packets, queues } = this.options;
+    const mappings = Array.from({ length: cpus }, () =>
+      Array.from({ length: packets }, (_one, i) => hintOf(hint, i)),
+    );
+    return { guard, kind, profile, event, mappings, queues, underRcu: true };
+  }
+}
+
+export interface Coordinates {
+  readonly guard: string;
+  readonly kind: string;
+  readonly hint: boolean;
+  readonly profile: string;
+  readonly event: string;
+}
+
+interface Known {
+  readonly decision: Decision;
+  readonly reads: ReadonlyMap<string, unknown>;
+  readonly profile: string;
+}
+
+/** Recorded queue 0 first, which is the one that the local patch covers, then others; 0: none. */
+function hintOf(hint: boolean, i: number): number {
+  return hint ? 1 + 2 * i : 0;
+}
+
+function firstPacketOf(options: CellOptions): CellOptions {
+  return { ...options, mappings: [[options.mappings[0]![0]!]] };
+}
+
+function tokenOf(graph: Graph, { failure }: Decision): string | null {
+  if (failure === null) return null;
+  const moves = failure.moves.map((thread) => ({ thread, choice: 0, isChoice: false }));
+  return encodeToken(graph.hash, moves);
+}

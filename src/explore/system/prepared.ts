@@ -1,0 +1,31 @@
+// The rewritten modules of the explored system as data, and which modules those are. Pure.
+import { posix } from "node:path";
+import type { Site } from "../types.js";
+
+/** Paths under `src`: what the threads do, and what their primitives are. */
+export const MODEL = "models/ovs-output.ts";
+export const SYNC = "explore/system/kernel-sync.ts";
+/** Not rewritten: the explorer has a view of its own in its place. */
+export const VIEW = "path/device-view.ts";
+
+/** Path of a user's guard among the modules. */
+export const GUARD = "guard.ts";
+
+/** The rewritten modules as JavaScript, and what their sites stand for. */
+export interface Prepared {
+  /** SHA-256 of all texts, in hexadecimal. */
+  readonly hash: string;
+  readonly modules: readonly { readonly path: string; readonly code: string }[];
+  readonly sites: readonly Site[];
+}
+
+/** A guard of a user's: its text, and the file that errors and timelines name. */
+export interface GuardSource {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The path under `src` that a relative specifier stands for. */
+export function resolveModule(from: string, specifier: string): string {
+  return posix.join(posix.dirname(from), specifier).replace(/\.js$/, ".ts");
+}
