@@ -123,7 +123,7 @@ describe("data races", () => {
         .replaceAll(/\bst\(x, /g, "write(x, ");
       const program = await loadProgram(source, "random.ts");
       const states = explore(program);
-      const runs = explore(program, { strategy: "dpor" });
+      const runs = explore(program, { strategy: "dpor", maxExecutions: 2000 });
       if (runs.bound !== null || states.verdict === "DEADLOCK") continue;
       expect([runs.verdict, runs.race === null], source).toEqual([
         states.verdict,

@@ -52,7 +52,7 @@ export class Successors implements Lookups {
     const at = node << NODE_SHIFT;
     const how = words[at + NODE.how]!;
     if (how === HOW.end || (how === HOW.guarded && !isOpen(words, at, s))) return true;
-    if (words[at + NODE.kind] === OP.choose) return this.anyStep(s, t);
+    if (how === HOW.kernel || words[at + NODE.kind] === OP.choose) return this.anyStep(s, t);
     const addr = words[at + NODE.addr]!;
     const old = s[addr]!;
     const value = act(words, at, s, 0);
