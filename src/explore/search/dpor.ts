@@ -5,9 +5,11 @@
 // its step. Free choices are taken as soon as they are there, each outcome in its own branch.
 import { nowMs } from "../../base/clock.js";
 import type { TokenMove } from "../text/token.js";
-import { OP, type Verdict } from "../types.js";
+import type { Verdict } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
-import { type Branch, conflict, type Event, insert, weakInitial } from "./wakeup.js";
+import { Execution } from "./execution.js";
+import { HOW, isOpenAt, NODE } from "./node-table.js";
+import { choiceOf, conflict, Sequence, threadOf, WakeupTrees, whoOf } from "./wakeup.js";
 
 export interface TraceBounds {
   readonly maxExecutions: number;
@@ -51,12 +53,10 @@ export function exploreTraces(
   if (machine.threads.length > THREADS_MAX) {
     search.result.bound = `more than ${THREADS_MAX} threads`;
   } else {
-    search.visit(0, bounds.start?.sleep ?? 0, { event: NO_EVENT, children: [] });
+    search.run();
   }
   return search.result;
 }
-
-const NO_EVENT: Event = { thread: -1, addr: 0, isWrite: false, choice: -1 };
 
 class TraceSearch {
   readonly result: TraceResult = {
@@ -71,249 +71,264 @@ class TraceSearch {
   private readonly bounds: TraceBounds;
   private readonly verdictOf: (end: Vector) => Verdict;
   private readonly endMs: number;
-  // All below are indexed by depth: the state before an event, the event, what happened before it.
-  private readonly states: Vector[] = [];
-  private readonly events: Event[] = [];
-  private readonly isBlocking: boolean[] = [];
-  private readonly clocks: Int32Array[] = [];
+  private readonly execution: Execution;
+  private readonly trees = new WakeupTrees();
+  private readonly sequence = new Sequence();
+  // By depth: the tree node that the execution is at; a bit per thread that sleeps there; what the
+  // sleepers' steps would touch, in as many places as there are threads.
+  private readonly nodes: number[] = [];
   private readonly sleeps: number[] = [];
+  private readonly dreams: number[] = [];
   /** Of those asleep, the ones that have been since the start of the prefix that was given. */
   private readonly inherited: number[] = [];
-  private readonly trees: Branch[] = [];
+  /** Events before this one have been looked at for races. */
+  private fresh = 0;
+  /** The work of automata when the clock was last looked at. */
+  private effort = 0;
 
   constructor(machine: Machine, bounds: TraceBounds, verdictOf: (end: Vector) => Verdict) {
     this.machine = machine;
     this.bounds = bounds;
     this.verdictOf = verdictOf;
     this.endMs = nowMs() + 1000 * bounds.maxSeconds;
+    this.execution = new Execution(machine, bounds.start?.state ?? machine.initial());
     this.inherited.push(bounds.start?.sleep ?? 0);
-    this.states.push(bounds.start?.state.slice() ?? machine.initial());
+    this.sleeps.push(bounds.start?.sleep ?? 0);
+    this.nodes.push(this.trees.add(0, 0, 0));
   }
 
-  /** Explores everything that begins with the events so far. */
-  visit(depth: number, sleep: number, tree: Branch): void {
-    const { machine, result } = this;
-    const s = this.states[depth]!;
-    this.sleeps[depth] = sleep;
-    this.trees[depth] = tree;
-    const ended = machine.ended(s);
-    if (ended >= 0) return this.fail(depth, ended);
-    if (!this.prepare(depth, tree)) return this.finish(depth);
-    if (depth >= this.bounds.maxSteps) {
-      result.bound = `${this.bounds.maxSteps} steps of one execution`;
-      return;
+  /** Depth first: one step down while there is a branch, else one step back. */
+  run(): void {
+    const { execution, trees, nodes, result } = this;
+    let isDown = true;
+    for (;;) {
+      const depth = execution.length;
+      const node = nodes[depth]!;
+      if (isDown && !this.arrive(depth, node)) isDown = false;
+      else if (trees.first[node] === 0 || result.bound !== null) isDown = false;
+      else {
+        this.step(depth, trees.first[node]!);
+        isDown = true;
+        continue;
+      }
+      if (depth === 0) return;
+      this.back(depth - 1);
     }
-    if (tree.children.length === 0) {
+  }
+
+  /** Prepares the branches of a point of the execution; false if it ends here. */
+  private arrive(depth: number, node: number): boolean {
+    const { machine, result, trees, execution } = this;
+    const ended = machine.ended(execution.s);
+    if (ended >= 0) this.fail(ended);
+    else if (!this.prepare(depth, node)) this.finish();
+    else if (depth >= this.bounds.maxSteps) {
+      result.bound = `${this.bounds.maxSteps} steps of one execution`;
+    } else if (trees.first[node] === 0) {
       // Its events may still be in races that no complete execution will show.
       result.redundant++;
-      return this.reverseAll(depth);
-    }
-    while (tree.children.length > 0 && result.bound === null) {
-      const child = tree.children[0]!;
-      const next = this.step(depth, child);
-      this.visit(depth + 1, next, child);
-      tree.children.shift();
-      const { thread, choice } = child.event;
-      const hasMore = tree.children.some((one) => one.event.thread === thread);
-      // A thread falls asleep after the last outcome of its choice.
-      if (choice < 0 || !hasMore) this.sleeps[depth]! |= 1 << thread;
-    }
+      this.reverseAll();
+    } else return true;
+    return false;
   }
 
   /** Fills the tree if nothing is prescribed; false when no thread can go on. */
-  private prepare(depth: number, tree: Branch): boolean {
-    const { machine } = this;
-    const s = this.states[depth]!;
-    let awake = -1;
-    let enabled = 0;
+  private prepare(depth: number, node: number): boolean {
+    const { machine, execution, trees } = this;
     const sleep = this.sleeps[depth]!;
-    for (let t = 0; t < machine.threads.length; t++) {
-      const outcomes = machine.choices(s, t);
+    let awake = -1;
+    let isStuck = true;
+    for (let t = 0; t < execution.threads; t++) {
+      const outcomes = machine.choices(execution.s, t);
       if (outcomes > 0) {
         for (let choice = 0; choice < outcomes; choice++) {
-          if (tree.children.some((one) => one.event.choice === choice)) continue;
-          const event = { thread: t, addr: 0, isWrite: false, choice };
-          tree.children.push({ event, children: [] });
+          const who = whoOf(t, choice);
+          if (trees.child(node, who) === 0) trees.add(node, who, 0);
         }
         return true;
       }
-      if (!machine.isEnabled(s, t)) continue;
-      enabled++;
+      if (!execution.isEnabled(t)) continue;
+      isStuck = false;
       if (awake < 0 && (sleep & (1 << t)) === 0) awake = t;
     }
-    if (enabled === 0) return false;
-    if (tree.children.length === 0 && awake >= 0) {
-      tree.children.push({ event: this.eventOf(s, awake), children: [] });
+    if (isStuck) return false;
+    if (trees.first[node] === 0 && awake >= 0) {
+      trees.add(node, whoOf(awake, -1), execution.nextWhat(awake));
     }
     return true;
   }
 
-  private eventOf(s: Vector, thread: number): Event {
-    const step = this.machine.stepOf(s, thread);
-    if (step.kind === OP.choose) return { thread, addr: 0, isWrite: false, choice: 0 };
-    return { thread, addr: step.addr, isWrite: this.machine.isWrite(s, step), choice: -1 };
-  }
-
-  /** Takes a step; returns who stays asleep. */
-  private step(depth: number, child: Branch): number {
-    const { machine } = this;
-    const s = this.states[depth]!;
-    const { thread, choice } = child.event;
-    const event = choice >= 0 ? child.event : this.eventOf(s, thread);
-    this.events[depth] = event;
-    this.isBlocking[depth] = isBlockingKind(machine.stepOf(s, thread).kind);
-    this.clocks[depth] = this.clockOf(depth, event);
+  /** Takes the step of a branch; who sleeps stays asleep while nothing conflicts with its step. */
+  private step(depth: number, child: number): void {
+    const { execution, dreams } = this;
+    const { threads } = execution;
+    const who = this.trees.who[child]!;
+    const thread = threadOf(who);
+    const what = choiceOf(who) >= 0 ? 0 : execution.nextWhat(thread);
     let sleep = 0;
-    for (let t = 0; t < machine.threads.length; t++) {
-      if ((this.sleeps[depth]! & (1 << t)) === 0 || t === thread) continue;
-      if (!conflict(this.eventOf(s, t), event)) sleep |= 1 << t;
+    const sleepers = this.sleeps[depth]!;
+    for (let t = 0; sleepers >> t !== 0; t++) {
+      if ((sleepers & (1 << t)) === 0) continue;
+      const dream = execution.nextWhat(t);
+      dreams[depth * threads + t] = dream;
+      if (t !== thread && !conflict(dream, what)) sleep |= 1 << t;
     }
+    this.fresh = Math.min(this.fresh, depth);
+    execution.take(who);
+    this.sleeps[depth + 1] = sleep;
     this.inherited[depth + 1] = sleep & this.inherited[depth]!;
-    const next = (this.states[depth + 1] ??= new Int32Array(machine.width));
-    next.set(s);
-    machine.take(next, thread, Math.max(0, choice));
-    return sleep;
+    this.nodes[depth + 1] = child;
+    const { effort } = this.machine.table;
+    if (effort - this.effort < EFFORT_MAX) return;
+    this.effort = effort;
+    this.lookAtClock();
   }
 
-  /** Per thread, how many of its events happen before this one or are it. */
-  private clockOf(depth: number, event: Event): Int32Array {
-    const clock = new Int32Array(this.machine.threads.length);
-    let own = 1;
-    for (let i = depth - 1; i >= 0; i--) {
-      const one = this.events[i]!;
-      if (one.thread === event.thread) own++;
-      if (one.thread !== event.thread && !conflict(one, event)) continue;
-      const other = this.clocks[i]!;
-      for (let t = 0; t < clock.length; t++) clock[t] = Math.max(clock[t]!, other[t]!);
+  /** Takes back the step at a depth, whose branch is done with. */
+  private back(depth: number): void {
+    const { trees, execution } = this;
+    const node = this.nodes[depth]!;
+    const who = trees.who[trees.first[node]!]!;
+    execution.undo();
+    trees.removeFirst(node);
+    // A thread falls asleep after the last outcome of its choice.
+    if (choiceOf(who) >= 0) {
+      for (let one = trees.first[node]!; one !== 0; one = trees.next[one]!) {
+        if (threadOf(trees.who[one]!) === threadOf(who)) return;
+      }
     }
-    clock[event.thread] = own;
-    return clock;
+    this.sleeps[depth]! |= 1 << threadOf(who);
   }
 
-  /** Whether event i is before whatever has this clock. */
-  private isBefore(i: number, clock: Int32Array | undefined): boolean {
-    if (clock === undefined) return false;
-    const { thread } = this.events[i]!;
-    return clock[thread]! >= this.clocks[i]![thread]!;
-  }
-
-  private fail(depth: number, thread: number): void {
-    const { machine, result } = this;
-    const s = this.states[depth]!;
-    if (machine.isBound(s, thread)) {
-      result.bound = machine.stepOf(s, thread).message;
+  private fail(thread: number): void {
+    const { machine, result, execution } = this;
+    if (machine.isBound(execution.s, thread)) {
+      result.bound = machine.stepOf(execution.s, thread).message;
       return;
     }
     result.executions++;
     result.bound = "first failure";
-    this.keepBad(depth);
-    this.bounds.onExecution?.(() => this.movesTo(depth));
+    this.keepBad();
+    this.bounds.onExecution?.(() => this.moves());
   }
 
-  private keepBad(depth: number): void {
-    this.result.bad ??= { moves: this.movesTo(depth), end: this.states[depth]!.slice() };
+  private keepBad(): void {
+    this.result.bad ??= { moves: this.moves(), end: this.execution.s.slice() };
   }
 
-  private movesTo(depth: number): TokenMove[] {
-    const moves = this.events.slice(0, depth).map(({ thread, choice }) => ({
-      thread,
-      choice: Math.max(0, choice),
-      isChoice: choice >= 0,
-    }));
-    return [...(this.bounds.start?.moves ?? []), ...moves];
+  private moves(): TokenMove[] {
+    return [...(this.bounds.start?.moves ?? []), ...this.execution.moves()];
   }
 
-  /** A complete execution of `length` events: counts it and makes branches of its races. */
-  private finish(length: number): void {
-    const { machine, result, bounds } = this;
-    const s = this.states[length]!;
+  /** A complete execution: counts it and makes branches of its races. */
+  private finish(): void {
+    const { machine, result, bounds, execution } = this;
     result.executions++;
-    if (machine.isDone(s)) result.traces++;
+    const isDone = machine.isDone(execution.s);
+    if (isDone) result.traces++;
     else result.blocked++;
-    bounds.onExecution?.(() => this.movesTo(length));
-    if (result.bad === null && this.verdictOf(s) !== "SAFE") this.keepBad(length);
-    this.reverseAll(length);
+    if (bounds.onExecution !== undefined) bounds.onExecution(() => this.moves());
+    const isSafe = isDone && machine.finalStart === 0;
+    if (!isSafe && result.bad === null && this.verdictOf(execution.s) !== "SAFE") this.keepBad();
+    this.reverseAll();
     if (result.executions >= bounds.maxExecutions) result.bound = `${result.executions} executions`;
-    if ((result.executions & 0xff) === 0 && nowMs() > this.endMs) {
-      result.bound = `${bounds.maxSeconds} s`;
+    if ((result.executions & 0xff) === 0) this.lookAtClock();
+  }
+
+  private lookAtClock(): void {
+    if (nowMs() > this.endMs) this.result.bound = `${this.bounds.maxSeconds} s`;
+  }
+
+  /** The races of events that no execution before had, and of threads that are blocked now. */
+  private reverseAll(): void {
+    const { execution, fresh } = this;
+    for (let j = fresh; j < execution.length; j++) this.reverseRaces(j);
+    this.fresh = execution.length;
+    const { words } = this.machine.table;
+    for (let t = 0; t < execution.threads; t++) {
+      const isWaiting = words[execution.nodeOf(t) + NODE.how] === HOW.guarded;
+      if (isWaiting && !execution.isEnabled(t)) this.reversePending(t);
     }
   }
 
-  private reverseAll(length: number): void {
-    const { machine } = this;
-    const s = this.states[length]!;
-    for (let j = 1; j < length; j++) this.reverseRaces(j, length);
-    for (let t = 0; t < machine.threads.length; t++) {
-      const step = machine.stepOf(s, t);
-      if (step.kind < OP.done && !machine.isEnabled(s, t)) this.reversePending(t, length);
+  /**
+   * Makes a branch of each race that ends in event j. A step that can block races with whatever
+   * could have come after it; any other with the last events that it conflicts with.
+   */
+  private reverseRaces(j: number): void {
+    const { execution } = this;
+    const { what, who, sameCell, node } = execution;
+    if (what[j] === 0) return;
+    const isBlocking = this.machine.table.words[node[j]! + NODE.how] === HOW.guarded;
+    const isWrite = (what[j]! & 1) === 1;
+    const thread = threadOf(who[j]!);
+    const before = execution.sameThread[j]!;
+    for (let i = sameCell[j]!; i >= 0; i = sameCell[i]!) {
+      const isOtherWrite = (what[i]! & 1) === 1;
+      const isRace = (isWrite || isOtherWrite) && (who[i]! & 0xff) !== thread;
+      if (isRace && !execution.isBefore(i, before) && (isBlocking || !this.hasBetween(i, j))) {
+        this.reverse(i, thread, node[j]!);
+      }
+      if (isOtherWrite && !isBlocking) return;
     }
   }
 
-  private reverseRaces(j: number, length: number): void {
-    const event = this.events[j]!;
-    const before = this.clocks[this.previousOf(event.thread, j)];
-    for (let i = j - 1; i >= 0; i--) {
-      const one = this.events[i]!;
-      if (one.thread === event.thread || !conflict(one, event)) continue;
-      if (this.isBefore(i, before)) continue;
-      if (!this.isBlocking[j] && this.hasBetween(i, j)) continue;
-      this.reverse(i, event.thread, length);
-    }
-  }
-
-  /** The last event of a thread before `end`, or -1. */
-  private previousOf(thread: number, end: number): number {
-    for (let i = end - 1; i >= 0; i--) if (this.events[i]!.thread === thread) return i;
-    return -1;
-  }
-
+  /** Whether an event that j comes right after comes after event i. */
   private hasBetween(i: number, j: number): boolean {
-    for (let k = i + 1; k < j; k++) {
-      if (this.isBefore(i, this.clocks[k]) && this.isBefore(k, this.clocks[j])) return true;
+    const { execution } = this;
+    const { what, sameCell } = execution;
+    const isWrite = (what[j]! & 1) === 1;
+    for (let k = sameCell[j]!; k > i; k = sameCell[k]!) {
+      const isOtherWrite = (what[k]! & 1) === 1;
+      if ((isWrite || isOtherWrite) && execution.isBefore(i, k)) return true;
+      if (isOtherWrite) return false;
     }
     return false;
   }
 
   /** A thread that is blocked at the end might have gone on earlier. */
-  private reversePending(thread: number, length: number): void {
-    const { addr } = this.machine.stepOf(this.states[length]!, thread);
-    const before = this.clocks[this.previousOf(thread, length)];
-    for (let i = length - 1; i >= 0; i--) {
-      const one = this.events[i]!;
-      if (one.thread === thread || one.addr !== addr || !one.isWrite) continue;
-      if (this.isBefore(i, before)) continue;
-      this.reverse(i, thread, length);
+  private reversePending(thread: number): void {
+    const { execution } = this;
+    const { words } = this.machine.table;
+    const node = execution.nodeOf(thread);
+    const before = execution.lastOfThread[thread]!;
+    const last = execution.lastOfCell[words[node + NODE.addr]!]!;
+    for (let i = last; i >= 0; i = execution.sameCell[i]!) {
+      if ((execution.what[i]! & 1) === 0 || threadOf(execution.who[i]!) === thread) continue;
+      if (!execution.isBefore(i, before)) this.reverse(i, thread, node);
     }
   }
 
   /** Makes a branch, before event i, in which `thread` takes its step without event i. */
-  private reverse(i: number, thread: number, length: number): void {
-    const { machine } = this;
-    const s = this.states[i]!.slice();
-    const sequence: Event[] = [];
+  private reverse(i: number, thread: number, node: number): void {
+    const { execution, sequence, machine } = this;
+    const { who, what, old, length, threads, clocks } = execution;
+    // All else that touches the cell comes after event i and is left out with it.
+    const value = old[i]!;
+    const { words } = machine.table;
+    if (words[node + NODE.how] === HOW.guarded && !isOpenAt(words, node, value)) return;
+    sequence.length = 0;
+    const first = who[i]! & 0xff;
+    const own = clocks[i * threads + first]!;
     for (let k = i + 1; k < length; k++) {
-      if (this.isBefore(i, this.clocks[k])) continue;
-      const { thread: t, choice } = this.events[k]!;
-      sequence.push(choice >= 0 ? this.events[k]! : this.eventOf(s, t));
-      machine.take(s, t, Math.max(0, choice));
+      if (clocks[k * threads + first]! < own) sequence.push(who[k]!, what[k]!);
     }
-    if (!machine.isEnabled(s, thread)) return;
-    sequence.push(this.eventOf(s, thread));
+    sequence.push(whoOf(thread, -1), execution.whatAt(node, value));
     // Without event i the step may no longer conflict with it (a compare-and-exchange that fails
     // now): then nothing is reversed.
-    if (weakInitial(this.events[i]!, sequence) !== -2) return;
-    for (let t = 0; t < machine.threads.length; t++) {
-      if ((this.sleeps[i]! & (1 << t)) === 0) continue;
-      const at = weakInitial(this.eventOf(this.states[i]!, t), sequence);
+    if (sequence.weakInitial(who[i]!, what[i]!) !== -2) return;
+    const sleep = this.sleeps[i]!;
+    for (let t = 0; sleep >> t !== 0; t++) {
+      if ((sleep & (1 << t)) === 0) continue;
+      const at = sequence.weakInitial(whoOf(t, -1), this.dreams[i * threads + t]!);
       // If a thread that sleeps since the start does not occur, something may wake it further on,
       // and no execution that begins with its step has been here to plan for that.
       const isElsewhere = at >= 0 || (this.inherited[i]! & (1 << t)) === 0;
       if (at !== -2 && isElsewhere) return;
     }
-    insert(this.trees[i]!, sequence);
+    this.trees.insert(this.nodes[i]!, sequence);
   }
 }
 
-function isBlockingKind(kind: number): boolean {
-  return kind === OP.lock || kind === OP.waitWhile || kind === OP.waitUntil;
-}
+/** Runs of threads' code after which the clock is looked at. */
+const EFFORT_MAX = 200;

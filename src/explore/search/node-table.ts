@@ -236,10 +236,14 @@ export const NOT_HELD = 1;
 
 /** Whether a guarded step can be taken. */
 export function isOpen(words: Int32Array, at: number, s: Int32Array): boolean {
+  return isOpenAt(words, at, s[words[at + NODE.addr]!]!);
+}
+
+/** The same if its cell held `value`. */
+export function isOpenAt(words: Int32Array, at: number, value: number): boolean {
   const kind = words[at + NODE.kind]!;
-  const old = s[words[at + NODE.addr]!]!;
-  if (kind === OP.lock) return old === 0;
-  return (old === words[at + NODE.a]!) === (kind === OP.waitUntil);
+  if (kind === OP.lock) return value === 0;
+  return (value === words[at + NODE.a]!) === (kind === OP.waitUntil);
 }
 
 function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
