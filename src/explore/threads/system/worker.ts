@@ -26,17 +26,15 @@ const model = await load("../../../models/ovs-output.js");
 const sync = await load("../../../sync/primitives.js");
 const direct = await load("../../primitives.js");
 
-const { options, config, threads, guardFile } = workerData as SystemData;
+const { options, config, threads } = workerData as SystemData;
 const profile = profiles.findProfile!(options.profile);
-const guard =
-  guardFile === null
-    ? guards.builtInGuard!(options.guard)
-    : guards.userGuard!(options.guard, ((await import(guardFile)) as { default: unknown }).default);
+const guard = guards.builtInGuard!(options.guard);
 
 const life: Life = (turns, { thread, isAlone }) => {
   direct.useTurns!(turns);
   const name = threads[thread] ?? "";
-  sync.bindThread!({ cpu: Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0) });
+  const cpu = Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0);
+  sync.bindThread!({ cpu });
   if (thread < 0) {
     const k = kernel.createKernel!(turns.m, config, profile, guard);
     return model.setUp!(k, options.kind, options.queues);
@@ -45,13 +43,13 @@ const life: Life = (turns, { thread, isAlone }) => {
   // The device under test is the first one that was made.
   const dev = kernel.deviceAt!(k, 0);
   if (isAlone) return model.final!(k, options.event, dev);
-  if (name.startsWith("rx")) return model.receive!(k, options.mappings);
+  const { mappings, underRcu } = options;
+  if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], underRcu);
   if (name === "admin") return model.takeAway!(k, options.event, dev);
   return LIVES[name]!(k);
 };
 const LIVES: Readonly<Record<string, Call>> = {
   kworker: model.kworker!,
-  linkwatch: model.linkwatch!,
   rcu: model.rcuCallbacks!,
 };
 
