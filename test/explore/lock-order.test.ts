@@ -218,10 +218,10 @@ describe("predictions and verdicts", () => {
     expect(replay(program, result.counterexample!.token).verdict).toBe("DEADLOCK");
   });
 
-  it("every deadlock among locks of 200 random programs is predicted and confirmed", async () => {
+  it("every deadlock among locks of 120 random programs is predicted and confirmed", async () => {
     const random = new Random(41);
     let deadlocks = 0;
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 120; round++) {
       const text = source(["a", "b", "c"].map((name) => randomLocks(name, random)).join(", "));
       const program = await loadProgram(text, "p.ts");
       const states = explore(program);
@@ -237,7 +237,7 @@ describe("predictions and verdicts", () => {
       expect(confirmed.length, text).toBeGreaterThan(0);
       expect(states.predicted.length, text).toBeGreaterThan(0);
     }
-    expect(deadlocks).toBeGreaterThan(40);
+    expect(deadlocks).toBeGreaterThan(25);
   });
 });
 

@@ -1,6 +1,6 @@
 // A strategy chooses the order of steps and nothing else: what it finds is among what all states
 // have, and what it completes is complete. Chances are those of the strategies' papers.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
@@ -10,6 +10,7 @@ import { Machine, type Vector } from "../../src/explore/search/machine.js";
 import { StateGraph } from "../../src/explore/search/states.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { exploreBounded } from "../../src/explore/strategies/bounded.js";
+import { schedulesToFirstBug } from "../../src/explore/strategies/first-bug.js";
 import { minimize } from "../../src/explore/strategies/minimize.js";
 import { pctScheduler, turnScheduler } from "../../src/explore/strategies/schedulers.js";
 import { uniformOverGraph } from "../../src/explore/strategies/uniform.js";
@@ -240,5 +241,24 @@ describe("shortening without the state graph", () => {
     const moves = [0, 1, 1, 0].map(at);
     const short = minimize(machine, moves, { verdict: "ASSERT", verdictOf, maxSeconds: 20 });
     expect([short.moves.length, short.minimal]).toEqual([4, true]);
+  });
+});
+
+describe("schedules to the first failure", () => {
+  const limits = { seeds: 11, maxExecutions: 500, maxSteps: 500, depth: 3 };
+  const buggy = readdirSync(folder).filter((file) => file.endsWith(".ts"));
+
+  it.each(buggy)("%s: ten at most within bounds, if it has a failure", async (file) => {
+    const program = await load(file);
+    if (["SAFE", "LIVELOCK", "RACE"].includes(program.expect)) return;
+    expect(schedulesToFirstBug(program, "delay", limits)).toBeLessThanOrEqual(10);
+    expect(schedulesToFirstBug(program, "preemption", limits)).toBeLessThanOrEqual(10);
+  });
+
+  it("none where there is none, for as long as it is looked for", async () => {
+    const program = await load("lost-update-fixed.ts");
+    for (const strategy of ["random", "pct", "pos", "urw", "delay"] as const) {
+      expect(schedulesToFirstBug(program, strategy, limits)).toBe(Infinity);
+    }
   });
 });

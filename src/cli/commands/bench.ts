@@ -19,6 +19,11 @@ type Bench = (flags: BenchFlags) => Promise<BenchResult>;
 
 /** One entry per name; each is loaded when it is run. */
 const BENCHES: Readonly<Record<string, Bench>> = {
+  async "first-bug"({ rounds = 21 }) {
+    const { benchFirstBug, firstBugText } = await import("../bench/first-bug.js");
+    const json = await benchFirstBug(rounds);
+    return { json, text: firstBugText(json) };
+  },
   async sync({ rounds = 400 }) {
     const { benchSync, syncBenchText } = await import("../bench/sync.js");
     const json = await benchSync(rounds);
