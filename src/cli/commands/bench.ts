@@ -29,6 +29,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     const json = await benchSync(rounds);
     return { json, text: syncBenchText(json) };
   },
+  async explore({ rounds = 5 }) {
+    const { benchExplore, exploreBenchText } = await import("../bench/explore.js");
+    const json = await benchExplore(rounds);
+    return { json, text: exploreBenchText(json) };
+  },
 };
 
 export function addBenchCommand(program: Command, exit: (code: number) => void): void {
