@@ -3,13 +3,21 @@
 import { expect } from "vitest";
 import { PacketpathError } from "../base/errors.js";
 import { type ExploreOptions, type Verdict, VERDICTS } from "../explore/types.js";
+import { type GuardCells, guardOf, isSafe, locksUp } from "./guards.js";
 import { hasVerdict, type MatcherResult, ProgramFile } from "./programs.js";
 
 export { guardFile, programFile } from "./programs.js";
 
+/** For a program: bounds of the search. For a guard: which cells. */
+type SafeOptions = ExploreOptions & GuardCells;
+
 expect.extend({
-  async toBeSafe(received: unknown, options: ExploreOptions = {}): Promise<MatcherResult> {
-    return hasVerdict(subject(received, "toBeSafe"), "SAFE", options);
+  async toBeSafe(received: unknown, options: SafeOptions = {}): Promise<MatcherResult> {
+    if (received instanceof ProgramFile) return hasVerdict(received, "SAFE", options);
+    return isSafe(guardOf(received) ?? nothing("toBeSafe"), options);
+  },
+  async toLockUp(received: unknown, options: GuardCells = {}): Promise<MatcherResult> {
+    return locksUp(guardOf(received) ?? nothing("toLockUp"), options);
   },
   async toHaveVerdict(
     received: unknown,
@@ -21,21 +29,23 @@ expect.extend({
         fix: `Use one of ${VERDICTS.join(", ")}.`,
       });
     }
-    return hasVerdict(subject(received, "toHaveVerdict"), verdict, options);
+    if (!(received instanceof ProgramFile)) return nothing("toHaveVerdict");
+    return hasVerdict(received, verdict, options);
   },
 });
 
-function subject(received: unknown, matcher: string): ProgramFile {
-  if (received instanceof ProgramFile) return received;
-  throw new PacketpathError("USAGE", `${matcher}: expected a program`, {
-    fix: 'Write expect(programFile("./my-program.ts")).',
+function nothing(matcher: string): never {
+  throw new PacketpathError("USAGE", `${matcher}: expected a program or a guard`, {
+    fix: 'Write expect(programFile("./my-program.ts")), expect(guardFile("./my-guard.ts")).',
   });
 }
 
 declare module "vitest" {
   interface Matchers<T> {
-    /** A program is SAFE under every schedule, within no bound. */
-    toBeSafe(options?: ExploreOptions): Promise<T>;
+    /** A program, or a guard in all the cells that are named, is SAFE under every schedule. */
+    toBeSafe(options?: SafeOptions): Promise<T>;
+    /** With this guard, each kind of device that is named locks up in one of the cells. */
+    toLockUp(options?: GuardCells): Promise<T>;
     /** Exploring the program ends in this verdict. */
     toHaveVerdict(verdict: Verdict, options?: ExploreOptions): Promise<T>;
   }

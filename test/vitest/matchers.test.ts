@@ -1,13 +1,9 @@
 // The matchers for users: what passes, what fails, and that a failure prints the timeline and the
 // command that repeats it.
-import { describe, expect, it } from "vitest";
-import {
-  type GuardCell,
-  type GuardCells,
-  guardOf,
-  isSafe,
-  locksUp,
-} from "../../src/vitest/guards.js";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { guardFile, programFile } from "../../src/vitest/index.js";
 
 const program = (name: string) => programFile(`scenarios/programs/${name}.ts`);
@@ -36,63 +32,46 @@ describe("programs", () => {
   });
 
   it("what is no program or no verdict is refused", async () => {
-    await expect(expect("x").toBeSafe()).rejects.toThrow("expected a program");
+    await expect(expect(3).toBeSafe()).rejects.toThrow("expected a program or a guard");
     const wrong = "SAVE" as "SAFE";
     await expect(expect(program("peterson")).toHaveVerdict(wrong)).rejects.toThrow("no verdict");
   });
 });
 
 describe("guards", () => {
-  const cell = (kind: string, hint: boolean, verdict: string): GuardCell => ({
-    guard: "carrier",
-    kind,
-    hint,
-    profile: "6.1",
-    event: "link-delete",
-    verdict,
-    token: verdict === "SAFE" ? null : "ab12-b9a3",
-    ...(verdict === "SAFE" ? {} : { timeline: "line  rx0 | admin\n" }),
-  });
-  const CELLS = [
-    cell("veth", true, "SAFE"),
-    cell("dummy", true, "LOCKUP"),
-    cell("dummy", false, "SAFE"),
-  ];
-  const run = async ({ kinds }: GuardCells) => ({
-    cells: CELLS.filter((one) => kinds === undefined || kinds.includes(one.kind)),
+  const folder = mkdtempSync(join(tmpdir(), "packetpath-matchers-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const guard = (name: string, body: string) => {
+    const file = join(folder, `${name}.ts`);
+    writeFileSync(file, `export default function guard(dev) {\n  return ${body};\n}\n`);
+    return guardFile(file);
+  };
+  const cells = { kinds: ["veth", "dummy"], profiles: ["6.1"], events: ["link-delete"] };
+
+  it("every cell must be SAFE; each kind must have one that locks up", async () => {
+    await expect("running").toBeSafe(cells);
+    await expect("carrier").toBeSafe({ ...cells, kinds: ["veth"] });
+    await expect("carrier").toLockUp({ ...cells, kinds: ["dummy"] });
+    await expect("carrier").not.toLockUp(cells);
+    await expect(guard("runs", "dev.running")).toBeSafe(cells);
+    await expect(guard("up", "dev.carrierOk")).toLockUp({ ...cells, kinds: ["dummy"] });
   });
 
-  it("every cell must be SAFE", async () => {
-    const veth = await isSafe("carrier", { kinds: ["veth"] }, run);
-    expect(veth.pass).toBe(true);
-    const all = await isSafe("carrier", {}, run);
-    expect(all.pass).toBe(false);
-    expect(all.message().split("\n")).toEqual([
-      "carrier, dummy, hint, 6.1, link-delete: LOCKUP, expected SAFE",
-      "",
-      "line  rx0 | admin",
-      "",
-      "  npx packetpath matrix --guard carrier --kind dummy --profile 6.1 " +
-        "--event link-delete --hint --replay ab12-b9a3",
-      "  1 of 3 cells",
-    ]);
+  it("a failure prints the timeline and the command that repeats it", async () => {
+    const failure = expect("carrier").toBeSafe(cells);
+    await expect(failure).rejects.toThrow(
+      /^carrier, dummy, hint, 6\.1, link-delete: LOCKUP, expected SAFE\n[^]*realNumTxQueues := 0/,
+    );
+    const again = expect("carrier").toBeSafe(cells);
+    await expect(again).rejects.toThrow(
+      /npx packetpath matrix --guard carrier --kind dummy --hint yes .* --replay \w+-\w+/,
+    );
   });
 
-  it("each kind must have a cell that locks up", async () => {
-    expect((await locksUp("carrier", { kinds: ["dummy"] }, run)).pass).toBe(true);
-    const all = await locksUp("carrier", {}, run);
-    expect(all.pass).toBe(false);
-    expect(all.message()).toContain("carrier, veth, hint, 6.1, link-delete: SAFE, expected LOCKUP");
-  });
-
-  it("a selection without cells is no proof", async () => {
-    await expect(isSafe("carrier", { kinds: ["none"] }, run)).rejects.toThrow("holds no cell");
-  });
-
-  it("a guard is a name or a file, not a function", () => {
-    expect(guardOf("carrier")).toBe("carrier");
-    expect(guardOf(guardFile("./my-guard.ts"))).toBe("./my-guard.ts");
-    expect(guardOf(program("peterson"))).toBe(null);
-    expect(() => guardOf(() => true)).toThrow("named by its file");
+  it("a name that there is not, or no cell at all, is no proof", async () => {
+    await expect(expect("careful").toBeSafe()).rejects.toThrow('"careful" is none of the guards');
+    await expect(expect("running").toBeSafe({ hints: [] })).rejects.toThrow("holds no cell");
+    await expect(expect(() => true).toBeSafe()).rejects.toThrow("named by its file");
+    await expect(expect(program("peterson")).toLockUp()).rejects.toThrow("expected a program or");
   });
 });
