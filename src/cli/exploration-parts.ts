@@ -1,5 +1,5 @@
-// Explorations that are split: one part with --shard, all parts on this machine's cores with --jobs.
-// Main thread only.
+// Explorations that are split: one part with --shard, all parts on the cores of this machine with
+// --jobs. Main thread only.
 import { EXIT } from "../base/errors.js";
 import type { ExploreOptions, LoadedProgram, Strategy } from "../explore/types.js";
 import { resultText } from "./exploration-text.js";

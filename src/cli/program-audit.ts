@@ -24,7 +24,7 @@ export async function auditProgram(program: LoadedProgram, source: string, flags
     /** @throws PacketpathError INTERNAL: then no verdict can be trusted. */
     mustAgree(): void {
       if (differences.length === 0) return;
-      const message = `the audit found ${differences.length} differences, the first: ${differences[0]}`;
+      const message = `the audit found differences, ${differences.length}; first: ${differences[0]}`;
       throw new PacketpathError("INTERNAL", message);
     },
   };

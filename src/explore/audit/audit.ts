@@ -101,7 +101,7 @@ function textOf({ kind, addr, a, b }: Step): string {
   return kind === OP.done ? "it returns" : `step ${kind} (${addr}, ${a}, ${b})`;
 }
 
-/** Searches the program as it was written; the number of its states, or null if there are too many. */
+/** Searches the program as it was written; the number of its states, null if there are too many. */
 function auditWhole(graph: StateGraph, rerun: Rerun, differences: string[]): number | null {
   const written = rerun.asProgram();
   const other = new StateGraph(new Machine(written, WHOLE.maxSteps));
