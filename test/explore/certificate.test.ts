@@ -54,21 +54,18 @@ const check = async (file: Uint8Array, source: string) =>
   checkCertificate(file, await loadProgram(source, "p.ts"));
 
 describe("certificates", () => {
-  it.each([...worked, ...counted])(
-    "%s: one exists if it is SAFE, and is accepted",
-    async (_n, text) => {
-      const program = await loadProgram(text, "p.ts");
-      const { verdict, certificate, states, transitions } = explore(program);
-      expect(certificate === null).toBe(verdict !== "SAFE");
-      if (certificate === null || certificate.unchecked !== null) return;
-      expect([certificate.states, certificate.transitions]).toEqual([states, transitions]);
-      const file = await certificateOf(text);
-      expect(await check(file!, text)).toBeNull();
-      expect(readCertificate(file!).header.digest).toBe(certificate.digest);
-    },
-  );
+  it.each([...worked, ...counted])("%s: there if SAFE, and accepted", async (_n, text) => {
+    const program = await loadProgram(text, "p.ts");
+    const { verdict, certificate, states, transitions } = explore(program);
+    expect(certificate === null).toBe(verdict !== "SAFE");
+    if (certificate === null || certificate.unchecked !== null) return;
+    expect([certificate.states, certificate.transitions]).toEqual([states, transitions]);
+    const file = await certificateOf(text);
+    expect(await check(file!, text)).toBeNull();
+    expect(readCertificate(file!).header.digest).toBe(certificate.digest);
+  });
 
-  it("the checker is one file of at most 200 lines, and none of its files is the search's", () => {
+  it("the checker has at most 200 lines, and none of its files is the search's", () => {
     const room = fileURLToPath(new URL("../../src/explore/certificate/", import.meta.url));
     const read = (file: string) => readFileSync(room + file, "utf8");
     expect(read("check.ts").split("\n").length - 1).toBeLessThanOrEqual(200);
@@ -82,7 +79,7 @@ describe("certificates", () => {
     }
   });
 
-  it("the digest is of the set: the same from another run, another for another program", async () => {
+  it("the digest is the same from another run, another for another program", async () => {
     const digest = async (source: string) =>
       explore(await loadProgram(source, "p.ts")).certificate?.digest;
     expect(await digest(coa(3))).toBe(await digest(coa(3)));
@@ -250,7 +247,7 @@ describe("reduced sets of states", () => {
     return file!;
   };
 
-  it("200 random programs: there is one that is accepted if and only if the verdict is SAFE", async () => {
+  it("200 random programs: accepted if and only if the verdict is SAFE", async () => {
     const random = new Random(51);
     const seen = { safe: 0, other: 0, fewer: 0 };
     for (let round = 0; round < 200; round++) {

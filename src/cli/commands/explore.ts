@@ -3,10 +3,10 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
-import { CertificateFile, checkFile } from "../certificates.js";
+import { CertificateFile, checkFile } from "../exploration/certificates.js";
 import { resultText, storyText } from "../exploration-text.js";
-import { auditProgram } from "../program-audit.js";
-import { exploreParts, optionsOf, type PartFlags } from "../exploration-parts.js";
+import { auditProgram } from "../exploration/audit.js";
+import { exploreParts, optionsOf, type PartFlags } from "../exploration/parts.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
