@@ -204,6 +204,11 @@ const MEMORY: Law[] = [
   ["what was", memory("const o = alloc(2); st(o + 1, 4); assert(ld(o + 1) === 4);"), "SAFE"],
   ["behind the object", memory("const o = alloc(2); st(o + 2, 4);"), "CORRUPTION"],
   ["after free", memory("const o = alloc(1); st(o, 1); free(o); ld(o);"), "USE-AFTER-FREE"],
+  [
+    "the second word after free",
+    memory("const o = alloc(2); st(o + 1, 1); free(o); ld(o + 1);"),
+    "USE-AFTER-FREE",
+  ],
   ["a store after free", memory("const o = alloc(1); free(o); st(o, 1);"), "USE-AFTER-FREE"],
   ["freed twice", memory("const o = alloc(1); free(o); free(o);"), "DOUBLE-FREE"],
   ["free of NULL", memory("free(0);"), "SAFE"],
