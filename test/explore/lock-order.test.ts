@@ -197,6 +197,41 @@ describe("predictions from runs that go well", () => {
   });
 });
 
+describe("locks and their initLock", () => {
+  const early = (threads: string) =>
+    `import { initLock, ld, lock, program, st, UNINIT, unlock, waitUntil } from "packetpath/explore";\n` +
+    `export default program({ name: "p", cells: { x: 0 }, locks: { l: UNINIT }, ` +
+    `threads: { ${threads} } });\n`;
+  const init = "a({ l, x }) { initLock(l); st(x, 1); }";
+
+  it("a use that nothing orders is predicted from a run in which it came later", async () => {
+    const text = early(`${init}, b({ l }) { lock(l); unlock(l); }`);
+    const { predicted, program } = await fromQuietRuns(text);
+    expect(predicted.map((one) => [one.kind, one.message])).toEqual([
+      ["uninitialised", "nothing orders the use of l by b after its initLock by a"],
+    ]);
+    expect(replay(program, predicted[0]!.confirmed!).verdict).toBe("UNINIT-LOCK");
+    expect(predicted[0]!.report).toMatch(/^INFO: trying to register non-static key\./);
+  });
+
+  it.each([
+    ["a use that waits for the one who has initialised it", "waitUntil(x, 1); lock(l); unlock(l);"],
+    ["a use that looks first", "if (ld(x) === 1) { lock(l); unlock(l); }"],
+  ])("%s: none", async (_what, body) => {
+    const text = early(`${init}, b({ l, x }) { ${body} }`);
+    const { predicted, program } = await fromQuietRuns(text);
+    expect(predicted).toEqual([]);
+    expect(explore(program).verdict).toBe("SAFE");
+  });
+
+  it("a second initLock that nothing orders after the first", async () => {
+    const text = early("a({ l }) { initLock(l); lock(l); unlock(l); }, b({ l }) { initLock(l); }");
+    const { predicted, program } = await fromQuietRuns(text);
+    expect(predicted.map((one) => one.kind)).toEqual(["uninitialised"]);
+    expect(explore(program).verdict).toBe("UNINIT-LOCK");
+  });
+});
+
 describe("predictions and verdicts", () => {
   const gated = `${nested("a", "n", "l", "m")}, ${nested("b", "n", "m", "l")}`;
 

@@ -8,6 +8,7 @@ import type { TokenMove } from "../text/token.js";
 import { encodeToken } from "../text/token.js";
 import type { Counterexample, Prediction } from "../types.js";
 import { confirm } from "./confirm.js";
+import { type EarlyUse, earlyUse, earlyUseReport, earlyUseText } from "./init-order.js";
 import type { LockGraph } from "./lock-graph.js";
 import { type Suspicion, suspicions } from "./lock-order.js";
 import { suspicionReport, suspicionText } from "./lockdep-report.js";
@@ -62,7 +63,21 @@ export function predict(machine: Machine, graph: LockGraph, isProved: boolean): 
     });
     if (moves !== null) counterexample ??= tell(machine, moves, predicted.at(-1)!.message);
   }
+  const early = earlyUse(machine, STEPS_MAX);
+  if (early !== null) predicted.push(earlyPrediction(machine, early, isProved));
   return { predicted, counterexample };
+}
+
+function earlyPrediction(machine: Machine, use: EarlyUse, isProved: boolean): Prediction {
+  const { program } = machine;
+  return {
+    kind: "uninitialised",
+    message: earlyUseText(program, use),
+    report: earlyUseReport(program, use),
+    threads: use.threads.map((thread) => program.threads[thread]!.name),
+    confirmed: use.moves === null ? null : encodeToken(program.sourceHash, use.moves),
+    isRuledOut: isProved,
+  };
 }
 
 function tell(machine: Machine, moves: TokenMove[], message: string): Counterexample {
