@@ -211,6 +211,8 @@ describe("locks and their initLock", () => {
       ["uninitialised", "nothing orders the use of l by b after its initLock by a"],
     ]);
     expect(replay(program, predicted[0]!.confirmed!).verdict).toBe("UNINIT-LOCK");
+    const result = explore(program, { strategy: "preemption", bound: 0, maxStates: 2 });
+    expect([result.verdict, result.complete]).toEqual(["UNINIT-LOCK", false]);
     expect(predicted[0]!.report).toMatch(/^INFO: trying to register non-static key\./);
   });
 
