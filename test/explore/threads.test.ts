@@ -80,4 +80,14 @@ describe("a thread that does something else", () => {
       "step 1: st(x, 2, 0) instead of st(x, 1, 0)",
     );
   });
+
+  it("is noticed when it wants more steps than the explorer says", async () => {
+    const planned = one("({ x }) => { st(x, 1); assert(false); }, ({ y }) => { st(y, 1); }");
+    const program = await loadProgram(planned, "p.ts");
+    const token = `${program.sourceHash.slice(0, 4)}-ba`;
+    const source = planned.replace("st(y, 1)", "st(y, 1); st(y, 1)");
+    await expect(replayOnThreads(program, { source, token, times: 1 })).rejects.toThrow(
+      "t1 ends open instead of done",
+    );
+  });
 });
