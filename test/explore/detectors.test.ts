@@ -72,7 +72,8 @@ describe("data races", () => {
     ],
     [
       "handing on by a chain of three",
-      "({ d, x }) => { write(d, 1); add(x, 1); }, ({ x, y }) => { waitWhile(x, 0); xchg(y, 1); }, " +
+      "({ d, x }) => { write(d, 1); add(x, 1); }, " +
+        "({ x, y }) => { waitWhile(x, 0); xchg(y, 1); }, " +
         "({ d, y }) => { waitUntil(y, 1); read(d); }",
       "SAFE",
     ],

@@ -86,7 +86,8 @@ describe("bugProbability", () => {
     [
       "a geometric series, through a cycle",
       one(
-        "({ x, y }) => { while (ld(x) === 0); assert(ld(y) === 1); }, ({ x, y }) => { st(x, 1); st(y, 1); }",
+        "({ x, y }) => { while (ld(x) === 0); assert(ld(y) === 1); }, " +
+          "({ x, y }) => { st(x, 1); st(y, 1); }",
       ),
       null,
     ],

@@ -126,7 +126,7 @@ describe.each(["preemption", "delay"] as const)("%s bounding", (rule) => {
     }
   });
 
-  it("finds a failure at the least bound that has one, as a walk over all schedules says", async () => {
+  it("finds a failure at the least bound that has one; all schedules say so", async () => {
     const random = new Random(13);
     let found = 0;
     const thread = (parts: number) => {
@@ -225,7 +225,8 @@ describe("shortening without the state graph", () => {
     const bystander = "({ y }) => { for (let i = 0; i < 8; i++) add(y[i], i); }";
     const source =
       'import { add, assert, ld, program, st } from "packetpath/explore";\n' +
-      "const inc = ({ x, d }) => { st(x, ld(x) + 1); if (add(d, 1) === 1) assert(ld(x) === 2); };\n" +
+      "const inc = ({ x, d }) => { st(x, ld(x) + 1); " +
+      "if (add(d, 1) === 1) assert(ld(x) === 2); };\n" +
       'export default program({ name: "p", cells: { x: 0, d: 0, y: [0,0,0,0,0,0,0,0] },\n' +
       `threads: [inc, inc, ${Array.from({ length: 7 }, () => bystander).join(", ")}] });\n`;
     const program = await loadProgram(source, "p.ts");

@@ -57,6 +57,6 @@ export function firstBugText({ seeds, goal, programs }: FirstBugBench): string {
       COLUMNS.map((one) => String(schedules[one] ?? `> ${LIMITS.maxExecutions}`)),
     ),
   );
-  const title = `schedules to the first failure, median of ${seeds} seeds (goal: at most ${goal})\n`;
+  const title = `schedules to first failure, median of ${seeds} seeds (goal: ${goal} at most)\n`;
   return `${title}${row("", COLUMNS)}${lines.join("")}`;
 }

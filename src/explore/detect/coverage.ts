@@ -1,6 +1,6 @@
-// Which pairs of conflicting accesses of different threads were seen in both orders. From a finished
-// state graph the answer is exact: the order exists or it does not. From runs it is what was seen.
-// Any thread.
+// Which pairs of conflicting accesses of different threads were seen in both orders. From a
+// finished state graph the answer is exact: the order exists or it does not. From runs it is what
+// was seen. Any thread.
 import type { Machine, Vector } from "../search/machine.js";
 import type { StateGraph } from "../search/states.js";
 import type { Watcher } from "../strategies/walk.js";
@@ -81,7 +81,7 @@ export class CoverageWatcher implements Watcher {
 
 const SORTS_MAX = 2 ** 20;
 
-/** The orders that the executions of a finished graph have; null if it is too large or unfinished. */
+/** The orders that the executions of a graph have; null if it is too large or unfinished. */
 export function graphCoverage(graph: StateGraph): Coverage | null {
   if (graph.bound !== null || graph.count > STATES_MAX) return null;
   const { machine } = graph;

@@ -10,7 +10,8 @@ export function suspicionText(program: LoadedProgram, suspicion: Suspicion): str
   const { kind, circle, inversion } = suspicion;
   if (kind === "recursive") {
     const { thread, to } = circle[0]!;
-    return `possible recursive locking: ${threads[thread]!.name} takes ${names[to.lock]}, which it has`;
+    const who = threads[thread]!.name;
+    return `possible recursive locking: ${who} takes ${names[to.lock]}, which it has`;
   }
   if (inversion !== null) {
     const { inside, outside, irq } = inversion;
@@ -22,7 +23,8 @@ export function suspicionText(program: LoadedProgram, suspicion: Suspicion): str
       : `${irq} lock inversion: ${how}, ${a} comes before ${b}, ${other}`;
   }
   const order = circle.map(({ thread, from }) => `${names[from.lock]} (${threads[thread]!.name})`);
-  return `possible circular locking dependency: ${[...order, names[circle[0]!.from.lock]].join(" -> ")}`;
+  const way = [...order, names[circle[0]!.from.lock]].join(" -> ");
+  return `possible circular locking dependency: ${way}`;
 }
 
 /** The report in full. */

@@ -33,7 +33,7 @@ function isThere(machine: Machine, s: Vector, thread: number): boolean {
   return kind === OP.waitWhile || kind === OP.waitUntil || machine.isEnabled(s, thread);
 }
 
-/** The states of a graph in which a race is next. Those that were not expanded are looked at too. */
+/** The states of a graph in which a race is next, those that were not expanded included. */
 export function racingStates(graph: StateGraph): Set<number> {
   const { machine } = graph;
   const states = new Set<number>();
