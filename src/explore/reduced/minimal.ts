@@ -37,11 +37,9 @@ export function fewestSwitches(
   machine: SystemMachine,
   isWanted: (s: Vector) => boolean,
 ): Schedule | null {
-  for (;;) {
-    const edges = machine.edges();
-    machine.settle();
+  for (machine.settle(); ;) {
     const found = new Search(machine, isWanted).run();
-    if (machine.isComplete && edges === machine.edges()) return found;
+    if (!machine.settle()) return found;
   }
 }
 

@@ -12,7 +12,7 @@ export interface MatrixRequest extends Partial<MatrixOptions> {
   readonly guard?: GuardSource;
 }
 
-const SIZE = { cpus: 2, packets: 2, queues: 4 };
+const SIZE = { cpus: 2, packets: 2, queues: 2 };
 const MOST = { cpus: 8, packets: 8, queues: 16 };
 
 /** @throws PacketpathError USAGE naming a value that there is not, PROGRAM_INVALID for a guard. */
