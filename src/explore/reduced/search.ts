@@ -14,6 +14,17 @@ export interface Bounds {
   readonly maxSeconds: number;
 }
 
+export interface Failure {
+  readonly verdict: Verdict;
+  readonly message: string;
+}
+
+export const ENDLESS: Failure = {
+  verdict: "LOCKUP",
+  message: "the same values again: this loop never ends",
+};
+export const STUCK: Failure = { verdict: "DEADLOCK", message: "nobody can go on" };
+
 export interface Reduced {
   readonly states: number;
   readonly transitions: number;
@@ -119,7 +130,7 @@ class Round {
       // Back at a local state with nothing written, and nobody will write what it reads.
       if (s[at] === start && !isWrite) {
         this.spins = true;
-        this.violations.set("LOCKUP", "the same values again: this loop never ends");
+        this.violations.set(ENDLESS.verdict, ENDLESS.message);
         return -1;
       }
       // Brent: the local state to come back to moves on at powers of two, and after writes.
@@ -158,7 +169,7 @@ class Round {
   private end(s: Vector): void {
     const { machine } = this;
     const isOver = machine.isOver(s);
-    const message = isOver ? this.final(s) : "nobody can go on";
+    const message = isOver ? this.final(s) : STUCK.message;
     if (message !== null) this.violations.set(isOver ? "ASSERT" : "DEADLOCK", message);
   }
 }
