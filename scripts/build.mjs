@@ -3,9 +3,10 @@
 // Outputs are replaced in place and only what has lost its source is removed, so that a program
 // that runs from dist/ meanwhile does not find it empty.
 import { build } from "esbuild";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { BOUND, bindPrimitives } from "./bind-primitives.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const src = join(root, "src");
@@ -13,6 +14,15 @@ const dist = join(root, "dist");
 const sources = readdirSync(src, { recursive: true }).filter(
   (file) => file.endsWith(".ts") && !file.endsWith(".d.ts"),
 );
+
+const binding = {
+  name: "bind-primitives",
+  setup({ onLoad }) {
+    onLoad({ filter: BOUND }, ({ path }) => {
+      return { contents: bindPrimitives(readFileSync(path, "utf8")), loader: "ts" };
+    });
+  },
+};
 
 await build({
   entryPoints: sources.map((file) => join(src, file)),
@@ -23,6 +33,7 @@ await build({
   platform: "node",
   target: "node20",
   sourcemap: "linked",
+  plugins: [binding],
   logLevel: "warning",
 });
 

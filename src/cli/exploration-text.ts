@@ -34,7 +34,8 @@ function chanceText(result: Exploration): string | null {
   if (chance === null || result.counterexample === null) return null;
   const value = Number(chance.toPrecision(4));
   const exact = fraction !== null && fraction.length <= 24 ? ` (${fraction})` : "";
-  return `a random run shows it with a chance of ${value}${exact}`;
+  const about = fraction === null ? "about " : "";
+  return `a random run shows it with a chance of ${about}${value}${exact}`;
 }
 
 const MISSING_SHOWN = 3;

@@ -102,8 +102,7 @@ function byStates(machine: Machine, settings: Settings): Found {
   const cycle = isEndless ? fairCycle(graph) : null;
   const worst = cycle === null ? shortest(graph) : lasso(graph, cycle);
   const { verdict, counterexample } = worst ?? { verdict: null, counterexample: null };
-  const isWrong = verdict !== null && verdict !== "RACE";
-  const chance = isWrong ? bugProbability(graph, cycle !== null) : null;
+  const chance = verdict === null ? null : bugProbability(graph, verdict);
   const numbers = {
     traces: traces === null ? null : String(traces.traces),
     blocked: traces === null ? null : String(traces.blocked),
@@ -121,7 +120,7 @@ function byStates(machine: Machine, settings: Settings): Found {
     cyclic: complete ? cyclic : null,
     bound: graph.bound,
     counterexample,
-    bugProbability: chance?.value ?? (complete && !isWrong ? 0 : null),
+    bugProbability: chance?.value ?? (isSafe ? 0 : null),
     bugProbabilityFraction: chance?.fraction ?? null,
     coverage: graphCoverage(graph),
     race: verdict === "RACE" ? counterexample!.message : null,

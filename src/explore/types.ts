@@ -198,7 +198,7 @@ export interface ThreadCode {
 export interface LoadedProgram {
   readonly name: string;
   readonly file: string;
-  /** 32-bit hash of the source, in hexadecimal; tokens carry its first digits. */
+  /** SHA-256 of the source, in hexadecimal; tokens carry its first digits. */
   readonly sourceHash: string;
   readonly sites: readonly Site[];
   /** Names by address; entry 0 is "NULL". */
@@ -300,7 +300,7 @@ export interface Coverage {
 
 /** A deadlock, or another misuse of locks, that follows from how runs used them. */
 export interface Prediction {
-  readonly kind: "circular" | "recursive" | "irq-inversion";
+  readonly kind: "circular" | "recursive" | "irq-inversion" | "uninitialised";
   readonly message: string;
   /** The report in full, in the form of the kernel's lockdep. */
   readonly report: string;

@@ -26,7 +26,7 @@ import { devOpen } from "../path/core/open-close.js";
 import { rtnlLock, rtnlUnlock } from "../path/core/rtnl.js";
 import { newSkb } from "../path/core/skb.js";
 import { tunAttachAll } from "../path/drivers/ops.js";
-import { globalWord, KERNEL, type Kernel } from "../path/kernel.js";
+import { deviceAt, globalWord, KERNEL, type Kernel } from "../path/kernel.js";
 import { doOutput } from "../path/openvswitch/actions.js";
 import { ovsDpNotifyWq } from "../path/openvswitch/dp-notify.js";
 import { ovsVportAdd, ovsVportDel, runRcuCallback } from "../path/openvswitch/vport.js";
@@ -74,9 +74,10 @@ export interface Plugged {
 /** A device of a kind, open, and a port of the switch. Before the threads begin. */
 export function setUp(k: Kernel, kind: KindName, queues: number, event: EventName): Plugged {
   rtnlLock(k);
-  const dev = plug(k, kind, queues);
-  const other = event === "batch-delete" ? plug(k, kind, queues) : NULL;
+  plug(k, kind, queues);
+  if (event === "batch-delete") plug(k, kind, queues);
   rtnlUnlock(k);
+  const { dev, other } = pluggedFor(k, kind, event);
   if (ld(k.m, globalWord(k, KERNEL.linkwatchWork)) !== 0) {
     st(k.m, globalWord(k, KERNEL.linkwatchWork), 0);
     linkwatchEvent(k);
@@ -86,8 +87,15 @@ export function setUp(k: Kernel, kind: KindName, queues: number, event: EventNam
   return { dev, other };
 }
 
+/** The devices of an event, as `setUp` has made them. */
+export function pluggedFor(k: Kernel, kind: KindName, event: EventName): Plugged {
+  const hasOther = kind === "veth" || kind === "bond" || kind === "macvlan" || kind === "vxlan";
+  const other = event === "batch-delete" ? deviceAt(k, hasOther ? 2 : 1) : NULL;
+  return { dev: deviceAt(k, 0), other };
+}
+
 /** A device with what belongs to it: a veth's far end, or the device below. Under RTNL. */
-function plug(k: Kernel, kind: KindName, queues: number): Addr {
+function plug(k: Kernel, kind: KindName, queues: number): void {
   const isVeth = kind === "veth";
   const netns = isVeth ? 0 : NETNS;
   const dev = registerNetdevice(k, { kind, numTxQueues: queues, netns });
@@ -101,7 +109,6 @@ function plug(k: Kernel, kind: KindName, queues: number): Addr {
     st(k.m, dev + DEV.lower, lower);
   } else if (kind === "tun") tunAttachAll(k, dev, queues);
   devOpen(k, dev);
-  return dev;
 }
 
 /**

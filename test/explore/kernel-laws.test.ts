@@ -1,6 +1,6 @@
 // Laws of the kernel's contexts, locks and memory, each as the smallest program that can tell.
 import { describe, expect, it } from "vitest";
-import { exploreKernel, handler, type Law, spec, task } from "./kernel-program.js";
+import { exploreKernel, handler, type Law, spec, task, used } from "./kernel-program.js";
 
 const CONTEXTS: Law[] = [
   [
@@ -204,6 +204,11 @@ const MEMORY: Law[] = [
   ["what was", memory("const o = alloc(2); st(o + 1, 4); assert(ld(o + 1) === 4);"), "SAFE"],
   ["behind the object", memory("const o = alloc(2); st(o + 2, 4);"), "CORRUPTION"],
   ["after free", memory("const o = alloc(1); st(o, 1); free(o); ld(o);"), "USE-AFTER-FREE"],
+  [
+    "the second word after free",
+    memory("const o = alloc(2); st(o + 1, 1); free(o); ld(o + 1);"),
+    "USE-AFTER-FREE",
+  ],
   ["a store after free", memory("const o = alloc(1); free(o); st(o, 1);"), "USE-AFTER-FREE"],
   ["freed twice", memory("const o = alloc(1); free(o); free(o);"), "DOUBLE-FREE"],
   ["free of NULL", memory("free(0);"), "SAFE"],
@@ -238,5 +243,27 @@ describe.each([
   it.each(laws)("%s", async (_law, source, verdict) => {
     const result = await exploreKernel(source);
     expect([result.verdict, result.complete]).toEqual([verdict, verdict !== "UNDECIDED"]);
+  });
+});
+
+describe("traces", () => {
+  const counts: [what: string, threads: string[], traces: string][] = [
+    ["critical sections of one spin lock", Array(3).fill("spinLock(m); spinUnlock(m);"), "6"],
+    ["of two", ["spinLock(m); spinUnlock(m);", "spinLock(n); spinUnlock(n);"], "1"],
+    ["read sections", Array(3).fill("rcuReadLock(); rcuReadUnlock();"), "1"],
+    // Before, inside of, or after the section; inside, the end waits for the reader.
+    [
+      "a read section and a grace period",
+      ["rcuReadLock(); rcuReadUnlock();", "synchronizeRcu();"],
+      "3",
+    ],
+    ["plain stores", ["write(x, 1);", "write(y, 1);"], "1"],
+    ["allocations, which give out addresses in turn", ["alloc(1);", "alloc(1);"], "2"],
+  ];
+  it.each(counts)("%s", async (_what, threads, traces) => {
+    const list = threads.map((code) => `({ ${used(["x", "y", "m", "n"], code)} }) => { ${code} }`);
+    const source = `cells: { x: 0, y: 0 }, locks: ["m", "n"], threads: [${list.join(", ")}]`;
+    const result = await exploreKernel(source);
+    expect([result.verdict, result.traces, result.blocked]).toEqual(["SAFE", traces, "0"]);
   });
 });

@@ -197,6 +197,43 @@ describe("predictions from runs that go well", () => {
   });
 });
 
+describe("locks and their initLock", () => {
+  const early = (threads: string) =>
+    `import { initLock, ld, lock, program, st, UNINIT, unlock, waitUntil } from "packetpath/explore";\n` +
+    `export default program({ name: "p", cells: { x: 0 }, locks: { l: UNINIT }, ` +
+    `threads: { ${threads} } });\n`;
+  const init = "a({ l, x }) { initLock(l); st(x, 1); }";
+
+  it("a use that nothing orders is predicted from a run in which it came later", async () => {
+    const text = early(`${init}, b({ l }) { lock(l); unlock(l); }`);
+    const { predicted, program } = await fromQuietRuns(text);
+    expect(predicted.map((one) => [one.kind, one.message])).toEqual([
+      ["uninitialised", "nothing orders the use of l by b after its initLock by a"],
+    ]);
+    expect(replay(program, predicted[0]!.confirmed!).verdict).toBe("UNINIT-LOCK");
+    const result = explore(program, { strategy: "preemption", bound: 0, maxStates: 2 });
+    expect([result.verdict, result.complete]).toEqual(["UNINIT-LOCK", false]);
+    expect(predicted[0]!.report).toMatch(/^INFO: trying to register non-static key\./);
+  });
+
+  it.each([
+    ["a use that waits for the one who has initialised it", "waitUntil(x, 1); lock(l); unlock(l);"],
+    ["a use that looks first", "if (ld(x) === 1) { lock(l); unlock(l); }"],
+  ])("%s: none", async (_what, body) => {
+    const text = early(`${init}, b({ l, x }) { ${body} }`);
+    const { predicted, program } = await fromQuietRuns(text);
+    expect(predicted).toEqual([]);
+    expect(explore(program).verdict).toBe("SAFE");
+  });
+
+  it("a second initLock that nothing orders after the first", async () => {
+    const text = early("a({ l }) { initLock(l); lock(l); unlock(l); }, b({ l }) { initLock(l); }");
+    const { predicted, program } = await fromQuietRuns(text);
+    expect(predicted.map((one) => one.kind)).toEqual(["uninitialised"]);
+    expect(explore(program).verdict).toBe("UNINIT-LOCK");
+  });
+});
+
 describe("predictions and verdicts", () => {
   const gated = `${nested("a", "n", "l", "m")}, ${nested("b", "n", "m", "l")}`;
 
@@ -218,10 +255,10 @@ describe("predictions and verdicts", () => {
     expect(replay(program, result.counterexample!.token).verdict).toBe("DEADLOCK");
   });
 
-  it("every deadlock among locks of 200 random programs is predicted and confirmed", async () => {
+  it("every deadlock among locks of 120 random programs is predicted and confirmed", async () => {
     const random = new Random(41);
     let deadlocks = 0;
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 120; round++) {
       const text = source(["a", "b", "c"].map((name) => randomLocks(name, random)).join(", "));
       const program = await loadProgram(text, "p.ts");
       const states = explore(program);
@@ -237,7 +274,7 @@ describe("predictions and verdicts", () => {
       expect(confirmed.length, text).toBeGreaterThan(0);
       expect(states.predicted.length, text).toBeGreaterThan(0);
     }
-    expect(deadlocks).toBeGreaterThan(40);
+    expect(deadlocks).toBeGreaterThan(25);
   });
 });
 

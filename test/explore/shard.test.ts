@@ -115,7 +115,7 @@ describe("merging", () => {
     });
   });
 
-  it("a violation in one part wins, with its token; without one a bound makes it UNDECIDED", async () => {
+  it("a violation in one part wins; without one, a bound makes it UNDECIDED", async () => {
     const source = inc(3).replace("],  })", "], final({ x }) { assert(ld(x) > 1); } })");
     const bad = mergeParts(await partsOf(source, 3));
     expect(bad.verdict).toBe("ASSERT");

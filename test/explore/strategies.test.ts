@@ -1,6 +1,6 @@
 // A strategy chooses the order of steps and nothing else: what it finds is among what all states
 // have, and what it completes is complete. Chances are those of the strategies' papers.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
@@ -10,6 +10,7 @@ import { Machine, type Vector } from "../../src/explore/search/machine.js";
 import { StateGraph } from "../../src/explore/search/states.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { exploreBounded } from "../../src/explore/strategies/bounded.js";
+import { schedulesToFirstBug } from "../../src/explore/strategies/first-bug.js";
 import { minimize } from "../../src/explore/strategies/minimize.js";
 import { pctScheduler, turnScheduler } from "../../src/explore/strategies/schedulers.js";
 import { uniformOverGraph } from "../../src/explore/strategies/uniform.js";
@@ -128,18 +129,19 @@ describe.each(["preemption", "delay"] as const)("%s bounding", (rule) => {
   it("finds a failure at the least bound that has one, as a walk over all schedules says", async () => {
     const random = new Random(13);
     let found = 0;
-    const thread = () => {
+    const thread = (parts: number) => {
       const part = () => {
         const [c, d] = [random.pick(["x", "y"]), random.pick(["x", "y"])];
         return random.pick([`st(${c}, ld(${d}) + 1);`, `add(${c}, 1);`, `waitWhile(${c}, 0);`]);
       };
-      return `({ x, y }) => { ${part()} ${part()} ${part()} }`;
+      return `({ x, y }) => { ${Array.from({ length: parts }, part).join(" ")} }`;
     };
     for (let round = 0; round < 120; round++) {
+      const parts = round % 2 === 0 ? [3, 3] : [2, 2, 1];
       const source =
         'import { add, assert, ld, program, st, waitWhile } from "packetpath/explore";\n' +
         'export default program({ name: "p", cells: { x: 0, y: 0 }, ' +
-        `threads: [${thread()}, ${thread()}], ` +
+        `threads: [${parts.map(thread).join(", ")}], ` +
         `final({ x, y }) { assert(ld(x) + ld(y) !== ${2 + random.below(4)}); } });`;
       const machine = machineOf(await loadProgram(source, "random.ts"));
       const result = exploreBounded(machine, rule, bounds, (s) => endOf(machine, s).verdict);
@@ -240,5 +242,24 @@ describe("shortening without the state graph", () => {
     const moves = [0, 1, 1, 0].map(at);
     const short = minimize(machine, moves, { verdict: "ASSERT", verdictOf, maxSeconds: 20 });
     expect([short.moves.length, short.minimal]).toEqual([4, true]);
+  });
+});
+
+describe("schedules to the first failure", () => {
+  const limits = { seeds: 11, maxExecutions: 500, maxSteps: 500, depth: 3 };
+  const buggy = readdirSync(folder).filter((file) => file.endsWith(".ts"));
+
+  it.each(buggy)("%s: ten at most within bounds, if it has a failure", async (file) => {
+    const program = await load(file);
+    if (["SAFE", "LIVELOCK", "RACE"].includes(program.expect)) return;
+    expect(schedulesToFirstBug(program, "delay", limits)).toBeLessThanOrEqual(10);
+    expect(schedulesToFirstBug(program, "preemption", limits)).toBeLessThanOrEqual(10);
+  });
+
+  it("none where there is none, for as long as it is looked for", async () => {
+    const program = await load("lost-update-fixed.ts");
+    for (const strategy of ["random", "pct", "pos", "urw", "delay"] as const) {
+      expect(schedulesToFirstBug(program, strategy, limits)).toBe(Infinity);
+    }
   });
 });

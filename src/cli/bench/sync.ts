@@ -1,25 +1,29 @@
 // `packetpath bench sync`: what going through `src/sync` costs a path of 30 shared accesses in
 // production, against Atomics by hand. Both in one isolate, and each in an isolate of its own, in
-// many short rounds by turns; the ratio is the median over pairs of neighbors. Main thread.
+// many short rounds by turns, in fresh isolates; medians. Main thread.
 import { Worker } from "node:worker_threads";
 import { workerEntry } from "../../base/entry.js";
 import { nowNs } from "../../base/clock.js";
-import { ACCESSES, byHand, type Path, PATH_WORDS, throughSync } from "./sync-paths.js";
+import { ACCESSES, type Path, PATH_WORDS } from "./sync-paths.js";
 
 /** Paths of one round: some 2 ms, so that a round rarely meets another process. */
 const PATHS = 5_000;
 const WARM_UP_ROUNDS = 40;
 /** Blocks of words that the paths go over in turn, as packets go to many devices. */
 const BLOCKS = 64;
+/** Fresh isolates per ratio: where code comes to lie in memory alone makes some 2 %. */
+const ISOLATES = 8;
 
 export interface SyncBench {
   readonly accesses: typeof ACCESSES;
   readonly rounds: number;
+  readonly isolates: number;
   /** Nanoseconds per path, the best round. */
   readonly byHandNs: number;
   readonly throughSyncNs: number;
-  /** throughSync / byHand, median of pairs; 1 is no cost. */
+  /** throughSync / byHand, both in one isolate: median over isolates of medians of pairs. */
   readonly ratio: number;
+  /** The same, each in an isolate in which the other one never ran. */
   readonly ratioOwnIsolates: number;
   /** The same measure of byHand against itself: what the machine's noise amounts to. */
   readonly noise: number;
@@ -28,70 +32,97 @@ export interface SyncBench {
 
 export const SYNC_GOAL = 1.01;
 
-/** One variant in an isolate: nanoseconds per path of each round asked for. */
-export type Runner = (rounds: number) => Promise<number[]> | number[];
+/** What a worker is asked for. */
+export interface SyncRound {
+  readonly path: PathName;
+  readonly rounds: number;
+}
+export type PathName = "byHand" | "throughSync";
 
 export async function benchSync(rounds: number): Promise<SyncBench> {
-  const hand = runner(byHand);
-  const sync = runner(throughSync);
-  const [a, b] = await pairs(hand, sync, rounds);
-  const [c, d] = await pairs(hand, hand, rounds);
-  const own = [ownIsolate("byHand"), ownIsolate("throughSync")] as const;
-  const [e, f] = await pairs(own[0].run, own[1].run, rounds);
-  await Promise.all(own.map((one) => one.end()));
+  const together: Measured[] = [];
+  const apart: Measured[] = [];
+  const same: Measured[] = [];
+  for (let i = 0; i < ISOLATES; i++) {
+    const [one, other] = [new Isolate(), new Isolate()];
+    together.push(await measure([one, "byHand"], [one, "throughSync"], rounds));
+    await one.end();
+    const [hand, sync] = [new Isolate(), new Isolate()];
+    apart.push(await measure([hand, "byHand"], [sync, "throughSync"], rounds));
+    same.push(await measure([hand, "byHand"], [other, "byHand"], rounds));
+    await Promise.all([other.end(), hand.end(), sync.end()]);
+  }
   return {
     accesses: ACCESSES,
     rounds,
-    byHandNs: Math.min(...a),
-    throughSyncNs: Math.min(...b),
-    ratio: medianRatio(b, a),
-    ratioOwnIsolates: medianRatio(f, e),
-    noise: medianRatio(d, c),
+    isolates: ISOLATES,
+    byHandNs: Math.min(...together.map((one) => one.bestNs[0])),
+    throughSyncNs: Math.min(...together.map((one) => one.bestNs[1])),
+    ratio: median(together.map((one) => one.ratio)),
+    ratioOwnIsolates: median(apart.map((one) => one.ratio)),
+    noise: median(same.map((one) => one.ratio)),
     goal: SYNC_GOAL,
   };
 }
 
-/** A variant in this isolate. */
-export function runner(path: Path): Runner {
+/** A variant, ready to run in the isolate that this is called in: nanoseconds per path, by round. */
+export function runner(path: Path): (rounds: number) => number[] {
   const m = new Int32Array(new SharedArrayBuffer(4 * BLOCKS * PATH_WORDS));
   const round = (): number => {
     const startNs = nowNs();
     for (let i = 0; i < PATHS; i++) path(m, (i % BLOCKS) * PATH_WORDS);
     return (nowNs() - startNs) / PATHS;
   };
-  for (let i = 0; i < WARM_UP_ROUNDS; i++) round();
   return (rounds) => Array.from({ length: rounds }, round);
 }
 
-/** A variant in a worker: an isolate with its own compiler feedback. */
-function ownIsolate(path: "byHand" | "throughSync") {
-  const entry = workerEntry("./sync-worker.js", import.meta.url);
-  const worker = new Worker(entry, { workerData: path });
-  const failed = new Promise<never>((_resolve, reject) => worker.once("error", reject));
-  const run: Runner = (rounds) => {
-    const answer = new Promise<number[]>((resolve) => worker.once("message", resolve));
-    worker.postMessage(rounds);
-    return Promise.race([answer, failed]);
-  };
-  return { run, end: () => worker.terminate() };
+/** A worker: an isolate with its own compiled code. */
+class Isolate {
+  private readonly worker = new Worker(workerEntry("./sync-worker.js", import.meta.url));
+  private readonly failed = new Promise<never>((_resolve, reject) => {
+    this.worker.once("error", reject);
+  });
+
+  run(path: PathName, rounds: number): Promise<number[]> {
+    const answer = new Promise<number[]>((resolve) => this.worker.once("message", resolve));
+    this.worker.postMessage({ path, rounds } satisfies SyncRound);
+    return Promise.race([answer, this.failed]);
+  }
+
+  async end(): Promise<void> {
+    await this.worker.terminate();
+  }
 }
 
-/** Rounds by turns, first one first, then the other, so that a drift takes both. */
-async function pairs(x: Runner, y: Runner, rounds: number): Promise<[number[], number[]]> {
+interface Measured {
+  /** The second variant over the first one, median of pairs. */
+  readonly ratio: number;
+  readonly bestNs: readonly [number, number];
+}
+type Variant = readonly [Isolate, PathName];
+
+/** Rounds by turns, first the one, then the other, so that a drift takes both. */
+async function measure(x: Variant, y: Variant, rounds: number): Promise<Measured> {
+  const run = ([isolate, path]: Variant, count: number) => isolate.run(path, count);
+  await run(x, WARM_UP_ROUNDS);
+  await run(y, WARM_UP_ROUNDS);
   const times: [number[], number[]] = [[], []];
   for (let i = 0; i < rounds; i++) {
     const isSwapped = i % 2 === 1;
-    const first = await (isSwapped ? y : x)(1);
-    const second = await (isSwapped ? x : y)(1);
+    const first = await run(isSwapped ? y : x, 1);
+    const second = await run(isSwapped ? x : y, 1);
     times[0].push(...(isSwapped ? second : first));
     times[1].push(...(isSwapped ? first : second));
   }
-  return times;
+  const ratio = median(times[1].map((one, i) => one / times[0][i]!));
+  return { ratio, bestNs: [Math.min(...times[0]), Math.min(...times[1])] };
 }
 
-function medianRatio(over: readonly number[], under: readonly number[]): number {
-  const ratios = over.map((one, i) => one / under[i]!).sort((p, q) => p - q);
-  return ratios[ratios.length >> 1]!;
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((p, q) => p - q);
+  const middle = sorted.length >> 1;
+  const low = sorted[(sorted.length - 1) >> 1]!;
+  return (low + sorted[middle]!) / 2;
 }
 
 export function syncBenchText(result: SyncBench): string {
@@ -102,7 +133,7 @@ export function syncBenchText(result: SyncBench): string {
   const ratio = (name: string, value: number) =>
     row(name, value.toFixed(4), `goal ${result.goal}: ${verdict(value)}`);
   return (
-    `sync: a path of ${loads} loads, ${stores} stores, ${adds} adds; ${result.rounds} rounds\n` +
+    `sync: a path of ${loads} loads, ${stores} stores, ${adds} adds; ${result.isolates} x ${result.rounds} rounds\n` +
     row("by hand", result.byHandNs.toFixed(1), "ns, best round") +
     row("through src/sync", result.throughSyncNs.toFixed(1), "ns, best round") +
     ratio("ratio, one isolate", result.ratio) +

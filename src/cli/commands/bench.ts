@@ -19,10 +19,20 @@ type Bench = (flags: BenchFlags) => Promise<BenchResult>;
 
 /** One entry per name; each is loaded when it is run. */
 const BENCHES: Readonly<Record<string, Bench>> = {
-  async sync({ rounds = 400 }) {
+  async "first-bug"({ rounds = 21 }) {
+    const { benchFirstBug, firstBugText } = await import("../bench/first-bug.js");
+    const json = await benchFirstBug(rounds);
+    return { json, text: firstBugText(json) };
+  },
+  async sync({ rounds = 100 }) {
     const { benchSync, syncBenchText } = await import("../bench/sync.js");
     const json = await benchSync(rounds);
     return { json, text: syncBenchText(json) };
+  },
+  async explore({ rounds = 5 }) {
+    const { benchExplore, exploreBenchText } = await import("../bench/explore.js");
+    const json = await benchExplore(rounds);
+    return { json, text: exploreBenchText(json) };
   },
 };
 

@@ -3,9 +3,10 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
-import { CertificateFile, checkFile } from "../certificates.js";
+import { CertificateFile, checkFile } from "../exploration/certificates.js";
 import { resultText, storyText } from "../exploration-text.js";
-import { exploreParts, optionsOf, type PartFlags } from "../exploration-parts.js";
+import { auditProgram } from "../exploration/audit.js";
+import { exploreParts, optionsOf, type PartFlags } from "../exploration/parts.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
@@ -19,6 +20,7 @@ interface ExploreFlags extends ResultFlags, PartFlags {
   readonly export?: ExportName;
   readonly certificate?: string;
   readonly check?: string;
+  readonly audit?: boolean;
 }
 
 export function addExploreCommand(program: Command, exit: (code: number) => void): void {
@@ -49,6 +51,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .addOption(seedOption())
     .option("--certificate <file>", "write what a SAFE verdict rests on")
     .option("--check <certificate>", "check one, without the search")
+    .option("--audit", "run the functions as they are written, too, and compare")
     .option("--json", "print the result as one JSON object")
     .action(async (file: string | undefined, flags: ExploreFlags, command: Command) => {
       const { check, json } = flags;
@@ -108,11 +111,15 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const onCertificate = certificateFile?.take ?? (() => undefined);
   const found = explore(program, { ...optionsOf(flags), onCertificate });
   const result = certificateFile?.write(found) ?? found;
-  const json = { schemaVersion: 1, guard: null, profile: null, ...result };
-  const text = flags.json === true ? `${JSON.stringify(json)}\n` : await resultText(result);
+  const audited = flags.audit === true ? await auditProgram(program, source, flags) : null;
+  const json = { schemaVersion: 1, guard: null, profile: null, ...result, ...audited?.json };
+  const isJson = flags.json === true;
+  const words = `${await resultText(result)}${audited?.text ?? ""}`;
+  const text = isJson ? `${JSON.stringify(json)}\n` : words;
   await writeStory(program, result.counterexample?.token ?? null, { flags, text });
   await writeResults([await programCase(file, result)], flags);
   certificateFile?.mustExist(result);
+  audited?.mustAgree();
   return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
 }
 

@@ -9,6 +9,7 @@ import type { SystemStory } from "../../explore/system/story.js";
 import type { CaseResult } from "../../report/junit.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
+import { THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults } from "../results.js";
 
 interface MatrixFlags extends ResultFlags {
@@ -24,6 +25,8 @@ interface MatrixFlags extends ResultFlags {
   readonly timeline?: boolean;
   readonly allSteps?: boolean;
   readonly replay?: string;
+  /** Without a number: true. */
+  readonly threads?: number | true;
   readonly json?: boolean;
 }
 
@@ -47,6 +50,7 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
     .option("--timeline", "show the schedule of each cell that fails")
     .option("--all-steps", "show steps that concern one thread only, too")
     .option("--replay <token>", "repeat a schedule of the one cell that is selected")
+    .option("--threads [times]", "repeat each failure on real threads, so often (100)", manyTimes)
     .option("--json", "print the result as one JSON object")
     .action(async (flags: MatrixFlags) => exit(await matrix(flags)));
 }
@@ -57,20 +61,33 @@ function wholeNumber(text: string): number {
   throw new InvalidArgumentError("Expected a whole number from 1 to 64.");
 }
 
+function manyTimes(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 1e6) return number;
+  throw new InvalidArgumentError("Expected a whole number from 1 to 1000000.");
+}
+
 async function matrix(flags: MatrixFlags): Promise<number> {
   const { openMatrix } = await import("../../explore/system/lab.js");
   const opened = await openMatrix(requestOf(flags));
   if (flags.replay !== undefined) return replayCell(opened, flags.replay, flags);
+  if (flags.threads !== undefined) {
+    const { repeatCells } = await import("../matrix-threads.js");
+    return repeatCells(opened, flags.threads === true ? THREAD_TIMES : flags.threads, flags);
+  }
   const result = opened.run();
   const isOwn = flags.guard?.some(isFile) === true;
   await writeOut(process.stdout, flags.json === true ? jsonOf(result) : await textOf(result));
   if (flags.timeline === true && flags.json !== true) {
     for (const cell of result.cells) await writeStory(opened, cell, flags);
   }
-  await writeResults(
-    result.cells.map((cell) => caseOf(opened, cell, isOwn)),
-    flags,
-  );
+  const { timelineTable } = await import("../../explore/text/timeline.js");
+  const cases = result.cells.map((cell) => {
+    const { told, ...one } = caseOf(opened, cell, isOwn);
+    if (told === null) return one;
+    return { ...one, details: timelineTable(storyText(cell, told, flags).counterexample) };
+  });
+  await writeResults(cases, flags);
   const isRight = ({ verdict }: MatrixCell) => verdict === "SAFE" || !isOwn;
   const isDone = ({ verdict }: MatrixCell) => verdict !== "UNDECIDED";
   const isExpected = result.cells.every((cell) => isRight(cell) && isDone(cell));
@@ -170,13 +187,19 @@ function replayOf(cell: MatrixCell, token: string): string {
 }
 
 /** A cell as a test case: with a guard of the user's own, it fails unless it is SAFE. */
-function caseOf(opened: Matrix, cell: MatrixCell, mustBeSafe: boolean): CaseResult {
+function caseOf(
+  opened: Matrix,
+  cell: MatrixCell,
+  mustBeSafe: boolean,
+): CaseResult & { readonly told: SystemStory | null } {
   const { verdict, message, guard, seconds, token } = cell;
   const isRight = verdict === "SAFE" || (!mustBeSafe && verdict !== "UNDECIDED");
   const told = isRight ? null : opened.tell(cell, null);
-  const last = told?.counterexample.timeline.findLast((one) => one.line > 0);
+  const timeline = told?.counterexample.timeline ?? [];
+  // In a user's own guard if the schedule comes by there, else at its first line.
+  const last = timeline.findLast((one) => one.line > 0 && one.file === guard);
   return {
-    group: `matrix ${cell.event}`,
+    group: "matrix",
     name: nameOf(cell),
     file: isFile(guard) ? guard : "src/path/guards.ts",
     line: last?.line ?? 1,
@@ -185,5 +208,6 @@ function caseOf(opened: Matrix, cell: MatrixCell, mustBeSafe: boolean): CaseResu
     outcome: isRight ? "passed" : verdict === "UNDECIDED" ? "error" : "failed",
     message: message === "" ? verdict : `${verdict}: ${message}`,
     command: replayOf(cell, token ?? ""),
+    told,
   };
 }

@@ -1,6 +1,6 @@
-// The digest of a set of states: a sum over its states, so their order does not matter, of what each
-// has in its cells and locks and of the step that each thread wants to take; local states have no
-// numbers in it. Pure; any thread.
+// The digest of a set of states: a sum over its states, so their order does not matter, of what
+// each has in its cells and locks and of the step that each thread wants to take; local states have
+// no numbers in it. Pure; any thread.
 import { OP, type Step } from "../types.js";
 
 /** Scrambles 32 bits. */

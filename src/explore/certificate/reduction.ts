@@ -1,6 +1,7 @@
 // The part of the checker for reduced sets of states, in which a step that commutes with all that
-// the other threads may still do is taken at once and the state before it is not kept. What a thread
-// may still do is the closure of the steps of its local states; the checker works it out itself.
+// the other threads may still do is taken at once and the state before it is not kept. What a
+// thread may still do is the closure of the steps of its local states; the checker works it out.
+// Pure; any thread.
 import { OP, type Step } from "../types.js";
 import { isRead, type Local } from "./replay.js";
 

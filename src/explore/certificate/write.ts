@@ -120,7 +120,7 @@ function numberLocals(machine: Machine, start: number) {
   return { numbers, edges };
 }
 
-/** States so that edges lead forward, and the runs (first, count, idle thread) where they do not. */
+/** States so that edges lead forward; runs (first, count, idle thread) where they do not. */
 function orderOf(finished: Finished): { order: Int32Array; runs: number[] } {
   const { count } = finished;
   const { component, size } = components(finished);

@@ -9,6 +9,7 @@ import { OP, type Step } from "../types.js";
 import type { Watcher } from "../strategies/walk.js";
 import { watchMoves } from "../strategies/walk.js";
 import { type Access, accessOf, baseKind } from "./accesses.js";
+import { lockUseOf } from "./lock-uses.js";
 import { nextRace } from "./races.js";
 
 /** Two accesses of an execution that nothing orders; indices of steps, counted from 0. */
@@ -26,6 +27,17 @@ interface History {
 
 const SORTS = { plainRead: 0, plainWrite: 1, atomicRead: 2, atomicWrite: 3 } as const;
 
+/** What is looked at: accesses of cells, or how locks come into being and are taken. */
+export type Subject = "cells" | "locks";
+
+/** Initialising a lock is no better than a plain store: it has to be ordered before any use. */
+function lockLife(step: Step): Access | null {
+  const isInit = baseKind(step.kind) === OP.initLock;
+  const action = lockUseOf(step)?.action;
+  if (!isInit && action !== "take" && action !== "try") return null;
+  return { addr: step.addr, isWrite: true, isPlain: isInit };
+}
+
 export class RaceWatcher implements Watcher {
   /** The first pair found in the present run, or null. */
   found: UnorderedPair | null = null;
@@ -33,14 +45,16 @@ export class RaceWatcher implements Watcher {
   readonly log: Int32Array[] = [];
   private readonly machine: Machine;
   private readonly isLogging: boolean;
+  private readonly subject: Subject;
   private readonly threads: number;
   private clocks: Int32Array[] = [];
   private released = new Map<number, Int32Array>();
   private histories = new Map<number, History[]>();
   private steps = 0;
 
-  constructor(machine: Machine, isLogging = false) {
+  constructor(machine: Machine, subject: Subject = "cells", isLogging = false) {
     this.machine = machine;
+    this.subject = subject;
     this.isLogging = isLogging;
     this.threads = machine.threads.length;
     this.begin();
@@ -62,13 +76,16 @@ export class RaceWatcher implements Watcher {
     clock[thread]!++;
     const cpu = this.cpuOf(s, thread);
     if (cpu >= 0) this.runOn(cpu, thread, clock);
-    if (access !== null && access.addr < this.machine.program.firstLock) {
-      this.look(access, thread, clock);
-    }
+    const looked = this.subject === "cells" ? this.cellOnly(access) : lockLife(step);
+    if (looked !== null) this.look(looked, thread, clock);
     if (access?.isPlain !== true) this.synchronize(step, { thread, access }, clock);
     if (cpu >= 0) this.tell(this.isHandler(thread) ? handlersOf(cpu) : tasksOf(cpu), clock);
     if (this.isLogging) this.log.push(clock.slice());
     this.steps++;
+  }
+
+  private cellOnly(access: Access | null): Access | null {
+    return access !== null && access.addr < this.machine.program.firstLock ? access : null;
   }
 
   /** Compares an access with all earlier ones, and remembers it. */
@@ -157,16 +174,26 @@ const READERS = -1;
 const handlersOf = (cpu: number) => -2 - 2 * cpu;
 const tasksOf = (cpu: number) => -3 - 2 * cpu;
 
-/**
- * A schedule that ends where both accesses of an unordered pair are next: all that happens before
- * one of them, and nothing else. Where that cannot be taken, the schedule up to the second access.
- */
-export function scheduleToRace(machine: Machine, moves: readonly TokenMove[]): TokenMove[] | null {
-  const watcher = new RaceWatcher(machine, true);
+/** A schedule taken apart around an unordered pair. */
+export interface Around {
+  /** All that happens before one of the two, and nothing else. */
+  readonly needed: TokenMove[];
+  readonly first: TokenMove;
+  readonly second: TokenMove;
+  /** The schedule up to the second of them. */
+  readonly whole: TokenMove[];
+}
+
+/** Null if the schedule has no unordered pair. */
+export function aroundPair(
+  machine: Machine,
+  moves: readonly TokenMove[],
+  subject: Subject,
+): Around | null {
+  const watcher = new RaceWatcher(machine, subject, true);
   watchMoves(machine, moves, [watcher]);
-  const pair = watcher.found;
-  if (pair === null) return null;
-  const { first, second } = pair;
+  if (watcher.found === null) return null;
+  const { first, second } = watcher.found;
   const isBefore = (i: number, j: number) => {
     const { thread } = moves[i]!;
     return watcher.log[j]![thread]! >= watcher.log[i]![thread]!;
@@ -174,10 +201,27 @@ export function scheduleToRace(machine: Machine, moves: readonly TokenMove[]): T
   const needed = moves.filter(
     (_one, i) => i < second && i !== first && (isBefore(i, first) || isBefore(i, second)),
   );
+  const whole = moves.slice(0, second + 1);
+  return { needed, first: moves[first]!, second: moves[second]!, whole };
+}
+
+/** The state after a schedule; null if a step of it cannot be taken. */
+export function stateAfter(machine: Machine, moves: readonly TokenMove[]): Vector | null {
   const s = machine.initial();
-  for (const { thread, choice } of needed) {
-    if (machine.ended(s) >= 0 || !machine.isEnabled(s, thread)) return moves.slice(0, second + 1);
+  for (const { thread, choice } of moves) {
+    if (machine.ended(s) >= 0 || !machine.isEnabled(s, thread)) return null;
     machine.take(s, thread, choice);
   }
-  return nextRace(machine, s) === null ? moves.slice(0, second + 1) : needed;
+  return s;
+}
+
+/**
+ * A schedule that ends where both accesses of an unordered pair are next. Where that cannot be
+ * taken, the schedule up to the second access.
+ */
+export function scheduleToRace(machine: Machine, moves: readonly TokenMove[]): TokenMove[] | null {
+  const around = aroundPair(machine, moves, "cells");
+  if (around === null) return null;
+  const s = stateAfter(machine, around.needed);
+  return s === null || nextRace(machine, s) === null ? around.whole : around.needed;
 }

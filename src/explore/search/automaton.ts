@@ -43,6 +43,8 @@ export class Automaton {
     this.useKeys([""]);
     const step = this.resume(run, null);
     this.start = this.addNode(step, -1, 0);
+    // A handler is at its start again after each run.
+    if (this.frames.isReset && step.kind < OP.done) this.byKey.set(this.keyOf(step), this.start);
     this.live = { node: this.start, run, keys: this.frames.keys };
   }
 
@@ -83,7 +85,7 @@ export class Automaton {
     const run = this.runAt(node);
     const step = this.resume(run, value);
     const isEnd = step.kind >= OP.done;
-    const key = `${this.frames.keys.join("/")}|${step.kind},${step.addr},${step.a},${step.b}`;
+    const key = this.keyOf(step);
     const isMergeable = this.frames.isReset && !isEnd;
     let made = isMergeable ? this.byKey.get(key) : undefined;
     if (made === undefined) {
@@ -109,6 +111,10 @@ export class Automaton {
     this.resume(run, null);
     for (let i = values.length - 1; i >= 0; i--) this.resume(run, values[i] as number);
     return run;
+  }
+
+  private keyOf(step: Step): string {
+    return `${this.frames.keys.join("/")}|${step.kind},${step.addr},${step.a},${step.b}`;
   }
 
   private useKeys(keys: string[]): void {

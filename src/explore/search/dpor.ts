@@ -5,11 +5,11 @@
 // its step. Free choices are taken as soon as they are there, each outcome in its own branch.
 import { nowMs } from "../../base/clock.js";
 import type { TokenMove } from "../text/token.js";
-import type { Verdict } from "../types.js";
+import { OP, type Verdict } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
 import { Execution } from "./execution.js";
-import { HOW, isOpenAt, NODE } from "./node-table.js";
-import { choiceOf, conflict, Sequence, threadOf, WakeupTrees, whoOf } from "./wakeup.js";
+import { HOW, isOpen, isOpenAt, NODE } from "./node-table.js";
+import { choiceOf, conflict, doubled, Sequence, threadOf, WakeupTrees, whoOf } from "./wakeup.js";
 
 export interface TraceBounds {
   readonly maxExecutions: number;
@@ -58,6 +58,9 @@ export function exploreTraces(
   return search.result;
 }
 
+/** Events that there is room for at first. */
+const DEPTH = 256;
+
 class TraceSearch {
   readonly result: TraceResult = {
     traces: 0,
@@ -76,11 +79,11 @@ class TraceSearch {
   private readonly sequence = new Sequence();
   // By depth: the tree node that the execution is at; a bit per thread that sleeps there; what the
   // sleepers' steps would touch, in as many places as there are threads.
-  private readonly nodes: number[] = [];
-  private readonly sleeps: number[] = [];
-  private readonly dreams: number[] = [];
+  private nodes = new Int32Array(DEPTH);
+  private sleeps = new Int32Array(DEPTH);
+  private dreams: Int32Array;
   /** Of those asleep, the ones that have been since the start of the prefix that was given. */
-  private readonly inherited: number[] = [];
+  private inherited = new Int32Array(DEPTH);
   /** Events before this one have been looked at for races. */
   private fresh = 0;
   /** The work of automata when the clock was last looked at. */
@@ -92,18 +95,19 @@ class TraceSearch {
     this.verdictOf = verdictOf;
     this.endMs = nowMs() + 1000 * bounds.maxSeconds;
     this.execution = new Execution(machine, bounds.start?.state ?? machine.initial());
-    this.inherited.push(bounds.start?.sleep ?? 0);
-    this.sleeps.push(bounds.start?.sleep ?? 0);
-    this.nodes.push(this.trees.add(0, 0, 0));
+    this.dreams = new Int32Array(DEPTH * machine.threads.length);
+    this.inherited[0] = bounds.start?.sleep ?? 0;
+    this.sleeps[0] = bounds.start?.sleep ?? 0;
+    this.nodes[0] = this.trees.add(0, 0, 0);
   }
 
   /** Depth first: one step down while there is a branch, else one step back. */
   run(): void {
-    const { execution, trees, nodes, result } = this;
+    const { execution, trees, result } = this;
     let isDown = true;
     for (;;) {
       const depth = execution.length;
-      const node = nodes[depth]!;
+      const node = this.nodes[depth]!;
       if (isDown && !this.arrive(depth, node)) isDown = false;
       else if (trees.first[node] === 0 || result.bound !== null) isDown = false;
       else {
@@ -118,49 +122,55 @@ class TraceSearch {
 
   /** Prepares the branches of a point of the execution; false if it ends here. */
   private arrive(depth: number, node: number): boolean {
-    const { machine, result, trees, execution } = this;
-    const ended = machine.ended(execution.s);
-    if (ended >= 0) this.fail(ended);
-    else if (!this.prepare(depth, node)) this.finish();
-    else if (depth >= this.bounds.maxSteps) {
+    const { result, trees, execution } = this;
+    const { words } = this.machine.table;
+    const sleep = this.sleeps[depth]!;
+    let awake = -1;
+    let living = 0;
+    let enabled = 0;
+    let chooser = -1;
+    for (let t = 0; t < execution.threads; t++) {
+      const at = execution.nodeOf(t);
+      const how = words[at + NODE.how]!;
+      if (how === HOW.end) {
+        if (words[at + NODE.kind] !== OP.done) return this.fail(t);
+        continue;
+      }
+      living++;
+      if (how === HOW.guarded && !isOpen(words, at, execution.s)) continue;
+      enabled++;
+      if (awake < 0 && (sleep & (1 << t)) === 0) awake = t;
+      if (chooser < 0 && words[at + NODE.kind] === OP.choose) chooser = t;
+    }
+    if (enabled === 0) return this.finish(living === 0);
+    if (chooser >= 0) this.addOutcomes(node, chooser);
+    else if (trees.first[node] === 0 && awake >= 0) {
+      trees.add(node, whoOf(awake, -1), execution.nextWhat(awake));
+    }
+    if (depth >= this.bounds.maxSteps) {
       result.bound = `${this.bounds.maxSteps} steps of one execution`;
-    } else if (trees.first[node] === 0) {
-      // Its events may still be in races that no complete execution will show.
-      result.redundant++;
-      this.reverseAll();
-    } else return true;
+      return false;
+    }
+    if (trees.first[node] !== 0) return true;
+    // Its events may still be in races that no complete execution will show.
+    result.redundant++;
+    this.reverseAll();
     return false;
   }
 
-  /** Fills the tree if nothing is prescribed; false when no thread can go on. */
-  private prepare(depth: number, node: number): boolean {
-    const { machine, execution, trees } = this;
-    const sleep = this.sleeps[depth]!;
-    let awake = -1;
-    let isStuck = true;
-    for (let t = 0; t < execution.threads; t++) {
-      const outcomes = machine.choices(execution.s, t);
-      if (outcomes > 0) {
-        for (let choice = 0; choice < outcomes; choice++) {
-          const who = whoOf(t, choice);
-          if (trees.child(node, who) === 0) trees.add(node, who, 0);
-        }
-        return true;
-      }
-      if (!execution.isEnabled(t)) continue;
-      isStuck = false;
-      if (awake < 0 && (sleep & (1 << t)) === 0) awake = t;
+  /** A branch for each outcome of a thread's free choice. */
+  private addOutcomes(node: number, thread: number): void {
+    const { trees, machine, execution } = this;
+    const outcomes = machine.choices(execution.s, thread);
+    for (let choice = 0; choice < outcomes; choice++) {
+      const who = whoOf(thread, choice);
+      if (trees.child(node, who) === 0) trees.add(node, who, 0);
     }
-    if (isStuck) return false;
-    if (trees.first[node] === 0 && awake >= 0) {
-      trees.add(node, whoOf(awake, -1), execution.nextWhat(awake));
-    }
-    return true;
   }
 
   /** Takes the step of a branch; who sleeps stays asleep while nothing conflicts with its step. */
   private step(depth: number, child: number): void {
-    const { execution, dreams } = this;
+    const { execution } = this;
     const { threads } = execution;
     const who = this.trees.who[child]!;
     const thread = threadOf(who);
@@ -170,10 +180,11 @@ class TraceSearch {
     for (let t = 0; sleepers >> t !== 0; t++) {
       if ((sleepers & (1 << t)) === 0) continue;
       const dream = execution.nextWhat(t);
-      dreams[depth * threads + t] = dream;
+      this.dreams[depth * threads + t] = dream;
       if (t !== thread && !conflict(dream, what)) sleep |= 1 << t;
     }
-    this.fresh = Math.min(this.fresh, depth);
+    if (depth < this.fresh) this.fresh = depth;
+    if (depth + 1 === this.nodes.length) this.grow();
     execution.take(who);
     this.sleeps[depth + 1] = sleep;
     this.inherited[depth + 1] = sleep & this.inherited[depth]!;
@@ -182,6 +193,13 @@ class TraceSearch {
     if (effort - this.effort < EFFORT_MAX) return;
     this.effort = effort;
     this.lookAtClock();
+  }
+
+  private grow(): void {
+    this.nodes = doubled(this.nodes);
+    this.sleeps = doubled(this.sleeps);
+    this.inherited = doubled(this.inherited);
+    this.dreams = doubled(this.dreams);
   }
 
   /** Takes back the step at a depth, whose branch is done with. */
@@ -200,16 +218,18 @@ class TraceSearch {
     this.sleeps[depth]! |= 1 << threadOf(who);
   }
 
-  private fail(thread: number): void {
+  /** A thread has failed or met a bound. Always false: the execution ends here. */
+  private fail(thread: number): boolean {
     const { machine, result, execution } = this;
     if (machine.isBound(execution.s, thread)) {
       result.bound = machine.stepOf(execution.s, thread).message;
-      return;
+      return false;
     }
     result.executions++;
     result.bound = "first failure";
     this.keepBad();
     this.bounds.onExecution?.(() => this.moves());
+    return false;
   }
 
   private keepBad(): void {
@@ -220,11 +240,11 @@ class TraceSearch {
     return [...(this.bounds.start?.moves ?? []), ...this.execution.moves()];
   }
 
-  /** A complete execution: counts it and makes branches of its races. */
-  private finish(): void {
+  /** A complete execution: counts it and makes branches of its races. Always false, as above. */
+  private finish(haveReturned: boolean): boolean {
     const { machine, result, bounds, execution } = this;
     result.executions++;
-    const isDone = machine.isDone(execution.s);
+    const isDone = haveReturned || machine.isDone(execution.s);
     if (isDone) result.traces++;
     else result.blocked++;
     if (bounds.onExecution !== undefined) bounds.onExecution(() => this.moves());
@@ -233,6 +253,7 @@ class TraceSearch {
     this.reverseAll();
     if (result.executions >= bounds.maxExecutions) result.bound = `${result.executions} executions`;
     if ((result.executions & 0xff) === 0) this.lookAtClock();
+    return false;
   }
 
   private lookAtClock(): void {

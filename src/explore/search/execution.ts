@@ -5,7 +5,7 @@ import type { TokenMove } from "../text/token.js";
 import { OP } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
 import { HOW, isOpen, NODE, NODE_SHIFT, WRITES } from "./node-table.js";
-import { choiceOf, threadOf, whatOf } from "./wakeup.js";
+import { choiceOf, doubled, threadOf, whatOf } from "./wakeup.js";
 
 export class Execution {
   readonly threads: number;
@@ -146,10 +146,4 @@ export class Execution {
     this.sameThread = doubled(this.sameThread);
     this.clocks = doubled(this.clocks);
   }
-}
-
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
-  const wider = new Int32Array(2 * array.length);
-  wider.set(array);
-  return wider;
 }

@@ -197,8 +197,7 @@ export function kernelConflict(
   if (kernel === undefined) return machine.conflict(s, x, y);
   if (!kernel.hasTraces) return true;
   if (isAlone(kernel, s, x, threadX) || isAlone(kernel, s, y, threadY)) return false;
-  const rcu = rcuRole(x) * rcuRole(y);
-  if (rcu !== 0) return rcu === READS * GRACE;
+  if (rcuRole(x) * rcuRole(y) === READS * GRACE) return true;
   const heap = heapRole(x) * heapRole(y);
   if (heap !== 0) return true;
   if (x.kind === OP.free || y.kind === OP.free) return freeConflict(kernel, s, x, y);

@@ -166,6 +166,8 @@ export class NodeTable {
 
 function howOf(kind: number): number {
   if (kind >= OP.done) return HOW.end;
+  // Not atomic, but in an order of steps that is all the same.
+  if (kind === OP.read || kind === OP.write) return HOW.plain;
   if (kind >= KERNEL_FIRST) return HOW.kernel;
   if (kind === OP.lock || kind === OP.waitWhile || kind === OP.waitUntil) return HOW.guarded;
   const isSpecial =
@@ -184,6 +186,7 @@ function writesOf(kind: number): number {
 function effect({ kind, a }: Step, thread: number) {
   switch (kind) {
     case OP.st:
+    case OP.write:
       return { and: 0, xor: a, plus: 0, value: 0 };
     case OP.add:
       return { and: -1, xor: 0, plus: a, value: -1 };

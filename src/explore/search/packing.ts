@@ -10,6 +10,9 @@ const GUESS_RUN_STEPS = 500;
 
 const WORD_BITS = 32;
 
+/** Numbers that say where a field is. */
+const FIELD = 5;
+
 export class Packing {
   /** Of each word of a state: the packed word that holds it. */
   readonly word: Int32Array;
@@ -19,6 +22,8 @@ export class Packing {
   readonly mask: Int32Array;
   /** What a field of zeros stands for. */
   readonly least: Int32Array;
+  /** All of the above, of those words that have bits: index, word, shift, mask, least. */
+  private readonly fields: Int32Array;
   /** Packed words of a state. */
   readonly words: number;
 
@@ -53,6 +58,11 @@ export class Packing {
       used[word]! += bits[i]!;
     }
     this.words = Math.max(1, free.length);
+    this.fields = Int32Array.from(
+      [...bits.keys()]
+        .filter((i) => bits[i]! > 0)
+        .flatMap((i) => [i, this.word[i]!, this.shift[i]!, this.mask[i]!, this.least[i]!]),
+    );
   }
 
   /** Writes a state to `into` from `at`; false if a value of it does not fit. */
@@ -69,9 +79,16 @@ export class Packing {
 
   /** Reads the state at `at` into `s`. */
   unpack(from: Int32Array, at: number, s: Vector): void {
-    const { word, shift, mask, least } = this;
-    for (let i = 0; i < s.length; i++) {
-      s[i] = ((from[at + word[i]!]! >>> shift[i]!) & mask[i]!) + least[i]!;
+    s.set(this.least);
+    this.unpackOver(from, at, s);
+  }
+
+  /** The same over a state that was unpacked before: what has no bits is there. */
+  unpackOver(from: Int32Array, at: number, s: Vector): void {
+    const { fields } = this;
+    for (let f = 0; f < fields.length; f += FIELD) {
+      const value = (from[at + fields[f + 1]!]! >>> fields[f + 2]!) & fields[f + 3]!;
+      s[fields[f]!] = value + fields[f + 4]!;
     }
   }
 

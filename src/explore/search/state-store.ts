@@ -13,6 +13,9 @@ export interface Lookups {
   length: number;
 }
 
+/** Up to so many states, the table grows fourfold. */
+const WIDE_COUNT = 1 << 22;
+
 export class StateStore {
   packing: Packing;
   count = 0;
@@ -29,6 +32,11 @@ export class StateStore {
 
   read(index: number, s: Vector): void {
     this.packing.unpack(this.arena, index * this.packing.words, s);
+  }
+
+  /** The same into an array that holds another state of this packing. */
+  readOver(index: number, s: Vector): void {
+    this.packing.unpackOver(this.arena, index * this.packing.words, s);
   }
 
   /** Numbers for all of the batch; new states get the next ones, in the batch's order. */
@@ -103,7 +111,9 @@ export class StateStore {
     }
     if (3 * count <= this.table.length) return;
     const before = this.table;
-    this.table = new Int32Array(2 ** Math.ceil(Math.log2(6 * count)));
+    // Four times as wide, while that is cheap: filling a new table costs as much as a search step.
+    const factor = count < WIDE_COUNT ? 12 : 6;
+    this.table = new Int32Array(2 ** Math.ceil(Math.log2(factor * count)));
     for (let at = 0; at < before.length; at += 2) {
       if (before[at + 1] !== 0) this.place(before[at]!, before[at + 1]! - 1);
     }

@@ -127,9 +127,10 @@ export class StateGraph {
     const { store, successors, machine } = this;
     const effort = machine.table.effort;
     let made = 0;
+    store.read(index, s);
     for (; made < most && index + made < store.count; made++) {
       if (made > 0 && machine.table.effort - effort > EFFORT_MAX) break;
-      store.read(index + made, s);
+      store.readOver(index + made, s);
       counts[made] = this.bound === null ? this.expand(index + made, s) : this.leave();
       if (counts[made]! === NO_ROOM) break;
       if (successors.length >= BATCH) return made + 1;

@@ -56,8 +56,12 @@ export class Sequence {
   }
 
   remove(at: number): void {
-    this.who.copyWithin(at, at + 1, this.length);
-    this.what.copyWithin(at, at + 1, this.length--);
+    const { who, what } = this;
+    const length = --this.length;
+    for (let i = at; i < length; i++) {
+      who[i] = who[i + 1]!;
+      what[i] = what[i + 1]!;
+    }
   }
 
   moveToFront(at: number): void {
@@ -164,7 +168,8 @@ export class WakeupTrees {
   }
 }
 
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
+/** A copy with room for as much again. */
+export function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
   const wider = new Int32Array(2 * array.length);
   wider.set(array);
   return wider;

@@ -10,8 +10,8 @@ export function inShard(index: number, shard: Shard): boolean {
 }
 
 /**
- * Parses `I/N`. I is 0 to N, and N means 0, so that schedulers that count from 0 (JOB_COMPLETION_INDEX)
- * and those that count from 1 both work.
+ * Parses `I/N`. I is 0 to N, and N means 0, so that schedulers that count from 0 (Kubernetes) and
+ * those that count from 1 both work.
  * @throws PacketpathError USAGE.
  */
 export function parseShard(text: string): Shard {
@@ -32,14 +32,14 @@ const SPLIT: readonly Strategy[] = ["dpor", "random", "pct", "pos", "urw"];
 export function mustSplit(strategy: Strategy, flag: string): void {
   if (SPLIT.includes(strategy)) return;
   throw new PacketpathError("USAGE", `${flag}: the work of strategy ${strategy} cannot be split`, {
-    fix: `Parts would meet mostly the same states. Use --strategy ${SPLIT.slice(0, 2).join(" or ")}.`,
+    fix: `Parts would meet mostly the same states. Use --strategy ${SPLIT[0]} or ${SPLIT[1]}.`,
   });
 }
 
+type Shared = Required<Pick<ExploreOptions, "seed" | "maxExecutions" | "shard">>;
+
 /** The settings of one shard's runs by chance: its own seed, and its share of the executions. */
-export function shareOf<
-  S extends Required<Pick<ExploreOptions, "seed" | "maxExecutions" | "shard">>,
->(settings: S): S {
+export function shareOf<S extends Shared>(settings: S): S {
   const { index, count } = settings.shard;
   if (count === 1) return settings;
   const whole = Math.floor(settings.maxExecutions / count);

@@ -1,5 +1,6 @@
 // Makes a program of a file: rewrites it, strips its types, runs the module once and checks what it
 // exports. Main thread; reads nothing but the text it is given.
+import { createHash } from "node:crypto";
 import { primitivesOf, Runtime } from "../runtime.js";
 import { FREE, type LoadedProgram, OP, type Step, type ThreadCode, UNINIT } from "../types.js";
 import { PacketpathError } from "../../base/errors.js";
@@ -144,11 +145,6 @@ function* nothing(): Generator<Step, unknown, number> {
   return undefined;
 }
 
-/** FNV-1a, 32 bits. */
 function hashText(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  }
-  return (hash >>> 0).toString(16).padStart(8, "0");
+  return createHash("sha256").update(text).digest("hex");
 }

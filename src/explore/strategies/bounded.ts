@@ -33,6 +33,8 @@ export interface BoundedResult {
   /** Pairs of a state and the thread that ran last. */
   readonly states: number;
   readonly transitions: number;
+  /** Ends of executions that were come by, one that went wrong included. */
+  readonly executions: number;
   /** A failure that no cheaper schedule shows, and its cost. */
   readonly bad: (Bad & { readonly cost: number }) | null;
 }
@@ -65,6 +67,7 @@ class BoundedSearch {
   private readonly scratch: Vector;
   private readonly hasPlain: () => boolean;
   private transitions = 0;
+  private executions = 0;
   private stop: string | null = null;
   private limit: string | null = null;
 
@@ -105,7 +108,7 @@ class BoundedSearch {
   }
 
   private result(completed: number, badPair: number | null): BoundedResult {
-    const { rule, transitions } = this;
+    const { rule, transitions, executions } = this;
     const done =
       completed < 0 ? `no ${rule} bound completed` : `${rule} bound ${completed} completed`;
     const reasons = [badPair === null ? this.stop : "first failure", this.limit];
@@ -113,7 +116,7 @@ class BoundedSearch {
     const isAll = why === "" && !this.isWaiting();
     const bound = isAll ? null : why === "" ? done : `${why}; ${done}`;
     const bad = badPair === null ? null : { ...this.badOf(badPair), cost: completed + 1 };
-    return { completed, isAll, bound, states: this.pairs.count, transitions, bad };
+    return { completed, isAll, bound, states: this.pairs.count, transitions, executions, bad };
   }
 
   private isWaiting(): boolean {
@@ -128,6 +131,7 @@ class BoundedSearch {
     const last = this.pairs.at(pair)[machine.width]! - 1;
     const ended = machine.ended(s);
     if (ended >= 0) {
+      this.executions++;
       if (machine.isBound(s, ended)) this.limit ??= machine.stepOf(s, ended).message;
       return isBadVerdict(this.verdictOf(s));
     }
@@ -148,6 +152,7 @@ class BoundedSearch {
         this.reach(this.scratch, { from: pair, by: t | (choice << 8), cost: cost + price });
       }
     }
+    if (enabled === 0) this.executions++;
     return enabled === 0 && isBadVerdict(this.verdictOf(s));
   }
 

@@ -1,8 +1,10 @@
 // How likely it is that a scheduler which picks among the threads that can run, all with the same
 // chance, and among the outcomes of a choice likewise, meets a failure. From the state graph, so
 // that no run is needed. Any thread.
+import { racingStates } from "../detect/races.js";
 import { topologicalOrder } from "../search/count.js";
 import { END, type StateGraph } from "../search/states.js";
+import type { Verdict } from "../types.js";
 
 export interface Probability {
   /** 0 to 1; the nearest double to the fraction if there is one. */
@@ -19,18 +21,15 @@ const CLOSE = 1e-13;
 const EDGES_MAX = 400_000_000;
 
 /**
- * The chance of a run to end in one of the graph's violations; of a run not to end at all where the
- * verdict is an endless cycle. Null for a graph that is not finished, or that iteration does not
- * settle.
+ * The chance of a run to show the verdict: to end in one of the graph's violations, to come by a
+ * state in which a race is next (RACE), not to end at all (LIVELOCK). Null for a graph that is not
+ * finished, or that iteration does not settle.
  */
-export function bugProbability(graph: StateGraph, isEndless: boolean): Probability | null {
+export function bugProbability(graph: StateGraph, verdict: Verdict): Probability | null {
   if (graph.bound !== null) return null;
-  const isTarget = new Uint8Array(graph.count);
-  if (isEndless) {
-    const value = byIteration(graph, withoutEnd(graph));
-    return value === null ? null : { value, fraction: null };
-  }
-  for (const { state } of graph.violations) isTarget[state] = 1;
+  const isTarget = verdict === "LIVELOCK" ? withoutEnd(graph) : new Uint8Array(graph.count);
+  if (verdict === "RACE") for (const state of racingStates(graph)) isTarget[state] = 1;
+  else if (verdict !== "LIVELOCK") for (const { state } of graph.violations) isTarget[state] = 1;
   const order = topologicalOrder(graph);
   if (order.length === graph.count) return byPaths(graph, order, isTarget);
   const value = byIteration(graph, isTarget);
@@ -96,7 +95,10 @@ function byPaths(graph: StateGraph, order: Int32Array, isTarget: Uint8Array): Pr
   for (const state of order) {
     const here = shares[state]!;
     shares[state] = 0n;
-    if (isTarget[state] === 1) hit += here;
+    if (isTarget[state] === 1) {
+      hit += here;
+      continue;
+    }
     for (const { edge, odds } of edgeOdds(graph, state)) {
       const to = graph.edgeTo.data[edge]!;
       shares[to] = shares[to]! + here / BigInt(odds);
@@ -111,7 +113,10 @@ function inDoubles(graph: StateGraph, order: Int32Array, isTarget: Uint8Array): 
   shares[0] = 1;
   let value = 0;
   for (const state of order) {
-    if (isTarget[state] === 1) value += shares[state]!;
+    if (isTarget[state] === 1) {
+      value += shares[state]!;
+      continue;
+    }
     for (const { edge, odds } of edgeOdds(graph, state)) {
       shares[graph.edgeTo.data[edge]!]! += shares[state]! / odds;
     }

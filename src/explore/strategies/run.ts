@@ -114,6 +114,7 @@ export function byBound(
     bound: result.bound,
     states: result.states,
     transitions: result.transitions,
+    executions: result.executions,
   };
 }
 

@@ -98,6 +98,11 @@ export class Cells {
     return one.every((word, i) => word === other[i]);
   }
 
+  /** Words of the kernel's memory. */
+  memoryWords(options: CellOptions): number {
+    return this.kernelOf(options).k.m.length;
+  }
+
   make(options: CellOptions): Cell {
     const { runtime } = this.graph;
     const { k, plugged, reads } = this.kernelOf(options);
@@ -226,8 +231,7 @@ export class Cells {
     const { runtime } = graph;
     const kernel = graph.exportsOf("path/kernel.ts") as Record<string, Explored>;
     const guards = graph.exportsOf("path/guards.ts") as Record<string, Explored>;
-    const { queues, mappings } = options;
-    const config = { cpus: mappings.length, devices: 4, queues, ports: 3, socks: 0, seed: 1 };
+    const config = kernelConfig(options);
     const m = new Int32Array((kernel.kernelBytes!(config) as number) / 4);
     const isBuiltIn = guards.isGuardName!(options.guard) as boolean;
     const guard = isBuiltIn
@@ -258,6 +262,11 @@ export class Cells {
       },
     });
   }
+}
+
+/** Size of the kernel of a case. */
+export function kernelConfig({ queues, mappings }: CellOptions) {
+  return { cpus: mappings.length, devices: 4, queues, ports: 3, socks: 0, seed: 1 };
 }
 
 type Reads = Map<string, unknown>;

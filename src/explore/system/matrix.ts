@@ -2,7 +2,7 @@
 // away, each decided by search. Main thread or a worker; synchronous between cells.
 import { nowMs } from "../../base/clock.js";
 import { encodeToken } from "../text/token.js";
-import type { Verdict } from "../types.js";
+import type { LoadedProgram, Verdict } from "../types.js";
 import { decide, type Decision } from "./case.js";
 import { type CellOptions, Cells, type GuardFunction } from "./cell.js";
 import type { Graph } from "./graph.js";
@@ -120,6 +120,19 @@ export class Matrix {
     return tellCase(this.cells, options, replayed, { decision, own });
   }
 
+  /** What repeats the counterexample of a cell on real threads; null where there is none. */
+  schedule(at: Coordinates): CellSchedule | null {
+    const { decision } = this.known(at);
+    const { failure, verdict, message } = decision;
+    const token = tokenOf(this.graph, decision);
+    if (failure === null || token === null) return null;
+    const { options } = failure;
+    const program = this.cells.make(options).program();
+    const { addresses } = this.graph.runtime;
+    const words = this.cells.memoryWords(options);
+    return { program, options, token, expected: { verdict, message }, addresses, words };
+  }
+
   decide(at: Coordinates): MatrixCell {
     const startMs = nowMs();
     const one = this.known(at);
@@ -174,6 +187,18 @@ export class Matrix {
 function isPossible(kind: string, event: string): boolean {
   if (kind === "internal") return event === "del-port";
   return event !== "shrink" || kind === "tun" || kind === "ifb";
+}
+
+/** A counterexample with all that it takes to repeat it elsewhere. */
+export interface CellSchedule {
+  readonly program: LoadedProgram;
+  readonly options: CellOptions;
+  readonly token: string;
+  readonly expected: { readonly verdict: Verdict; readonly message: string };
+  /** Addresses in the kernel's memory, by slot of the explorer's states. */
+  readonly addresses: readonly number[];
+  /** Words of the kernel's memory. */
+  readonly words: number;
 }
 
 export interface Coordinates {

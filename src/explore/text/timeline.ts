@@ -20,11 +20,11 @@ export function tell(machine: Machine, moves: readonly TokenMove[]): Story | nul
   const s = machine.initial();
   const timeline: TimelineStep[] = [];
   let switches = 0;
-  for (const [i, { thread, choice }] of moves.entries()) {
+  for (const [i, { thread, choice, isChoice }] of moves.entries()) {
     const step = machine.stepOf(s, thread);
     if (machine.ended(s) >= 0 || !machine.isEnabled(s, thread)) return null;
     const choices = machine.choices(s, thread);
-    if (choices > 0 && choice >= choices) return null;
+    if (isChoice ? choice >= choices : choice > 0) return null;
     if (i > 0 && moves[i - 1]!.thread !== thread) switches++;
     const isSuccess = baseKind(step.kind) !== OP.cas || s[step.addr] === step.a;
     const value = machine.take(s, thread, choice);

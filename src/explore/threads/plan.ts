@@ -1,8 +1,11 @@
 // What real threads are to do, step by step, according to the explorer: made from a schedule, kept
 // in plain values so that it can be sent to the threads. Pure; main thread.
+import { KERNEL_FIRST } from "../search/kernel-steps.js";
 import type { Machine } from "../search/machine.js";
 import type { TokenMove } from "../text/token.js";
 import { OP, type Verdict, VERDICTS } from "../types.js";
+
+const BLOCKING: ReadonlySet<number> = new Set([OP.lock, OP.waitWhile, OP.waitUntil]);
 
 /** One step; the thread finds that it wants just this, and gets `value`. */
 export interface PlanStep {
@@ -53,7 +56,9 @@ export function planOf(machine: Machine, moves: readonly TokenMove[]): Plan {
     const { kind, a } = machine.stepOf(s, t);
     if (kind === OP.fail) return { how: "failed", verdict: VERDICTS[a] ?? null };
     if (kind >= OP.done) return { how: "done", verdict: null };
-    return { how: machine.isEnabled(s, t) ? "open" : "blocked", verdict: null };
+    // A step on a cell waits for nothing but its CPU, which real threads do not share.
+    const isFree = kind < KERNEL_FIRST && !BLOCKING.has(kind);
+    return { how: isFree || machine.isEnabled(s, t) ? "open" : "blocked", verdict: null };
   });
   const isDone = machine.isDone(s);
   const last = [...s.subarray(1, nodes)].map((value, i) => [i + 1, value] as const);

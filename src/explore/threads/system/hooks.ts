@@ -1,5 +1,5 @@
-// Module hooks of threads that repeat a schedule of the kernel path: files of the package are loaded
-// as they are shipped, but for the primitives, which are replaced. Runs in Node's hooks thread.
+// Module hooks of threads that repeat a schedule of the kernel path: files of the package are
+// loaded as they are shipped, but for the primitives, which are replaced. Node's hooks thread.
 import type { InitializeHook, ResolveHook } from "node:module";
 
 let replaced: Readonly<Record<string, string>> = {};

@@ -1,75 +1,70 @@
 // Repeats a schedule of the kernel path on real worker threads: the shipped files of `path`, real
 // atomic operations on shared memory, each step when the schedule says so. Main thread only.
-import { DEFAULTS } from "../../explore.js";
 import { Machine } from "../../search/machine.js";
-import { decodeToken } from "../../text/token.js";
-import type { LoadedProgram } from "../../types.js";
+import { type CellOptions, kernelConfig } from "../../system/cell.js";
+import type { CellSchedule } from "../../system/matrix.js";
+import { decodeToken, type TokenMove } from "../../text/token.js";
 import { Member } from "../member.js";
 import { type Plan, planOf, type PlanStep } from "../plan.js";
-import {
-  alone,
-  endTeam,
-  type Expected,
-  repeatPlan,
-  type Team,
-  type ThreadReplay,
-} from "../team.js";
+import { alone, endTeam, repeatPlan, type Team, type ThreadReplay } from "../team.js";
+
+/** Most steps of one thread: those of the explorer, and the spinning. */
+const STEPS_MAX = 10_000;
 
 /** What the threads need to know; sent to them. */
 export interface SystemData {
-  readonly options: {
-    readonly guard: string;
-    readonly kind: string;
-    readonly profile: string;
-    readonly event: string;
-    readonly queues: number;
-    /** Recorded queue + 1 of each packet, or 0. */
-    readonly mappings: readonly number[];
-  };
+  readonly options: CellOptions;
   /** Size of the emulated kernel. */
   readonly config: object;
   /** Names, in the program's order. */
   readonly threads: readonly string[];
-  /** URL of a JavaScript module with a user's guard, or null for a built-in one. */
-  readonly guardFile: string | null;
 }
 
-export interface SystemRequest {
-  readonly program: LoadedProgram;
-  /** Addresses in shared memory by slot of the explorer's states. */
-  readonly addresses: readonly number[];
-  /** Words of the shared memory. */
-  readonly words: number;
-  readonly data: SystemData;
-  readonly token: string;
-  readonly expected: Expected;
-  readonly times: number;
-}
+/** Steps that a thread is left to spin on shared memory. */
+const SPIN_STEPS = 1_000;
 
-/** @throws PacketpathError INTERNAL when a thread does not do what the explorer says. */
-export async function replaySystem(request: SystemRequest): Promise<ThreadReplay[]> {
-  const { program, data, times, expected } = request;
-  const moves = decodeToken(request.token, program.sourceHash, program.threads.length);
-  const machine = new Machine(program, Math.max(DEFAULTS.maxSteps, moves.length + 1));
-  const slots = planOf(machine, moves);
+/**
+ * Repeats the counterexample of a cell with a built-in guard.
+ * @throws PacketpathError INTERNAL when a thread does not do what the explorer says.
+ */
+export async function replayCell(schedule: CellSchedule, times: number): Promise<ThreadReplay[]> {
+  const { program, options, addresses, expected } = schedule;
+  const machine = new Machine(program, STEPS_MAX);
+  const slots = planOf(machine, movesOf(machine, schedule));
+  const threads = program.threads.map((one) => one.name);
+  const data: SystemData = { options, config: kernelConfig(options), threads };
   const member = () => new Member("./system/worker.js", data);
   const checker = member();
   const team: Team = {
-    names: data.threads,
+    names: threads,
     members: program.threads.map(member),
     checker,
-    nameOf: (addr) => program.names[request.addresses.indexOf(addr)] ?? `word ${addr}`,
+    nameOf: (addr) => program.names[addresses.indexOf(addr)] ?? `word ${addr}`,
   };
   try {
-    const initial = new Int32Array(request.words);
+    const initial = new Int32Array(schedule.words);
     await alone(checker, -1, initial);
-    const plan = addressed(slots, request.addresses, initial);
+    const plan = addressed(slots, addresses, initial);
     const results: ThreadReplay[] = [];
     for (let i = 0; i < times; i++) results.push(await repeatPlan(team, plan, expected));
     return results;
   } finally {
     await endTeam(team);
   }
+}
+
+/** The schedule; a loop that looks at shared memory for ever goes on for a good while. */
+function movesOf(machine: Machine, { program, token, expected }: CellSchedule): TokenMove[] {
+  const moves = decodeToken(token, program.sourceHash, program.threads.length);
+  const s = machine.initial();
+  for (const { thread } of moves) machine.take(s, thread, 0);
+  if (expected.verdict !== "LOCKUP" || machine.ended(s) >= 0) return moves;
+  const { thread } = moves.at(-1)!;
+  for (let i = 0; i < SPIN_STEPS; i++) {
+    machine.take(s, thread, 0);
+    moves.push({ thread, choice: 0, isChoice: false });
+  }
+  return moves;
 }
 
 /** The plan with addresses of shared memory in the place of slots. */

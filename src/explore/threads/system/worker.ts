@@ -26,32 +26,31 @@ const model = await load("../../../models/ovs-output.js");
 const sync = await load("../../../sync/primitives.js");
 const direct = await load("../../primitives.js");
 
-const { options, config, threads, guardFile } = workerData as SystemData;
+const { options, config, threads } = workerData as SystemData;
 const profile = profiles.findProfile!(options.profile);
-const guard =
-  guardFile === null
-    ? guards.builtInGuard!(options.guard)
-    : guards.userGuard!(options.guard, ((await import(guardFile)) as { default: unknown }).default);
+const guard = guards.builtInGuard!(options.guard);
 
 const life: Life = (turns, { thread, isAlone }) => {
   direct.useTurns!(turns);
   const name = threads[thread] ?? "";
-  sync.bindThread!({ cpu: Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0) });
+  const cpu = Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0);
+  sync.bindThread!({ cpu });
   if (thread < 0) {
     const k = kernel.createKernel!(turns.m, config, profile, guard);
-    return model.setUp!(k, options.kind, options.queues);
+    return model.setUp!(k, options.kind, options.queues, options.event);
   }
   const k = kernel.attachKernel!(turns.m, config, profile, guard);
-  // The device under test is the first one that was made.
-  const dev = kernel.deviceAt!(k, 0);
-  if (isAlone) return model.final!(k, options.event, dev);
-  if (name.startsWith("rx")) return model.receive!(k, options.mappings);
-  if (name === "admin") return model.takeAway!(k, options.event, dev);
+  const plugged = model.pluggedFor!(k, options.kind, options.event) as { dev: number };
+  if (isAlone) return model.final!(k, options.event, plugged);
+  const { mappings, underRcu } = options;
+  const sending = model.sendingDuring!(options.event, underRcu);
+  if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], sending);
+  if (name === "admin") return model.takeAway!(k, options.event, plugged);
+  if (name === "adder") return model.addPort!(k, plugged.dev);
   return LIVES[name]!(k);
 };
 const LIVES: Readonly<Record<string, Call>> = {
   kworker: model.kworker!,
-  linkwatch: model.linkwatch!,
   rcu: model.rcuCallbacks!,
 };
 

@@ -1,11 +1,11 @@
-// Explorations that are split: one part with --shard, all parts on this machine's cores with --jobs.
-// Main thread only.
-import { EXIT } from "../base/errors.js";
-import type { ExploreOptions, LoadedProgram, Strategy } from "../explore/types.js";
-import { resultText } from "./exploration-text.js";
-import { writeOut } from "./failure.js";
-import { writeText } from "./results.js";
-import { listenForStop } from "./signals.js";
+// Explorations that are split: one part with --shard, all parts on the cores of this machine with
+// --jobs. Main thread only.
+import { EXIT } from "../../base/errors.js";
+import type { ExploreOptions, LoadedProgram, Strategy } from "../../explore/types.js";
+import { resultText } from "../exploration-text.js";
+import { writeOut } from "../failure.js";
+import { writeText } from "../results.js";
+import { listenForStop } from "../signals.js";
 
 export interface PartFlags {
   readonly strategy: Strategy;
@@ -43,9 +43,9 @@ export function optionsOf(flags: PartFlags): ExploreOptions {
 }
 
 async function explorePart(program: LoadedProgram, text: string, flags: PartFlags) {
-  const { explore } = await import("../explore/explore.js");
-  const { mustSplit, parseShard } = await import("../explore/shard/shards.js");
-  const { partOf } = await import("../explore/shard/merge.js");
+  const { explore } = await import("../../explore/explore.js");
+  const { mustSplit, parseShard } = await import("../../explore/shard/shards.js");
+  const { partOf } = await import("../../explore/shard/merge.js");
   const shard = parseShard(text);
   mustSplit(flags.strategy, "--shard");
   const options = { ...optionsOf(flags), shard };
@@ -65,8 +65,8 @@ function isProof(flags: PartFlags): boolean {
 }
 
 async function exploreAll(program: LoadedProgram, source: string, flags: PartFlags) {
-  const { exploreInParallel } = await import("../explore/shard/pool.js");
-  const { mustSplit } = await import("../explore/shard/shards.js");
+  const { exploreInParallel } = await import("../../explore/shard/pool.js");
+  const { mustSplit } = await import("../../explore/shard/shards.js");
   mustSplit(flags.strategy, "--jobs");
   const jobs = Math.min(flags.jobs!, JOBS_MAX);
   const stop = listenForStop((text) => process.stderr.write(`packetpath: ${text}\n`));

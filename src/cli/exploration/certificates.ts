@@ -1,11 +1,11 @@
 // Certificates on the command line: `packetpath explore FILE --certificate OUT` writes one, and
 // `packetpath explore --check CERT [FILE]` checks one without the search. Main thread only.
 import { writeFileSync } from "node:fs";
-import { nowMs } from "../base/clock.js";
-import { EXIT, PacketpathError } from "../base/errors.js";
-import type { Certificate, Exploration } from "../explore/types.js";
-import { writeOut } from "./failure.js";
-import { readBytes, readText } from "./input.js";
+import { nowMs } from "../../base/clock.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import type { Certificate, Exploration } from "../../explore/types.js";
+import { writeOut } from "../failure.js";
+import { readBytes, readText } from "../input.js";
 
 /** Takes the certificate of an exploration, and writes it. */
 export class CertificateFile {
@@ -51,9 +51,9 @@ export async function checkFile(
   isJson: boolean,
 ): Promise<number> {
   const bytes = readBytes(certificate);
-  const { readCertificate } = await import("../explore/certificate/header.js");
-  const { checkCertificate } = await import("../explore/certificate/check.js");
-  const { loadProgram } = await import("../explore/source/load.js");
+  const { readCertificate } = await import("../../explore/certificate/header.js");
+  const { checkCertificate } = await import("../../explore/certificate/check.js");
+  const { loadProgram } = await import("../../explore/source/load.js");
   const startMs = nowMs();
   let problem: string | null;
   let numbers: object = {};

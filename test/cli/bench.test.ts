@@ -1,0 +1,58 @@
+// The benchmark of the primitives compares like with like, and the build's binding of primitives
+// only inserts.
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { ACCESSES, byHand, PATH_WORDS, throughSync } from "../../src/cli/bench/sync-paths.js";
+import { filesBelow } from "../tidy/sources.js";
+
+interface Binding {
+  readonly BOUND: RegExp;
+  bindPrimitives(text: string): string;
+}
+const file = new URL("../../scripts/bind-primitives.mjs", import.meta.url);
+const { BOUND, bindPrimitives } = (await import(file.href)) as Binding;
+
+describe("bench sync", () => {
+  it("both paths do the same to memory", () => {
+    const results = [throughSync, byHand].map((path) => {
+      const m = new Int32Array(new SharedArrayBuffer(4 * 2 * PATH_WORDS));
+      for (let i = 0; i < m.length; i++) m[i] = i * i;
+      const sums = [path(m, 0), path(m, PATH_WORDS), path(m, 0)];
+      return { sums, words: [...m] };
+    });
+    expect(results[0]).toEqual(results[1]);
+  });
+
+  it("both have the accesses that are printed", () => {
+    const text = readFileSync("src/cli/bench/sync-paths.ts", "utf8");
+    const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
+    const { loads, stores, adds } = ACCESSES;
+    expect([/\bld\(/g, /\bst\(/g, /(?<!\.)add\(m/g].map(count)).toEqual([loads, stores, adds]);
+    const byName = [/Atomics\.load\(/g, /Atomics\.store\(/g, /Atomics\.add\(/g];
+    expect(byName.map(count)).toEqual([loads, stores, adds]);
+  });
+});
+
+describe("binding of primitives", () => {
+  const files = filesBelow("src").filter((one) => BOUND.test(`/${one}`));
+
+  it("taken out again, the source is what it was, byte for byte", () => {
+    let changed = 0;
+    for (const one of files) {
+      const source = readFileSync(one, "utf8");
+      const bound = bindPrimitives(source);
+      if (bound !== source) changed++;
+      const erased = bound.replace(/ as \$\w+/g, "").replace(/ const \w+ = \$\w[^;\n]*;/g, "");
+      expect(erased, one).toBe(source);
+    }
+    expect(changed).toBeGreaterThan(10);
+  });
+
+  it("takes functions, not types and tables", () => {
+    const text = 'import { type Addr, HEADER, ld, st } from "../sync/index.js";\nld(m, 1);\n';
+    expect(bindPrimitives(text)).toBe(
+      'import { type Addr, HEADER, ld as $ld, st as $st } from "../sync/index.js"; ' +
+        "const ld = $ld, st = $st;\nld(m, 1);\n",
+    );
+  });
+});
