@@ -2,7 +2,7 @@
 // thread. Takes steps and tells which commute; knows nothing of searching.
 import { BAD_VALUE } from "../search/automaton.js";
 import { OP, type Step } from "../types.js";
-import { isRead, mayConflict, mayWrite, type SystemThread } from "./thread.js";
+import { isRead, mayConflict, mayWrite, type Sets, type SystemThread } from "./thread.js";
 
 export type Vector = Int32Array;
 
@@ -101,44 +101,56 @@ export class SystemMachine {
    */
   advance(s: Vector, t: number, most: number): number {
     const thread = this.threads[t]!;
-    const { kinds, slots } = thread;
+    const { kinds, slots, firstValues, firstNodes } = thread;
     const { readers, writers } = this;
     const at = this.firstThread + t;
     const others = ~(1 << t);
-    for (let count = 0; count < most; count++) {
+    let count = 0;
+    for (; count < most; count++) {
       const node = s[at]!;
-      const kind = kinds[node]!;
-      if (kind >= OP.done) return count;
       const slot = slots[node]!;
-      const touching = isRead(kind) ? writers[slot]! : readers[slot]!;
-      if ((touching & others) !== 0 || !this.isEnabled(s, t)) return count;
+      // Loads are most of it, and the rest of them are of words that nobody writes.
+      if (kinds[node] === OP.ld) {
+        if ((writers[slot]! & others) !== 0) break;
+        const value = s[slot]!;
+        const next = firstNodes[node]!;
+        s[at] = next !== 0 && firstValues[node] === value ? next : thread.next(node, value);
+        continue;
+      }
+      if (kinds[node]! >= OP.done) break;
+      const touching = isRead(kinds[node]!) ? writers[slot]! : readers[slot]!;
+      if ((touching & others) !== 0 || !this.isEnabled(s, t)) break;
       this.take(s, t);
     }
-    return most;
+    return count;
   }
 
-  edges(): number {
-    return this.threads.reduce((sum, one) => sum + one.edges, 0);
-  }
-
-  /** Makes the ground of `commutes` anew; before a round of a search. */
-  settle(): void {
+  /**
+   * Makes the ground of `commutes` anew, before a search and after it. Says whether what was known
+   * before has proved too little: then a search that went by it has to be repeated.
+   */
+  settle(): boolean {
     const { threads, firstThread } = this;
+    let isTooLittle = !this.isComplete;
     this.isComplete = true;
     this.readers = new Int32Array(firstThread);
     this.writers = new Int32Array(firstThread);
     const awaited = new Set<number>();
     threads.forEach((thread, t) => {
-      thread.settle();
+      if (thread.settle()) isTooLittle = true;
       for (const slot of thread.touched(false)) this.readers[slot]! |= 1 << t;
       for (const slot of thread.touched(true)) this.writers[slot]! |= 1 << t;
-      for (const slot of thread.awaited) awaited.add(slot);
+      for (const slot of thread.awaited.keys()) awaited.add(slot);
     });
-    // Who writes a word conflicts with those who write it, too.
-    this.writers.forEach((bits, slot) => (this.readers[slot]! |= bits));
+    this.writers.forEach((bits, slot) => {
+      // Who writes a word conflicts with those who write it, too.
+      this.readers[slot]! |= bits;
+      if (bits !== 0) this.written[slot] = 1;
+    });
     threads.forEach((_thread, t) => {
       this.own[t] = [...awaited].find((slot) => this.writers[slot] === 1 << t) ?? 0;
     });
+    return isTooLittle;
   }
 
   /**
@@ -152,21 +164,25 @@ export class SystemMachine {
     const slot = thread.slots[node]!;
     const isWrite = !isRead(thread.kinds[node]!);
     const touching = isWrite ? this.readers[slot]! : this.writers[slot]!;
-    let others = touching & ~(1 << t);
+    const others = touching & ~(1 << t);
     if (slot === 0 || others === 0) return true;
-    others &= this.movable(s, t);
-    for (let u = 0; others !== 0; u++, others >>>= 1) {
-      if ((others & 1) === 0) continue;
-      if (mayConflict(this.setsOf(s, u, t), s[this.firstThread + u]!, slot, isWrite)) return false;
+    let blocked = 0;
+    for (let u = 0; others >> u !== 0; u++) {
+      if ((others & (1 << u)) === 0) continue;
+      const { sets } = this.whileStanding(s, u, t);
+      if (!mayConflict(sets, s[this.firstThread + u]!, slot, isWrite)) continue;
+      if (this.isEnabled(s, u)) return false;
+      blocked |= 1 << u;
     }
-    return true;
+    return blocked === 0 || (blocked & this.movable(s, t)) === 0;
   }
 
   /** What thread u may touch while thread t stands still. */
-  private setsOf(s: Vector, u: number, t: number): Int32Array {
+  private whileStanding(s: Vector, u: number, t: number): { readonly sets: Sets } {
     const own = this.own[t]!;
     const thread = this.threads[u]!;
-    return own === 0 ? thread.sets : thread.setsWhile(own, s[own]!);
+    if (own === 0 || !thread.waitsWhile(own, s[own]!)) return thread;
+    return thread.settledWhile(own, s[own]!);
   }
 
   /** Bits of the threads that can take a step while thread t stands still. */
@@ -195,7 +211,8 @@ export class SystemMachine {
     let able = by & this.writers[slot]!;
     for (let v = 0; able !== 0; v++, able >>>= 1) {
       if ((able & 1) === 0) continue;
-      if (mayWrite(this.setsOf(s, v, t), s[this.firstThread + v]!, slot)) return true;
+      const { sets } = this.whileStanding(s, v, t);
+      if (mayWrite(sets, s[this.firstThread + v]!, slot)) return true;
     }
     return false;
   }

@@ -2,13 +2,14 @@
 // Dijkstra's algorithm over pairs of a state and the thread that ran last. All schedules count here,
 // but for where steps that concern nobody else stand: those are taken together with the next one
 // that does, which changes neither number.
-import { OP, type Verdict, VERDICTS } from "../types.js";
+import { OP, VERDICTS } from "../types.js";
 import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
-import type { FinalCheck } from "./search.js";
+import { ENDLESS, type Failure, type FinalCheck, STUCK } from "./search.js";
 import { isRead } from "./thread.js";
 
 export interface Schedule {
+  readonly failure: Failure;
   /** The thread of each step. */
   readonly moves: readonly number[];
   readonly switches: number;
@@ -30,31 +31,28 @@ interface Entry {
 }
 
 /**
- * The cheapest schedule to a state that `isWanted` tells from others; null if none is met within the
- * bounds. Repeated while it meets what no search has met before, since that may be noticed.
+ * The cheapest schedule to a failure of any kind; null if none is met within the bounds. Repeated while it meets what no search has met before, since that may be noticed.
  */
 export function fewestSwitches(
   machine: SystemMachine,
-  isWanted: (s: Vector) => boolean,
+  failureOf: (s: Vector) => Failure | null,
 ): Schedule | null {
-  for (;;) {
-    const edges = machine.edges();
-    machine.settle();
-    const found = new Search(machine, isWanted).run();
-    if (machine.isComplete && edges === machine.edges()) return found;
+  for (machine.settle(); ;) {
+    const found = new Search(machine, failureOf).run();
+    if (!machine.settle()) return found;
   }
 }
 
 class Search {
   private readonly machine: SystemMachine;
-  private readonly isWanted: (s: Vector) => boolean;
+  private readonly failureOf: (s: Vector) => Failure | null;
   private readonly table: StateTable;
   private readonly entries: Entry[] = [];
   private readonly settled = new Set<number>();
 
-  constructor(machine: SystemMachine, isWanted: (s: Vector) => boolean) {
+  constructor(machine: SystemMachine, failureOf: (s: Vector) => Failure | null) {
     this.machine = machine;
-    this.isWanted = isWanted;
+    this.failureOf = failureOf;
     this.table = new StateTable(machine);
   }
 
@@ -71,7 +69,10 @@ class Search {
         for (const index of now[steps] ?? []) {
           if (!this.isFresh(index)) continue;
           table.restore(this.entries[index]!.state, from);
-          if (this.isWanted(from)) return { moves: this.movesTo(index), switches, minimal: true };
+          const failure = this.failureOf(from);
+          if (failure !== null) {
+            return { failure, moves: this.movesTo(index), switches, minimal: true };
+          }
           if (table.count > STATES_MAX || !machine.isComplete) return null;
           if (machine.ended(from) < 0) this.expand(index, from, now, next);
         }
@@ -121,25 +122,19 @@ function run(machine: SystemMachine, s: Vector, t: number): number {
   return count + 1;
 }
 
-/** Tells states in which a failure of this kind has come about. */
-export function failureTest(
-  machine: SystemMachine,
-  final: FinalCheck,
-  verdict: Verdict,
-  spins: boolean,
-) {
-  const wanted = VERDICTS.indexOf(verdict);
-  const isSpin = spins && verdict === "LOCKUP";
-  return (s: Vector): boolean => {
+/** What a state is a failure of, or null. `spins`: a loop that reads shared memory is one, too. */
+export function failureTest(machine: SystemMachine, final: FinalCheck, spins: boolean) {
+  return (s: Vector): Failure | null => {
     const ended = machine.ended(s);
     if (ended >= 0) {
-      const { kind, a } = machine.step(s, ended);
-      return kind === OP.fail && a === wanted;
+      const { kind, a, message } = machine.step(s, ended);
+      return kind === OP.fail ? { verdict: VERDICTS[a]!, message } : null;
     }
-    if (isSpin) return machine.threads.some((_one, t) => spinsForEver(machine, s, t));
-    if (machine.threads.some((_one, t) => machine.isEnabled(s, t))) return false;
-    if (!machine.isOver(s)) return verdict === "DEADLOCK";
-    return verdict === "ASSERT" && final(s) !== null;
+    if (spins && machine.threads.some((_one, t) => spinsForEver(machine, s, t))) return ENDLESS;
+    if (machine.threads.some((_one, t) => machine.isEnabled(s, t))) return null;
+    if (!machine.isOver(s)) return STUCK;
+    const message = final(s);
+    return message === null ? null : { verdict: "ASSERT", message };
   };
 }
 

@@ -14,6 +14,17 @@ export interface Bounds {
   readonly maxSeconds: number;
 }
 
+export interface Failure {
+  readonly verdict: Verdict;
+  readonly message: string;
+}
+
+export const ENDLESS: Failure = {
+  verdict: "LOCKUP",
+  message: "the same values again: this loop never ends",
+};
+export const STUCK: Failure = { verdict: "DEADLOCK", message: "nobody can go on" };
+
 export interface Reduced {
   readonly states: number;
   readonly transitions: number;
@@ -36,12 +47,11 @@ const ROUNDS_MAX = 200;
 /** Searches until a round meets nothing new. */
 export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds: Bounds): Reduced {
   const endMs = nowMs() + 1000 * bounds.maxSeconds;
+  machine.settle();
   for (let rounds = 1; ; rounds++) {
-    const edges = machine.edges();
-    machine.settle();
     const round = new Round(machine, final, bounds, endMs);
     round.run();
-    const isStable = machine.isComplete && edges === machine.edges();
+    const isStable = !machine.settle();
     const { states, transitions, violations, spins } = round;
     const bound = isStable || rounds < ROUNDS_MAX ? round.bound : `${ROUNDS_MAX} rounds`;
     if (isStable || bound !== null) {
@@ -74,8 +84,7 @@ class Round {
     const { table, bounds, machine } = this;
     const s = machine.initial();
     const from = machine.initial();
-    this.chain(s);
-    table.add(s);
+    if (this.chain(s)) table.add(s);
     // A state that lacks a word is no state: then only another round can tell.
     for (let state = 0; state < table.count && machine.isComplete; state++) {
       table.restore(state, from);
@@ -87,19 +96,26 @@ class Round {
     this.states = table.count;
   }
 
-  /** Takes the steps that need no choice of a thread, in place. */
-  private chain(s: Vector): void {
-    const { machine } = this;
-    const count = machine.threads.length;
+  /**
+   * Takes the steps that need no choice of a thread, in place. False: one of them is in a loop that
+   * never ends, which ends the execution here.
+   */
+  private chain(s: Vector): boolean {
+    const count = this.machine.threads.length;
     for (let length = 0; length < CHAIN_MAX;) {
       const before = length;
-      for (let t = 0; t < count; t++) length += this.chainOf(s, t, CHAIN_MAX - length);
+      for (let t = 0; t < count; t++) {
+        const taken = this.chainOf(s, t, CHAIN_MAX - length);
+        if (taken < 0) return false;
+        length += taken;
+      }
       this.transitions += length - before;
-      if (length === before) return;
+      if (length === before) break;
     }
+    return true;
   }
 
-  /** The same for one thread; returns how many steps it took. */
+  /** The same for one thread; returns how many steps it took, -1 for a loop that never ends. */
   private chainOf(s: Vector, t: number, most: number): number {
     const { machine } = this;
     const at = machine.firstThread + t;
@@ -113,18 +129,14 @@ class Round {
       length++;
       // Back at a local state with nothing written, and nobody will write what it reads.
       if (s[at] === start && !isWrite) {
-        this.lockUp();
-        break;
+        this.spins = true;
+        this.violations.set(ENDLESS.verdict, ENDLESS.message);
+        return -1;
       }
       // Brent: the local state to come back to moves on at powers of two, and after writes.
       if (isWrite || (rounds & (rounds - 1)) === 0) start = s[at]!;
     }
     return length;
-  }
-
-  private lockUp(): void {
-    this.spins = true;
-    this.violations.set("LOCKUP", "the same values again: this loop never ends");
   }
 
   private isAlone(s: Vector, t: number): boolean {
@@ -143,8 +155,7 @@ class Round {
       s.set(from);
       machine.take(s, t);
       this.transitions++;
-      this.chain(s);
-      table.add(s);
+      if (this.chain(s)) table.add(s);
     }
     if (isStuck) this.end(from);
   }
@@ -158,7 +169,7 @@ class Round {
   private end(s: Vector): void {
     const { machine } = this;
     const isOver = machine.isOver(s);
-    const message = isOver ? this.final(s) : "nobody can go on";
+    const message = isOver ? this.final(s) : STUCK.message;
     if (message !== null) this.violations.set(isOver ? "ASSERT" : "DEADLOCK", message);
   }
 }

@@ -7,7 +7,7 @@ export class StateTable {
   /** Indices into the machine's vector that a state consists of. */
   private readonly live: Int32Array;
   private readonly width: number;
-  private arena: Int32Array;
+  private arena = new Int32Array(1 << 14);
   private table = new Int32Array(1 << 10);
 
   constructor(machine: SystemMachine) {
@@ -18,7 +18,6 @@ export class StateTable {
     for (let t = machine.firstThread; t < machine.width; t++) live.push(t);
     this.live = Int32Array.from(live);
     this.width = live.length;
-    this.arena = new Int32Array(256 * this.width);
   }
 
   /** The state's number; it is new if that is the last one. */

@@ -45,16 +45,19 @@ export class SystemThread {
   readonly slots: number[] = [];
   readonly as: number[] = [];
   readonly bs: number[] = [];
+  /** Per local state, the value of the edge that was met first, and where it leads. */
+  readonly firstValues: number[] = [];
+  readonly firstNodes: number[] = [];
   /** Edges met so far; a search whose sets are older than this is not sound yet. */
   edges = 0;
   /** What may be touched, whatever the others do. */
   sets: Sets = new Int32Array(0);
-  /** Slots that it waits on. */
-  readonly awaited = new Set<number>();
+  /** Slots that it waits on, each with the values that it waits to go away, or all (null). */
+  readonly awaited = new Map<number, Set<number> | null>();
   private settled = -1;
   /** Per local state: a value that its step got, where that led, and so on. */
   private readonly successors: number[][] = [];
-  private readonly fixed = new Map<number, Map<number, Sets>>();
+  private readonly fixed = new Map<number, Map<number, { sets: Sets }>>();
 
   constructor(code: ThreadCode, frames: Frames, maxSteps: number) {
     this.code = code;
@@ -78,8 +81,11 @@ export class SystemThread {
   private follow(node: number, value: number): number {
     const to = this.automaton.next(node, value);
     const known = this.successors[node];
-    if (known === undefined) this.successors[node] = [value, to];
-    else known.push(value, to);
+    if (known === undefined) {
+      this.successors[node] = [value, to];
+      this.firstValues[node] = value;
+      this.firstNodes[node] = to;
+    } else known.push(value, to);
     this.edges++;
     this.widen();
     return to;
@@ -90,19 +96,38 @@ export class SystemThread {
     for (let node = this.kinds.length; node < steps.length; node++) {
       const { kind, addr, a, b } = steps[node]!;
       this.kinds.push(kind);
-      if (kind === OP.waitWhile || kind === OP.waitUntil) this.awaited.add(addr);
+      this.firstValues.push(0);
+      this.firstNodes.push(0);
+      if (kind === OP.waitUntil) this.awaited.set(addr, null);
+      else if (kind === OP.waitWhile) {
+        const values = this.awaited.get(addr);
+        if (values === undefined) this.awaited.set(addr, new Set([a]));
+        else values?.add(a);
+      }
       this.slots.push(addr);
       this.as.push(a);
       this.bs.push(b);
     }
   }
 
-  /** Makes the sets anew if edges have been met since. */
-  settle(): void {
-    if (this.settled === this.edges) return;
+  /**
+   * Makes the sets anew if edges have been met since. Says whether that changed what is known of a
+   * local state that was there before; those that were not have been taken to touch everything.
+   */
+  settle(): boolean {
+    if (this.settled === this.edges) return false;
     this.settled = this.edges;
-    this.fixed.clear();
-    this.sets = this.close(null);
+    let isChanged = false;
+    const again = (fixed: Fixed | null, before: Sets): Sets => {
+      const sets = this.close(fixed);
+      for (let i = 0; i < before.length && !isChanged; i++) isChanged = sets[i] !== before[i];
+      return sets;
+    };
+    this.sets = again(null, this.sets);
+    for (const [slot, values] of this.fixed) {
+      for (const [value, kept] of values) kept.sets = again({ slot, value }, kept.sets);
+    }
+    return isChanged;
   }
 
   /** Slots that the thread may ever read, or write. */
@@ -117,19 +142,25 @@ export class SystemThread {
     return slots;
   }
 
+  /** Whether it comes to wait for as long as a word keeps a value. */
+  waitsWhile(slot: number, value: number): boolean {
+    const values = this.awaited.get(slot);
+    return values === null || values?.has(value) === true;
+  }
+
   /** The sets for as long as a word keeps a value. */
-  setsWhile(slot: number, value: number): Sets {
+  settledWhile(slot: number, value: number): { readonly sets: Sets } {
     let values = this.fixed.get(slot);
     if (values === undefined) {
       values = new Map();
       this.fixed.set(slot, values);
     }
-    let sets = values.get(value);
-    if (sets === undefined) {
-      sets = this.close({ slot, value });
-      values.set(value, sets);
+    let settled = values.get(value);
+    if (settled === undefined) {
+      settled = { sets: this.close({ slot, value }) };
+      values.set(value, settled);
     }
-    return sets;
+    return settled;
   }
 
   private close(fixed: Fixed | null): Sets {

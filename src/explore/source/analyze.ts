@@ -95,7 +95,11 @@ export function placed(spot: Spot, message: string, fix?: string): PacketpathErr
   });
 }
 
-function syntaxProblems(tree: ts.SourceFile, file: string, problems: PacketpathError[]): void {
+export function syntaxProblems(
+  tree: ts.SourceFile,
+  file: string,
+  problems: PacketpathError[],
+): void {
   const { diagnostics = [] } = ts.transpileModule(tree.text, {
     fileName: file,
     reportDiagnostics: true,

@@ -3,7 +3,14 @@
 // Pure; any thread.
 import ts from "typescript";
 import type { Site } from "../types.js";
-import { type Analysis, collect, namedFunctions, placed, raise } from "./analyze.js";
+import {
+  type Analysis,
+  collect,
+  namedFunctions,
+  placed,
+  raise,
+  syntaxProblems,
+} from "./analyze.js";
 import type { PacketpathError } from "../../base/errors.js";
 import { type FunctionNode, functionOf } from "./nodes.js";
 import { rewriteTree, type Rewritten } from "./rewrite.js";
@@ -49,15 +56,18 @@ interface File {
 
 /** All files rewritten, with one numbering of sites over all of them. */
 export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; sites: Site[] } {
+  const problems: PacketpathError[] = [];
   const files = new Map<string, File>();
   for (const [path, text] of set.texts) files.set(path, parse(path, text, set));
+  for (const { tree, path } of files.values()) syntaxProblems(tree, path, problems);
+  if (problems.length > 0) raise(problems);
   for (const file of files.values()) bindImports(file, files, set);
   const explored = exploredOf(files);
   const sites: Site[] = [...(set.sites ?? [])];
-  const problems: PacketpathError[] = [];
   const modules = [...files.values()].map((file) => {
     const analysis = analysisOf(file, explored, problems);
     checkModule(analysis);
+    if (set.properties !== undefined) checkImports(analysis);
     // Of a user's file, everything may run in the middle of a thread.
     const isForeign = set.properties !== undefined;
     for (const one of file.functions) {
@@ -94,6 +104,15 @@ function propertyReads(tree: ts.SourceFile, names: ReadonlySet<string>): ts.Expr
   };
   visit(tree);
   return found;
+}
+
+/** What a user's file may import: types. */
+function checkImports({ tree, problem }: Analysis): void {
+  for (const statement of tree.statements) {
+    if (!ts.isImportDeclaration(statement)) continue;
+    const isType = statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+    if (!isType) problem(statement, "a guard may import types only", "Write: import type { ... }.");
+  }
 }
 
 function bindImports(file: File, files: ReadonlyMap<string, File>, set: ModuleSet): void {

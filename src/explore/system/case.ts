@@ -1,10 +1,10 @@
 // One case of the matrix, decided: SAFE by a finished search, or its cheapest counterexample.
 import { nowMs } from "../../base/clock.js";
-import { type Verdict, VERDICTS } from "../types.js";
+import type { Verdict } from "../types.js";
 import type { CellOptions, Cells } from "./cell.js";
 import { failureTest, fewestSwitches, type Schedule } from "../reduced/minimal.js";
 import { independentReader } from "../reduced/readers.js";
-import { type Bounds, type Reduced, searchReduced } from "../reduced/search.js";
+import { type Bounds, type Failure, type Reduced, searchReduced } from "../reduced/search.js";
 
 /** A schedule, and the case that it is one of. */
 export interface FailureSchedule extends Schedule {
@@ -26,16 +26,6 @@ export interface Decision {
 
 const BOUNDS: Bounds = { maxStates: 2_000_000, maxSeconds: 60 };
 
-/** The worst first: what a case is called when several failures can be reached. */
-const SEVERITY: readonly Verdict[] = [
-  "USE-AFTER-FREE",
-  "LOCKUP",
-  "NULL-DEREF",
-  "MISUSE",
-  "DEADLOCK",
-  "ASSERT",
-];
-
 export interface DecideOptions {
   /** Explores all packets together even where they cannot concern each other. */
   readonly product?: boolean;
@@ -51,13 +41,18 @@ export function decide(cells: Cells, options: CellOptions, how: DecideOptions = 
     const one = decidePart(cells, part, how, true);
     if (one === null) return decidePart(cells, options, how, false)!;
     parts.push(one);
-    if (one.verdict !== "SAFE") break;
   }
-  const last = parts.at(-1) ?? decidePart(cells, options, how, false)!;
+  if (parts.length === 0) return decidePart(cells, options, how, false)!;
+  const worst = parts.reduce((best, one) => (price(one) < price(best) ? one : best));
   const seconds = (nowMs() - startMs) / 1000;
-  if (parts.length === 0) return { ...last, seconds };
   const sum = (key: "states" | "transitions") => parts.reduce((all, one) => all + one[key], 0);
-  return { ...last, states: sum("states"), transitions: sum("transitions"), seconds };
+  return { ...worst, states: sum("states"), transitions: sum("transitions"), seconds };
+}
+
+/** How cheap the way to its failure is; SAFE is the dearest. */
+function price({ verdict, failure }: Decision): number {
+  if (failure !== null) return 1e6 * failure.switches + failure.moves.length;
+  return verdict === "SAFE" ? Infinity : Number.MAX_VALUE;
 }
 
 /** The case with one packet of each sort, by itself. */
@@ -78,22 +73,21 @@ function decidePart(
   const { machine, final } = cell;
   const found = searchReduced(machine, final, how.bounds ?? BOUNDS);
   if (oneByOne && !independentReader(machine, cells.sites, 0)) return null;
-  const verdict = verdictOf(found);
-  const message = found.violations.get(verdict) ?? "";
   const isFailure = found.violations.size > 0;
   const schedule = isFailure
-    ? fewestSwitches(machine, failureTest(machine, final, verdict, found.spins))
+    ? fewestSwitches(machine, failureTest(machine, final, found.spins))
     : null;
   for (const [field, value] of cell.profileRead()) how.reads?.set(field, value);
   const failure = schedule === null ? null : { ...schedule, options };
   const { states, transitions, bound } = found;
+  const { verdict, message } = schedule?.failure ?? firstOf(found);
   const seconds = (nowMs() - startMs) / 1000;
   return { verdict, message, bound, states, transitions, seconds, oneByOne, failure };
 }
 
-function verdictOf(found: Reduced): Verdict {
-  const rank = (one: Verdict) => SEVERITY.indexOf(one) + 1 || SEVERITY.length + 1;
-  const [worst] = [...found.violations.keys()].sort((x, y) => rank(x) - rank(y));
-  if (worst !== undefined) return worst;
-  return found.bound === null ? "SAFE" : VERDICTS[1];
+/** What there is to say without a schedule. */
+function firstOf({ violations, bound }: Reduced): Failure {
+  const [first] = violations;
+  if (first !== undefined) return { verdict: first[0], message: first[1] };
+  return { verdict: bound === null ? "SAFE" : "UNDECIDED", message: "" };
 }

@@ -35,10 +35,16 @@ export interface Cell {
 interface Kernel {
   readonly m: Int32Array;
 }
-/** A kernel when the threads begin, its port's device, what was read of the profile until then. */
+/** Addresses of the devices that an event is about. */
+interface Plugged {
+  readonly dev: number;
+  readonly other: number;
+}
+
+/** A kernel when the threads begin, its devices, what was read of the profile until then. */
 interface Begun {
   readonly k: Kernel;
-  readonly dev: number;
+  readonly plugged: Plugged;
   readonly reads: Reads;
 }
 type Explored = (...args: unknown[]) => unknown;
@@ -56,6 +62,9 @@ const INDIFFERENT: ReadonlySet<string> = new Set([
   "preUninitEvent",
   "xmitRecursionLimit",
 ]);
+
+/** Events before which the kernel looks different. */
+const CHANGES_START: ReadonlySet<string> = new Set(["batch-delete", "add-port"]);
 
 /** Makes cases that share what they have in common: the graph and its threads. */
 export class Cells {
@@ -96,8 +105,8 @@ export class Cells {
 
   make(options: CellOptions): Cell {
     const { runtime } = this.graph;
-    const { k, dev, reads } = this.kernelOf(options);
-    const used = this.threadsOf(options, k, dev);
+    const { k, plugged, reads } = this.kernelOf(options);
+    const used = this.threadsOf(options, k, plugged);
     const memory = new Array<number>(SLOTS_MAX).fill(0);
     const useSlot = (slot: number, address: number): void => {
       if (slot >= SLOTS_MAX) throw new Error(`more than ${SLOTS_MAX - 1} words are touched`);
@@ -107,7 +116,7 @@ export class Cells {
     runtime.onSlot = useSlot;
     const threads = used.map(({ thread }) => thread);
     const { final } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
-    const start = () => final!(k, options.event, dev);
+    const start = () => final!(k, options.event, plugged);
     return {
       machine: new SystemMachine(threads, memory),
       program: () => ({
@@ -150,17 +159,21 @@ export class Cells {
     return names;
   }
 
-  private threadsOf(options: CellOptions, k: Kernel, dev: number) {
+  private threadsOf(options: CellOptions, k: Kernel, plugged: Plugged) {
     const { queues, guard, profile, event, mappings, underRcu } = options;
     const cpus = mappings.length;
     const model = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
     const rx = mappings.map((own, cpu) => {
-      const key = `${cpu} ${guard} ${own.join()} ${underRcu}`;
-      return [`rx${cpu}`, key, () => model.receive!(k, own, underRcu)] as const;
+      const sending = model.sendingDuring!(event, underRcu);
+      const key = `${cpu} ${guard} ${own.join()} ${JSON.stringify(sending)}`;
+      return [`rx${cpu}`, key, () => model.receive!(k, own, sending)] as const;
     });
+    const { dev, other } = plugged;
+    const adder = ["adder", `${dev}`, () => model.addPort!(k, dev)] as const;
     const roles = [
       ...rx,
-      ["admin", `${event} ${dev}`, () => model.takeAway!(k, event, dev)],
+      ["admin", `${event} ${dev} ${other}`, () => model.takeAway!(k, event, plugged)],
+      ...(event === "add-port" ? [adder] : []),
       ["kworker", "", () => model.kworker!(k)],
       ["rcu", "", () => model.rcuCallbacks!(k)],
     ] as const;
@@ -197,18 +210,17 @@ export class Cells {
 
   /** The kernel when the threads begin: made once for all cases that begin alike. */
   private kernelOf(options: CellOptions): Begun {
-    const { guard, kind, profile, mappings, queues } = options;
-    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues}`;
+    const { guard, kind, profile, mappings, queues, event } = options;
+    const isPort = CHANGES_START.has(event) ? event : "";
+    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues} ${isPort}`;
     let begun = this.kernels.get(key);
     if (begun === undefined) {
       const reads: Reads = new Map();
       this.graph.runtime.reads = reads;
       const k = this.createKernel(options);
       const { setUp } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
-      const { dev } = this.graph.runtime.runAlone(k.m, () => setUp!(k, kind, queues)) as {
-        dev: number;
-      };
-      begun = { k, dev, reads };
+      const start = () => setUp!(k, kind, queues, event);
+      begun = { k, plugged: this.graph.runtime.runAlone(k.m, start) as Plugged, reads };
       this.kernels.set(key, begun);
     }
     return begun;
@@ -254,7 +266,7 @@ export class Cells {
 
 /** Size of the kernel of a case. */
 export function kernelConfig({ queues, mappings }: CellOptions) {
-  return { cpus: mappings.length, devices: 2, queues, ports: 2, socks: 0, seed: 1 };
+  return { cpus: mappings.length, devices: 4, queues, ports: 3, socks: 0, seed: 1 };
 }
 
 type Reads = Map<string, unknown>;

@@ -4,7 +4,7 @@ import { PacketpathError } from "../../base/errors.js";
 import type { GuardFunction } from "./cell.js";
 import { type Graph, loadGraph } from "./graph.js";
 import { dimensions, Matrix, type MatrixOptions, type MatrixResult } from "./matrix.js";
-import { GUARD, type GuardSource } from "./prepared.js";
+import { GUARD, type GuardSource, MODEL } from "./prepared.js";
 
 /** What to explore; what is left out is all there is. */
 export interface MatrixRequest extends Partial<MatrixOptions> {
@@ -12,7 +12,7 @@ export interface MatrixRequest extends Partial<MatrixOptions> {
   readonly guard?: GuardSource;
 }
 
-const SIZE = { cpus: 2, packets: 2, queues: 4 };
+const SIZE = { cpus: 2, packets: 2, queues: 2 };
 const MOST = { cpus: 8, packets: 8, queues: 16 };
 
 /** @throws PacketpathError USAGE naming a value that there is not, PROGRAM_INVALID for a guard. */
@@ -25,7 +25,9 @@ export async function openMatrix(request: MatrixRequest = {}): Promise<Matrix> {
     return new Matrix(graph, { ...options, guards: [guard.file] }, own(graph));
   for (const list of ["guards", "kinds", "profiles", "events"] as const) {
     for (const one of options[list]) {
-      if (!all[list].includes(one)) throw unknown(list, one, all[list]);
+      const known: readonly string[] =
+        list === "events" ? [...all.events, ...changes(graph)] : all[list];
+      if (!known.includes(one)) throw unknown(list, one, known);
     }
   }
   for (const size of ["cpus", "packets", "queues"] as const) {
@@ -34,6 +36,11 @@ export async function openMatrix(request: MatrixRequest = {}): Promise<Matrix> {
     throw new PacketpathError("USAGE", `${size} ${options[size]}: expected 1 to ${MOST[size]}`);
   }
   return new Matrix(graph, options, null);
+}
+
+/** Events that are explored when they are asked for. */
+function changes(graph: Graph): readonly string[] {
+  return graph.exportsOf(MODEL).CHANGES as readonly string[];
 }
 
 function own(graph: Graph): GuardFunction {

@@ -82,13 +82,13 @@ export class Matrix {
     this.cells = new Cells(graph, user);
   }
 
-  /** The cells that there are: an internal port goes with del-port only. */
+  /** The cells that there are. */
   coordinates(): Coordinates[] {
     const { guards, kinds, hints, profiles, events } = this.options;
     const all: Coordinates[] = [];
     for (const event of events) {
       for (const kind of kinds) {
-        if (kind === "internal" && event !== "del-port") continue;
+        if (!isPossible(kind, event)) continue;
         for (const guard of guards) {
           for (const hint of hints) {
             for (const profile of profiles) all.push({ guard, kind, hint, profile, event });
@@ -181,6 +181,12 @@ export class Matrix {
     );
     return { guard, kind, profile, event, mappings, queues, underRcu: true };
   }
+}
+
+/** An internal port goes with del-port only; queues that packets stay in belong to few drivers. */
+function isPossible(kind: string, event: string): boolean {
+  if (kind === "internal") return event === "del-port";
+  return event !== "shrink" || kind === "tun" || kind === "ifb";
 }
 
 /** A counterexample with all that it takes to repeat it elsewhere. */

@@ -37,15 +37,16 @@ const life: Life = (turns, { thread, isAlone }) => {
   sync.bindThread!({ cpu });
   if (thread < 0) {
     const k = kernel.createKernel!(turns.m, config, profile, guard);
-    return model.setUp!(k, options.kind, options.queues);
+    return model.setUp!(k, options.kind, options.queues, options.event);
   }
   const k = kernel.attachKernel!(turns.m, config, profile, guard);
-  // The device under test is the first one that was made.
-  const dev = kernel.deviceAt!(k, 0);
-  if (isAlone) return model.final!(k, options.event, dev);
+  const plugged = model.pluggedFor!(k, options.kind, options.event) as { dev: number };
+  if (isAlone) return model.final!(k, options.event, plugged);
   const { mappings, underRcu } = options;
-  if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], underRcu);
-  if (name === "admin") return model.takeAway!(k, options.event, dev);
+  const sending = model.sendingDuring!(options.event, underRcu);
+  if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], sending);
+  if (name === "admin") return model.takeAway!(k, options.event, plugged);
+  if (name === "adder") return model.addPort!(k, plugged.dev);
   return LIVES[name]!(k);
 };
 const LIVES: Readonly<Record<string, Call>> = {
