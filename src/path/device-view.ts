@@ -1,5 +1,5 @@
-// A device as a user's guard sees it. Called by guards.ts on any CPU, inside the RCU read section of
-// the transmit path. Where schedules are explored, a view of the explorer's own takes its place:
+// A device as a user's guard sees it. Called by guards.ts on any CPU, inside the RCU read section
+// of the transmit path. Where schedules are explored, a view of the explorer's own takes its place:
 // there each property is a scheduling point.
 import { type Addr } from "../sync/index.js";
 import type { Skb } from "./core/skb.js";

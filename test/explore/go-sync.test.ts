@@ -60,7 +60,8 @@ const LAWS: [law: string, threads: string[], verdict: string][] = [
   [
     "readers that waited for a writer go before the next one",
     [
-      // The writer holds the lock until the reader has asked; then the second writer must find it read.
+      // The writer holds the lock until the reader has asked; then the second writer must find it
+      // read.
       "rwlock(m); st(x, 1); waitUntil(y, 1); rwunlock(m);",
       "waitUntil(x, 1); st(y, 1); rlock(m); st(e, 1); runlock(m);",
       "waitUntil(y, 1); rwlock(m); rwunlock(m);",

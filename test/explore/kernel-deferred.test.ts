@@ -1,4 +1,5 @@
-// Laws of what the kernel does later: RCU, work, timers; each as the smallest program that can tell.
+// Laws of what the kernel does later: RCU, work, timers; each as the smallest program that can
+// tell.
 import { describe, expect, it } from "vitest";
 import { exploreKernel, handler, type Law, spec, task } from "./kernel-program.js";
 

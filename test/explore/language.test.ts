@@ -1,12 +1,12 @@
-// What a program may be written in: forms of TypeScript that people use, explored as they mean them;
-// and what is refused, at its place and with what to do instead.
+// What a program may be written in: forms of TypeScript that people use, explored as they mean
+// them; and what is refused, at its place and with what to do instead.
 import { describe, expect, it } from "vitest";
 import { explore } from "../../src/explore/explore.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 
 const IMPORT =
-  "import { add, assert, cas, choose, FREE, ld, lock, program, st, tick, unlock, xchg, type Cell }" +
-  ' from "packetpath/explore";\n';
+  "import { add, assert, cas, choose, FREE, ld, lock, program, st, tick, unlock, xchg, " +
+  'type Cell } from "packetpath/explore";\n';
 
 /** A program of one thread on cells x, y, an array a and a lock m; and helpers before it. */
 const one = (body: string, helpers = "", more = "") =>
@@ -129,7 +129,8 @@ const FORMS: [form: string, source: string][] = [
   [
     "other names for primitives",
     'import { ld as load, program, st as store } from "packetpath/explore";\n' +
-      'export default program({ name: "p", cells: { x: 0 }, threads: [({ x }) => store(x, load(x))] });',
+      'export default program({ name: "p", cells: { x: 0 }, ' +
+      "threads: [({ x }) => store(x, load(x))] });",
   ],
 ];
 
@@ -157,7 +158,8 @@ const REFUSED: [what: string, source: string, message: string, line: number][] =
   [
     "a primitive that was not imported",
     'import { program } from "packetpath/explore";\n' +
-      'export default program({ name: "p", cells: { x: 0 }, threads: [({ x }) => { st(x, 1); }] });',
+      'export default program({ name: "p", cells: { x: 0 }, ' +
+      "threads: [({ x }) => { st(x, 1); }] });",
     '"st" is not declared',
     2,
   ],
@@ -174,7 +176,8 @@ const REFUSED: [what: string, source: string, message: string, line: number][] =
   ],
   [
     "a list of a factory",
-    `${IMPORT}const w = () => { const s: number[] = []; return ({ x }) => { s.push(ld(x)); }; };\n` +
+    `${IMPORT}const w = () => { const s: number[] = []; ` +
+      "return ({ x }) => { s.push(ld(x)); }; };\n" +
       'export default program({ name: "p", cells: { x: 0 }, threads: [w(), w()] });',
     '"s" of the function around the thread is changed',
     2,

@@ -16,7 +16,9 @@ interface User {
 function table(users: readonly User[], more = ""): string {
   const threads = users.map(({ name, context, cpu = 0, code }) => {
     const raised = context === "task" ? "" : ", raised: true";
-    return `${name}: { cpu: ${cpu}, context: "${context}"${raised}, run({ ${used(["x", "a", "b", "s", "h"], code)} }) { ${code} } }`;
+    const names = used(["x", "a", "b", "s", "h"], code);
+    const place = `cpu: ${cpu}, context: "${context}"${raised}`;
+    return `${name}: { ${place}, run({ ${names} }) { ${code} } }`;
   });
   const cells = 'cells: { x: 0 }, locks: ["a", "b"]';
   return `${cells}, ${more} threads: { ${threads.join(", ")} }`;

@@ -1,6 +1,6 @@
 // `packetpath bench explore`: how fast the explorer's engines are, on the programs in
-// scenarios/bench: random executions, state transitions, traces. One core; the engines take turns, so
-// that a drift of the machine takes all of them. Main thread.
+// scenarios/bench: random executions, state transitions, traces. One core; the engines take turns,
+// so that a drift of the machine takes all of them. Main thread.
 import { fileURLToPath } from "node:url";
 import { nowMs } from "../../base/clock.js";
 import { exploreTraces } from "../../explore/search/dpor.js";

@@ -65,7 +65,10 @@ export async function benchSync(rounds: number): Promise<SyncBench> {
   };
 }
 
-/** A variant, ready to run in the isolate that this is called in: nanoseconds per path, by round. */
+/**
+ * A variant, ready to run in the isolate that this is called in: nanoseconds per path, by
+ * round.
+ */
 export function runner(path: Path): (rounds: number) => number[] {
   const m = new Int32Array(new SharedArrayBuffer(4 * BLOCKS * PATH_WORDS));
   const round = (): number => {
@@ -133,7 +136,8 @@ export function syncBenchText(result: SyncBench): string {
   const ratio = (name: string, value: number) =>
     row(name, value.toFixed(4), `goal ${result.goal}: ${verdict(value)}`);
   return (
-    `sync: a path of ${loads} loads, ${stores} stores, ${adds} adds; ${result.isolates} x ${result.rounds} rounds\n` +
+    `sync: a path of ${loads} loads, ${stores} stores, ${adds} adds; ` +
+    `${result.isolates} x ${result.rounds} rounds\n` +
     row("by hand", result.byHandNs.toFixed(1), "ns, best round") +
     row("through src/sync", result.throughSyncNs.toFixed(1), "ns, best round") +
     ratio("ratio, one isolate", result.ratio) +

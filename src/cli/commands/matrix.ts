@@ -34,9 +34,9 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
   addResultOptions(program.command("matrix"))
     .summary("guard x device kind x hint x kernel profile x event, explored")
     .description(
-      "Explores the transmit and unregister path under every schedule, for each guard, kind of\n" +
-        "device, hint, kernel profile and way of taking the device away. With a guard of your own\n" +
-        "(a file that ends in .ts, .mts, .js or .mjs) it exits with 0 if that is SAFE everywhere.",
+      "Explores the transmit and unregister path under every schedule, for each guard, kind\n" +
+        "of device, hint, profile and way of taking the device away. With a guard of your own\n" +
+        "(a file ending in .ts, .mts, .js or .mjs) it exits with 0 if that is SAFE everywhere.",
     )
     .option("--guard <guard...>", "guards by name, or the file of one of your own")
     .option("--kind <kind...>", "kinds of device")
@@ -123,7 +123,7 @@ function jsonOf(result: MatrixResult): string {
 }
 
 async function textOf({ cells, seconds }: MatrixResult): Promise<string> {
-  const { matrixText } = await import("../../explore/system/table.js");
+  const { matrixText } = await import("../../explore/text/matrix-table.js");
   const searched = cells.filter(({ sameAs }) => sameAs === null);
   const states = searched.reduce((sum, one) => sum + one.states, 0);
   const count = `${cells.length} cells, ${searched.length} searched, ${states} states`;
@@ -139,7 +139,8 @@ function storyText(cell: MatrixCell, told: SystemStory, flags: MatrixFlags) {
   const { steps, switches, message } = counterexample;
   const head =
     `${told.verdict}: ${nameOf(cell)}\n  ${message}\n` +
-    `  ${steps} steps, ${switches} context switches${fewest}\n  replay: ${replayOf(cell, counterexample.token)}\n`;
+    `  ${steps} steps, ${switches} context switches${fewest}\n` +
+    `  replay: ${replayOf(cell, counterexample.token)}\n`;
   return { head, counterexample: { ...counterexample, timeline } };
 }
 

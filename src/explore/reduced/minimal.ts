@@ -1,7 +1,7 @@
 // The schedule to a failure with the fewest context switches, and among those the fewest steps:
-// Dijkstra's algorithm over pairs of a state and the thread that ran last. All schedules count here,
-// but for where steps that concern nobody else stand: those are taken together with the next one
-// that does, which changes neither number.
+// Dijkstra's algorithm over pairs of a state and the thread that ran last. All schedules count
+// here, but for where steps that concern nobody else stand: those are taken together with the next
+// one that does, which changes neither number.
 import { OP, VERDICTS } from "../types.js";
 import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
@@ -31,7 +31,8 @@ interface Entry {
 }
 
 /**
- * The cheapest schedule to a failure of any kind; null if none is met within the bounds. Repeated while it meets what no search has met before, since that may be noticed.
+ * The cheapest schedule to a failure of any kind; null if none is met within the bounds. Repeated
+ * while it meets what no search has met before, since that may be noticed.
  */
 export function fewestSwitches(
   machine: SystemMachine,

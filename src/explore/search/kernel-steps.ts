@@ -188,10 +188,8 @@ function takeMemory(k: KernelLayout, s: Vector, step: Step, choice: number): num
 export function kernelConflict(
   machine: Machine,
   s: Vector,
-  x: Step,
-  threadX: number,
-  y: Step,
-  threadY: number,
+  [x, threadX]: readonly [step: Step, thread: number],
+  [y, threadY]: readonly [step: Step, thread: number],
 ): boolean {
   const { kernel } = machine.program;
   if (kernel === undefined) return machine.conflict(s, x, y);

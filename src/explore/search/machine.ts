@@ -113,8 +113,8 @@ export class Machine {
   threadsConflict(s: Vector, t: number, u: number): boolean {
     const x = this.stepOf(s, t);
     const y = this.stepOf(s, u);
-    if (isKernel(x.kind)) return kernelConflict(this, s, x, t, y, u);
-    if (isKernel(y.kind)) return kernelConflict(this, s, y, u, x, t);
+    if (isKernel(x.kind)) return kernelConflict(this, s, [x, t], [y, u]);
+    if (isKernel(y.kind)) return kernelConflict(this, s, [y, u], [x, t]);
     return this.conflict(s, x, y);
   }
 

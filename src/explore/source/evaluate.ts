@@ -2,7 +2,7 @@
 // module sees the primitives that it is given and nothing else. Any thread.
 import { compileFunction } from "node:vm";
 import { PacketpathError } from "../../base/errors.js";
-import { invalid } from "./unpack.js";
+import { invalid } from "./invalid.js";
 
 /** What a program imports from. */
 export const DOOR = "packetpath/explore";

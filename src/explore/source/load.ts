@@ -9,7 +9,8 @@ import { PRIMITIVES } from "./analyze.js";
 import { evaluate, transpile } from "./evaluate.js";
 import { rewrite } from "./rewrite.js";
 import type { PlacedCode } from "./placement.js";
-import { boundsOf, type Handle, invalid, type Layout, unpack, type Uses } from "./unpack.js";
+import { invalid } from "./invalid.js";
+import { boundsOf, type Handle, type Layout, unpack, type Uses } from "./unpack.js";
 
 /** @throws PacketpathError PROGRAM_INVALID with the place, or the field that is not right. */
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {

@@ -1,4 +1,5 @@
-// Names in a program: where each is declared, what is not declared at all, what hides another. Pure.
+// Names in a program: where each is declared, what is not declared at all, what hides another.
+// Pure.
 import ts from "typescript";
 import { fromBinding } from "./locals.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
@@ -7,8 +8,8 @@ import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
 const GLOBALS: ReadonlySet<string> = new Set(
   (
     "Array BigInt Boolean Error Infinity Int32Array JSON Map Math NaN Number Object RangeError " +
-    "RegExp Set String Symbol TypeError Uint32Array Uint8Array isFinite isNaN parseFloat parseInt " +
-    "undefined"
+    "RegExp Set String Symbol TypeError Uint32Array Uint8Array isFinite isNaN parseFloat " +
+    "parseInt undefined"
   ).split(" "),
 );
 

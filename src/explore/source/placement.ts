@@ -1,5 +1,5 @@
-// The parts of a program that only kernel programs have, checked: CPUs, contexts of threads, faults,
-// heap. Pure.
+// The parts of a program that only kernel programs have, checked: CPUs, contexts of threads,
+// faults, heap. Pure.
 import {
   type Context,
   CONTEXTS,
@@ -8,7 +8,7 @@ import {
   type Placement,
   TASK,
 } from "../search/kernel/layout.js";
-import { invalid } from "./unpack.js";
+import { invalid } from "./invalid.js";
 
 /** Most threads of a program with kernel steps: one bit each in the words of locks. */
 export const KERNEL_THREADS_MAX = 31;

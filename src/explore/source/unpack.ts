@@ -1,9 +1,9 @@
 // What a program file exports, taken apart and checked: its name, memory, threads. Knows nothing of
 // rewriting, so that threads which run the functions as they were written can use it too. Pure.
-import { PacketpathError } from "../../base/errors.js";
 import type { Bounds } from "../runtime.js";
 import { type KernelLayout, layOutKernel, TASK } from "../search/kernel/layout.js";
 import { UNINITIALIZED_LOCK } from "../search/kernel/spin.js";
+import { invalid } from "./invalid.js";
 import { FREE, UNINIT, type Verdict, VERDICTS } from "../types.js";
 import {
   KERNEL_KEYS,
@@ -85,13 +85,6 @@ function kernelOf(
   }
   const placements = threads.map(({ placement }) => placement);
   return layOutKernel({ ...settings, ...memory, placements, firstLock, endLocks }, initial);
-}
-
-export function invalid(file: string, message: string, oneOf?: string): PacketpathError {
-  return new PacketpathError("PROGRAM_INVALID", message, {
-    place: { file },
-    ...(oneOf === undefined ? {} : { fix: `Use one of ${oneOf}.` }),
-  });
 }
 
 function record(value: unknown, what: string, file: string): Record<string, unknown> {

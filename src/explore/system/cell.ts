@@ -53,8 +53,9 @@ type Explored = (...args: unknown[]) => unknown;
 const STEPS_MAX = 5_000;
 
 /**
- * Fields of a profile that decide about messages and statistics only, or, the recursion limit, about
- * more devices on top of each other than there are here. A test explores each profile by itself.
+ * Fields of a profile that decide about messages and statistics only, or, the recursion limit,
+ * about more devices on top of each other than there are here. A test explores each profile by
+ * itself.
  */
 const INDIFFERENT: ReadonlySet<string> = new Set([
   "hashWarning",

@@ -1,5 +1,5 @@
-// The matrix for callers: a graph, its cells, what was found and how it came about. What the command
-// line, test matchers and worker threads use; everything else of this folder is behind it.
+// The matrix for callers: a graph, its cells, what was found and how it came about. What the
+// command line, test matchers and worker threads use; everything else of this folder is behind it.
 import { PacketpathError } from "../../base/errors.js";
 import type { GuardFunction } from "./cell.js";
 import { type Graph, loadGraph } from "./graph.js";

@@ -47,7 +47,8 @@ export function tellCase(
     });
     return isShared && one.slot !== 0 ? [i] : [];
   });
-  // A loop that reads shared memory for ever is a circle here; the search knows that it is a lockup.
+  // A loop that reads shared memory for ever is a circle here; the search knows that it is a
+  // lockup.
   const isSpin = told.verdict === "UNDECIDED" || told.verdict === "LIVELOCK";
   const verdict = isSpin ? decision.verdict : told.verdict;
   const message = isSpin ? decision.message : told.message;

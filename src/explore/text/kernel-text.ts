@@ -70,11 +70,8 @@ export function kernelText(
       return isYes(value) ? "fault: strikes" : "fault: does not strike";
     case OP.alloc:
       return `alloc ${step.a} = ${value === 0 ? "NULL" : (program.names[value] ?? "")}`;
-    case OP.migrate: {
-      const { kernel } = program;
-      const task = kernel!.placements[thread]!.mover;
-      return `${program.threads[task]!.name} moves to CPU ${s[kernel!.cpuOf + task]}`;
-    }
+    case OP.migrate:
+      return migrationText(machine, s, thread);
     case OP.enter:
     case OP.leave: {
       const { context } = program.kernel!.placements[thread]!;
@@ -83,6 +80,12 @@ export function kernelText(
     default:
       return `${op} ${name}`.trim();
   }
+}
+
+function migrationText({ program }: Machine, s: Vector, thread: number): string {
+  const { kernel } = program;
+  const task = kernel!.placements[thread]!.mover;
+  return `${program.threads[task]!.name} moves to CPU ${s[kernel!.cpuOf + task]}`;
 }
 
 function isDone(value: number): boolean {

@@ -1,5 +1,5 @@
-// Handlers: threads that run from their beginning each time they are raised, queued, armed or called
-// back, and what waits for them. Model: kernel/workqueue.c, kernel/time/timer.c, kernel/rcu.
+// Handlers: threads that run from their beginning each time they are raised, queued, armed or
+// called back, and what waits for them. Model: kernel/workqueue.c, kernel/time/timer.c, kernel/rcu.
 // Called by the machine, one step at a time.
 import { OP, type Step } from "../../types.js";
 import type { Vector } from "../machine.js";

@@ -1,6 +1,6 @@
 // Memory that may be freed, not yet allocated or never written: a shadow word for each cell says
-// which, so that no stored value can be taken for one of these. Freed words are not given out again.
-// Called by the machine, one step at a time.
+// which, so that no stored value can be taken for one of these. Freed words are not given out
+// again. Called by the machine, one step at a time.
 import { OP, type Step } from "../../types.js";
 import type { Vector } from "../machine.js";
 import { failure } from "./failures.js";

@@ -1,5 +1,6 @@
-// Where the words of CPUs, handlers, read sections, wait groups and the heap stand in a state, behind
-// cells and locks. Made once per program, by its loader; the steps of this folder go by it. Pure.
+// Where the words of CPUs, handlers, read sections, wait groups and the heap stand in a state,
+// behind cells and locks. Made once per program, by its loader; the steps of this folder go by it.
+// Pure.
 import type { Vector } from "../machine.js";
 
 /** What a thread is to the kernel. */
@@ -13,7 +14,10 @@ export type KernelKind = (typeof KERNELS)[number];
 /** Where a thread runs and what makes it run. */
 export interface Placement {
   readonly context: Context;
-  /** Null: a CPU of its own; work runs on the CPU that queues it, a timer on the one that arms it. */
+  /**
+   * Null: a CPU of its own; work runs on the CPU that queues it, a timer on the one that arms
+   * it.
+   */
   readonly cpu: number | null;
   /** A handler that is raised once, at the start. */
   readonly isRaised: boolean;

@@ -1,6 +1,7 @@
-// Spin locks of the kernel in all their variants, and mutexes. Spinning is a second step that waits:
-// the first one has disabled by then what the variant disables, so that a CPU which spins keeps its
-// tasks and softirqs waiting, as it really does. Called by the machine, one step at a time.
+// Spin locks of the kernel in all their variants, and mutexes. Spinning is a second step that
+// waits: the first one has disabled by then what the variant disables, so that a CPU which spins
+// keeps its tasks and softirqs waiting, as it really does. Called by the machine, one step at a
+// time.
 import { OP, type Step } from "../../types.js";
 import type { Vector } from "../machine.js";
 import {
