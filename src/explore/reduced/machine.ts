@@ -101,8 +101,8 @@ export class SystemMachine {
    */
   advance(s: Vector, t: number, most: number): number {
     const thread = this.threads[t]!;
-    const { kinds, slots, firstValues, firstNodes } = thread;
-    const { readers, writers } = this;
+    const { kinds, slots, as, firstValues, firstNodes } = thread;
+    const { readers, writers, written } = this;
     const at = this.firstThread + t;
     const others = ~(1 << t);
     let count = 0;
@@ -115,6 +115,11 @@ export class SystemMachine {
         const value = s[slot]!;
         const next = firstNodes[node]!;
         s[at] = next !== 0 && firstValues[node] === value ? next : thread.next(node, value);
+        continue;
+      }
+      if (kinds[node] === OP.st && (readers[slot]! & others) === 0 && written[slot] === 1) {
+        s[slot] = as[node]!;
+        s[at] = firstNodes[node]! !== 0 ? firstNodes[node]! : thread.next(node, 0);
         continue;
       }
       if (kinds[node]! >= OP.done) break;
@@ -181,8 +186,7 @@ export class SystemMachine {
   private whileStanding(s: Vector, u: number, t: number): { readonly sets: Sets } {
     const own = this.own[t]!;
     const thread = this.threads[u]!;
-    if (own === 0 || !thread.waitsWhile(own, s[own]!)) return thread;
-    return thread.settledWhile(own, s[own]!);
+    return own === 0 ? thread : thread.settledWhile(own, s[own]!);
   }
 
   /** Bits of the threads that can take a step while thread t stands still. */

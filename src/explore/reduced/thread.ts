@@ -55,6 +55,10 @@ export class SystemThread {
   /** Slots that it waits on, each with the values that it waits to go away, or all (null). */
   readonly awaited = new Map<number, Set<number> | null>();
   private settled = -1;
+  /** The last answer of `settledWhile`. */
+  private lastSlot = 0;
+  private lastValue = 0;
+  private last: { readonly sets: Sets } = this;
   /** Per local state: a value that its step got, where that led, and so on. */
   private readonly successors: number[][] = [];
   private readonly fixed = new Map<number, Map<number, { sets: Sets }>>();
@@ -116,6 +120,7 @@ export class SystemThread {
    */
   settle(): boolean {
     if (this.settled === this.edges) return false;
+    this.lastSlot = 0;
     this.settled = this.edges;
     let isChanged = false;
     const again = (fixed: Fixed | null, before: Sets): Sets => {
@@ -142,14 +147,19 @@ export class SystemThread {
     return slots;
   }
 
-  /** Whether it comes to wait for as long as a word keeps a value. */
-  waitsWhile(slot: number, value: number): boolean {
-    const values = this.awaited.get(slot);
-    return values === null || values?.has(value) === true;
-  }
-
   /** The sets for as long as a word keeps a value. */
   settledWhile(slot: number, value: number): { readonly sets: Sets } {
+    if (this.lastSlot === slot && this.lastValue === value) return this.last;
+    this.lastSlot = slot;
+    this.lastValue = value;
+    this.last = this.settledFor(slot, value);
+    return this.last;
+  }
+
+  private settledFor(slot: number, value: number): { readonly sets: Sets } {
+    const awaited = this.awaited.get(slot);
+    // It never waits because of this value: then all of it may be touched.
+    if (awaited !== null && awaited?.has(value) !== true) return this;
     let values = this.fixed.get(slot);
     if (values === undefined) {
       values = new Map();
