@@ -1,6 +1,7 @@
 // `packetpath matrix`: the guard matrix, every cell decided by search over src/path; a guard of a
 // user's own against all of it; and the schedule behind a cell. Needs neither root nor a native
 // library. Main thread only.
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT } from "../../base/errors.js";
@@ -22,6 +23,7 @@ interface MatrixFlags extends ResultFlags {
   readonly packets?: number;
   readonly queues?: number;
   readonly product?: boolean;
+  readonly jobs?: number;
   readonly timeline?: boolean;
   readonly allSteps?: boolean;
   readonly replay?: string;
@@ -47,6 +49,7 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
     .option("--packets <number>", "packets of each CPU (2)", wholeNumber)
     .option("--queues <number>", "transmit queues of the device (2)", wholeNumber)
     .option("--product", "explore all packets together, even where they cannot meet")
+    .option("--jobs <number>", "worker threads (as many as CPUs, for many cells)", wholeNumber)
     .option("--timeline", "show the schedule of each cell that fails")
     .option("--all-steps", "show steps that concern one thread only, too")
     .option("--replay <token>", "repeat a schedule of the one cell that is selected")
@@ -75,7 +78,7 @@ async function matrix(flags: MatrixFlags): Promise<number> {
     const { repeatCells } = await import("../matrix-threads.js");
     return repeatCells(opened, flags.threads === true ? THREAD_TIMES : flags.threads, flags);
   }
-  const result = opened.run();
+  const result = await decideAll(opened, flags);
   const isOwn = flags.guard?.some(isFile) === true;
   await writeOut(process.stdout, flags.json === true ? jsonOf(result) : await textOf(result));
   if (flags.timeline === true && flags.json !== true) {
@@ -92,6 +95,22 @@ async function matrix(flags: MatrixFlags): Promise<number> {
   const isDone = ({ verdict }: MatrixCell) => verdict !== "UNDECIDED";
   const isExpected = result.cells.every((cell) => isRight(cell) && isDone(cell));
   return isExpected ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+/** Cells from which on it pays to start worker threads. */
+const MANY_CELLS = 500;
+
+async function decideAll(opened: Matrix, flags: MatrixFlags): Promise<MatrixResult> {
+  const count = opened.coordinates().length;
+  const jobs = flags.jobs ?? (count < MANY_CELLS ? 1 : Math.min(8, availableParallelism()));
+  if (jobs === 1) return opened.run();
+  const { runInParallel } = await import("../../explore/system/matrix-pool.js");
+  const onCells = (done: number, total: number) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${total} cells `);
+  };
+  const result = await runInParallel(opened, { request: requestOf(flags), jobs, onCells });
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  return result;
 }
 
 function isFile(guard: string): boolean {
