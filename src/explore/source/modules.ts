@@ -35,6 +35,8 @@ export interface ModuleSet {
   readonly properties?: ReadonlySet<string>;
   /** Sites of modules that have been rewritten before; the new ones follow. */
   readonly sites?: readonly Site[];
+  /** Texts that are known to be TypeScript. */
+  readonly known?: ReadonlySet<string>;
 }
 
 export interface RewrittenModule extends Rewritten {
@@ -59,7 +61,9 @@ export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; si
   const problems: PacketpathError[] = [];
   const files = new Map<string, File>();
   for (const [path, text] of set.texts) files.set(path, parse(path, text, set));
-  for (const { tree, path } of files.values()) syntaxProblems(tree, path, problems);
+  for (const { tree, path } of files.values()) {
+    if (set.known?.has(tree.text) !== true) syntaxProblems(tree, path, problems);
+  }
   if (problems.length > 0) raise(problems);
   for (const file of files.values()) bindImports(file, files, set);
   const explored = exploredOf(files);

@@ -74,7 +74,7 @@ function preparedByBuild(hash: string): Prepared | null {
 }
 
 /** Runs the modules; each on its first import, circles allowed. */
-function evaluateGraph(prepared: Prepared): Graph {
+export function evaluateGraph(prepared: Prepared): Graph {
   const runtime = new SystemRuntime();
   const codes = new Map(prepared.modules.map(({ path, code }) => [path, code]));
   const loaded = new Map<string, { exports: Record<string, unknown> }>();

@@ -10,8 +10,20 @@ const BASIC = "ld st add cas xchg setBits clearBits waitWhile tick assert".split
 const DIRECT = "ld st add cas xchg setBits clearBits lock unlock waitWhile waitUntil".split(" ");
 const NOTHING: Door = { primitives: new Set(), explored: new Set() };
 
+/** What earlier preparations have found out, for systems that differ in one file. */
+export interface Memory {
+  /** Texts that are TypeScript. */
+  readonly known: Set<string>;
+  /** JavaScript by rewritten text. */
+  readonly codes: Map<string, string>;
+}
+
 /** @throws PacketpathError PROGRAM_INVALID with the place of whatever cannot be controlled. */
-export function prepare(texts: ReadonlyMap<string, string>, hash: string): Prepared {
+export function prepare(
+  texts: ReadonlyMap<string, string>,
+  hash: string,
+  memory: Memory = { known: new Set(), codes: new Map() },
+): Prepared {
   const sync: Door = { primitives: new Set(BASIC), explored: exportedBy(texts.get(SYNC)!) };
   const direct: Door = { primitives: new Set(DIRECT), explored: new Set() };
   const view: Door = { primitives: new Set(), explored: new Set(["userGuardAllows"]) };
@@ -26,8 +38,15 @@ export function prepare(texts: ReadonlyMap<string, string>, hash: string): Prepa
       if (/\/primitives\.js$/.test(specifier)) return direct;
       return /device-view\.js$/.test(specifier) ? view : NOTHING;
     },
+    known: memory.known,
   });
-  return { hash, sites, modules: modules.map(({ path, text }) => compile(path, text)) };
+  for (const text of texts.values()) memory.known.add(text);
+  const compiled = modules.map(({ path, text }) => {
+    const code = memory.codes.get(text) ?? compile(path, text).code;
+    memory.codes.set(text, code);
+    return { path, code };
+  });
+  return { hash, sites, modules: compiled };
 }
 
 function compile(path: string, text: string) {
