@@ -140,9 +140,10 @@ export interface Sending {
 }
 
 /** How packets are sent while an event goes on: to the port whose device goes last. */
-export function sendingDuring(event: EventName, underRcu: boolean): Sending {
+export function sendingDuring(event: EventName, kind: KindName, underRcu: boolean): Sending {
   const port = event === "batch-delete" ? PORT + 1 : PORT;
-  return { port, underRcu, fillsRings: event === "shrink" };
+  const hasRings = kind === "tun" || kind === "ifb";
+  return { port, underRcu, fillsRings: event === "shrink" && hasRings };
 }
 
 /** The administrator. */

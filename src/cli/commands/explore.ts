@@ -7,6 +7,7 @@ import { CertificateFile, checkFile } from "../exploration/certificates.js";
 import { resultText, storyText } from "../exploration-text.js";
 import { auditProgram } from "../exploration/audit.js";
 import { exploreParts, optionsOf, type PartFlags } from "../exploration/parts.js";
+import { exploreScenario } from "../exploration/scenario.js";
 import { writeOut } from "../failure.js";
 import { readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
@@ -14,6 +15,7 @@ import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
 interface ExploreFlags extends ResultFlags, PartFlags {
+  readonly guard?: string;
   readonly replay?: string;
   /** Without a number: true. */
   readonly threads?: number | true;
@@ -25,12 +27,14 @@ interface ExploreFlags extends ResultFlags, PartFlags {
 
 export function addExploreCommand(program: Command, exit: (code: number) => void): void {
   addResultOptions(program.command("explore"))
-    .summary("run a program file under every schedule")
+    .summary("run a scenario's path or a program file under every schedule")
     .description(
-      "Explores a TypeScript or JavaScript file that default-exports program({ ... }).\n" +
-        "Exits with 0 if the verdict is the one that the program expects (SAFE by default).",
+      "Explores a TypeScript or JavaScript file that default-exports program({ ... }), or the\n" +
+        "transmit path of a scenario while its first fault takes the device away.\n" +
+        "Exits with 0 if the verdict is the one that the file expects (SAFE by default).",
     )
-    .argument("[file]", "the program; ends in .ts, .mts, .js or .mjs")
+    .argument("[file]", "a scenario (.yaml, .yml), or a program (.ts, .mts, .js, .mjs)")
+    .option("--guard <guard>", "of a scenario: guard of do_output, a name or a module")
     .addOption(
       new Option("--strategy <strategy>", "all states, one run per trace, or picked schedules")
         .choices(STRATEGIES)
@@ -82,8 +86,13 @@ function boundNumber(text: string): number {
 }
 
 async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
+  if (/\.ya?ml$/.test(file)) return exploreScenario(file, flags);
   if (!/\.m?[jt]s$/.test(file)) {
-    throw new PacketpathError("USAGE", `"${file}": expected a .ts, .mts, .js or .mjs file`);
+    const expected = "a .ts, .mts, .js or .mjs file, or a scenario (.yaml, .yml)";
+    throw new PacketpathError("USAGE", `"${file}": expected ${expected}`);
+  }
+  if (flags.guard !== undefined) {
+    throw new PacketpathError("USAGE", `--guard is for scenarios: "${file}" is a program`);
   }
   const source = readText(file);
   const { explore, loadProgram, replay } = await import("../../explore/index.js");

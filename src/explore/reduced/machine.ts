@@ -21,6 +21,8 @@ export class SystemMachine {
   private readers = new Int32Array(0);
   private writers = new Int32Array(0);
   private readonly memory: readonly number[];
+  /** Those that are in use; see `learn`. */
+  private readonly vectors: Vector[] = [];
 
   /** `memory`: what the slots hold at the start; it may get more values as slots come into use. */
   constructor(threads: readonly SystemThread[], memory: readonly number[]) {
@@ -36,7 +38,16 @@ export class SystemMachine {
     const s = new Int32Array(this.width);
     s.set(this.memory);
     this.threads.forEach((one, t) => (s[this.firstThread + t] = one.automaton.start));
+    this.vectors.push(s);
     return s;
+  }
+
+  /**
+   * A slot has come into use. Nobody has touched its word so far, so it holds this value in every
+   * state. Without it a thread would load 0, and go where it never goes.
+   */
+  learn(slot: number, value: number): void {
+    for (const s of this.vectors) s[slot] = value;
   }
 
   kind(s: Vector, t: number): number {

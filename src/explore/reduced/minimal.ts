@@ -48,6 +48,7 @@ class Search {
   private readonly machine: SystemMachine;
   private readonly failureOf: (s: Vector) => Failure | null;
   private readonly table: StateTable;
+  private readonly to: Vector;
   private readonly entries: Entry[] = [];
   private readonly settled = new Set<number>();
 
@@ -55,6 +56,7 @@ class Search {
     this.machine = machine;
     this.failureOf = failureOf;
     this.table = new StateTable(machine);
+    this.to = machine.initial();
   }
 
   run(): Schedule | null {
@@ -96,9 +98,8 @@ class Search {
   }
 
   private expand(index: number, from: Vector, now: number[][], next: number[][]): void {
-    const { machine, table } = this;
+    const { machine, table, to: s } = this;
     const { last, steps } = this.entries[index]!;
-    const s = from.slice();
     for (let t = 0; t < machine.threads.length; t++) {
       s.set(from);
       const count = run(machine, s, t);

@@ -14,7 +14,7 @@ export interface Part extends Exploration {
 
 /** A part's result, which says of itself that it is none of the whole. */
 export function partOf(
-  program: LoadedProgram,
+  program: Pick<LoadedProgram, "sourceHash">,
   result: Exploration,
   { shard, strategy: _strategy, onCertificate: _onCertificate, ...settings }: ExploreOptions,
 ): Part {
@@ -133,7 +133,7 @@ export function sum(parts: readonly Part[]): Exploration {
 
 /** What an exploration has that was not split. */
 function withoutPart(part: Part): Exploration {
-  const own = ["sourceHash", "settings", "shard", "schemaVersion", "guard", "profile"];
+  const own = ["sourceHash", "settings", "shard", "schemaVersion"];
   const entries = Object.entries(part).filter(([name]) => !own.includes(name));
   return Object.fromEntries(entries) as Exploration & Record<string, unknown>;
 }

@@ -29,6 +29,8 @@ const BOUNDS: Bounds = { maxStates: 2_000_000, maxSeconds: 60 };
 export interface DecideOptions {
   /** Explores all packets together even where they cannot concern each other. */
   readonly product?: boolean;
+  /** What `queue_mapping` packets can have; absent: those that the case sends. */
+  readonly sorts?: readonly number[] | undefined;
   readonly bounds?: Bounds;
   /** Gets the fields of the kernel profile that were read, with their values. */
   readonly reads?: Map<string, unknown>;
@@ -37,7 +39,7 @@ export interface DecideOptions {
 export function decide(cells: Cells, options: CellOptions, how: DecideOptions = {}): Decision {
   const startMs = nowMs();
   const parts: Decision[] = [];
-  for (const part of how.product === true ? [] : singles(options)) {
+  for (const part of how.product === true ? [] : singles(options, how.sorts)) {
     const one = decidePart(cells, part, how, true);
     if (one === null) return decidePart(cells, options, how, false)!;
     parts.push(one);
@@ -56,9 +58,11 @@ function price({ verdict, failure }: Decision): number {
 }
 
 /** The case with one packet of each sort, by itself. */
-function singles(options: CellOptions): CellOptions[] {
-  const sorts = [...new Set(options.mappings.flat())];
-  return sorts.map((one) => ({ ...options, mappings: [[one]] }));
+export function singles(
+  options: CellOptions,
+  sorts: readonly number[] = options.mappings.flat(),
+): CellOptions[] {
+  return [...new Set(sorts)].map((one) => ({ ...options, mappings: [[one]] }));
 }
 
 /** Null: the packets have to be explored together. */

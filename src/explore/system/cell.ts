@@ -112,14 +112,17 @@ export class Cells {
     const useSlot = (slot: number, address: number): void => {
       if (slot >= SLOTS_MAX) throw new Error(`more than ${SLOTS_MAX - 1} words are touched`);
       memory[slot] = k.m[address]!;
+      machine?.learn(slot, memory[slot]);
     };
+    let machine: SystemMachine | null = null;
     runtime.addresses.forEach((address, slot) => useSlot(slot, address));
     runtime.onSlot = useSlot;
     const threads = used.map(({ thread }) => thread);
     const { final } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
     const start = () => final!(k, options.event, plugged);
+    machine = new SystemMachine(threads, memory);
     return {
-      machine: new SystemMachine(threads, memory),
+      machine,
       program: () => ({
         name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
         file: "src/path",
@@ -161,11 +164,11 @@ export class Cells {
   }
 
   private threadsOf(options: CellOptions, k: Kernel, plugged: Plugged) {
-    const { queues, guard, profile, event, mappings, underRcu } = options;
+    const { queues, guard, kind, profile, event, mappings, underRcu } = options;
     const cpus = mappings.length;
     const model = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
     const rx = mappings.map((own, cpu) => {
-      const sending = model.sendingDuring!(event, underRcu);
+      const sending = model.sendingDuring!(event, kind, underRcu);
       const key = `${cpu} ${guard} ${own.join()} ${JSON.stringify(sending)}`;
       return [`rx${cpu}`, key, () => model.receive!(k, own, sending)] as const;
     });

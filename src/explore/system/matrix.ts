@@ -3,7 +3,7 @@
 import { nowMs } from "../../base/clock.js";
 import { encodeToken } from "../text/token.js";
 import type { LoadedProgram, Verdict } from "../types.js";
-import { decide, type Decision } from "./case.js";
+import { decide, type Decision, singles } from "./case.js";
 import { type CellOptions, Cells, type GuardFunction } from "./cell.js";
 import type { Graph } from "./graph.js";
 import { type SystemStory, tellCase } from "./story.js";
@@ -21,6 +21,8 @@ export interface MatrixOptions {
   readonly queues: number;
   /** Explores all packets together even where they cannot concern each other. */
   readonly product: boolean;
+  /** What `queue_mapping` packets can have, in place of what `hints` stand for. */
+  readonly sorts?: readonly number[];
 }
 
 export interface MatrixCell {
@@ -133,6 +135,30 @@ export class Matrix {
     return { program, options, token, expected: { verdict, message }, addresses, words };
   }
 
+  /**
+   * What the engines of programs explore of a cell: what fails, or else each packet by itself where
+   * packets do not concern each other, or all of them together. One is to be used up before the
+   * next one is made: the last one alone learns of words that come into use.
+   */
+  programs(at: Coordinates): (() => LoadedProgram)[] {
+    const { decision } = this.known(at);
+    const { failure, oneByOne } = decision;
+    const options = this.optionsOf(at);
+    const safe = () => (oneByOne ? singles(options, this.options.sorts) : [options]);
+    const all = failure === null ? safe() : [failure.options];
+    return all.map((one) => () => this.cells.make(one).program());
+  }
+
+  /** Of the sources that are explored, as in tokens. */
+  get sourceHash(): string {
+    return this.graph.hash;
+  }
+
+  /** Words that threads have touched so far, in this process. */
+  get knownSlots(): number {
+    return this.graph.runtime.addresses.length;
+  }
+
   decide(at: Coordinates): MatrixCell {
     const startMs = nowMs();
     const one = this.known(at);
@@ -168,25 +194,27 @@ export class Matrix {
     });
     if (one !== undefined) return one;
     const reads = new Map<string, unknown>();
-    const decision = decide(this.cells, options, { product: this.options.product, reads });
+    const { product, sorts } = this.options;
+    const decision = decide(this.cells, options, { product, sorts, reads });
     const made = { decision, reads, profile };
     known.push(made);
     return made;
   }
 
   private optionsOf({ guard, kind, hint, profile, event }: Coordinates): CellOptions {
-    const { cpus, packets, queues } = this.options;
-    const mappings = Array.from({ length: cpus }, () =>
-      Array.from({ length: packets }, (_one, i) => hintOf(hint, i)),
+    const { cpus, packets, queues, sorts } = this.options;
+    const mappings = Array.from({ length: cpus }, (_cpu, c) =>
+      Array.from({ length: packets }, (_one, i) => {
+        return sorts === undefined ? hintOf(hint, i) : sorts[(c * packets + i) % sorts.length]!;
+      }),
     );
     return { guard, kind, profile, event, mappings, queues, underRcu: true };
   }
 }
 
-/** An internal port goes with del-port only; queues that packets stay in belong to few drivers. */
+/** An internal port goes with del-port only. */
 function isPossible(kind: string, event: string): boolean {
-  if (kind === "internal") return event === "del-port";
-  return event !== "shrink" || kind === "tun" || kind === "ifb";
+  return kind !== "internal" || event === "del-port";
 }
 
 /** A counterexample with all that it takes to repeat it elsewhere. */

@@ -43,7 +43,7 @@ const life: Life = (turns, { thread, isAlone }) => {
   const plugged = model.pluggedFor!(k, options.kind, options.event) as { dev: number };
   if (isAlone) return model.final!(k, options.event, plugged);
   const { mappings, underRcu } = options;
-  const sending = model.sendingDuring!(options.event, underRcu);
+  const sending = model.sendingDuring!(options.event, options.kind, underRcu);
   if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], sending);
   if (name === "admin") return model.takeAway!(k, options.event, plugged);
   if (name === "adder") return model.addPort!(k, plugged.dev);
