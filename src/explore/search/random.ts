@@ -3,9 +3,10 @@
 import { nowMs } from "../../base/clock.js";
 import { Random } from "../../base/random.js";
 import type { TokenMove } from "../text/token.js";
-import { HOW, NODE, NODE_SHIFT } from "./node-table.js";
 import { OP } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
+import { act, HOW, isOpen, NODE, NODE_SHIFT } from "./node-table.js";
+import { Tape, TAPE } from "./tape.js";
 
 export interface RandomBounds {
   readonly seed: number;
@@ -38,58 +39,76 @@ export function exploreRandomly(machine: Machine, bounds: RandomBounds): RandomR
 /** Runs of threads' code between two looks at the clock; one can last a millisecond. */
 const EFFORT_MAX = 200;
 
-/** One execution after the other, each on the same state. */
+/** Steps off the tape that cost as much as writing so many words of a new one. */
+const WORDS_PER_STEP = 64;
+
+/** One execution after the other, each on the same tape. */
 class RandomWalk {
   private readonly machine: Machine;
   private readonly start: Vector;
-  private readonly s: Vector;
-  /** All threads; the first `living` are those that have not ended. */
-  private readonly alive: Int32Array;
-  /** Their nodes; those in the state are behind until `writeNodes`. */
-  private readonly nodes: Int32Array;
-  private readonly moves: Int32Array;
+  private readonly maxSteps: number;
+  /** On shared CPUs, even a load can have to wait: then no step is plain. */
+  private readonly isPlain: boolean;
+  private tape: Tape;
+  /** Steps that would have been on a newer tape. */
+  private missed = 0;
   private living = 0;
   private length = 0;
   private random: number;
+  /** What `random` was when the execution began. */
+  private randomAtStart = 0;
 
   constructor(machine: Machine, { seed, maxSteps }: RandomBounds) {
     this.machine = machine;
     this.start = machine.initial();
-    this.s = machine.initial();
-    this.alive = Int32Array.from(machine.threads.keys());
-    this.nodes = new Int32Array(machine.threads.length);
-    this.moves = new Int32Array(maxSteps);
+    this.maxSteps = maxSteps;
+    this.isPlain = machine.program.kernel === undefined;
+    this.tape = new Tape(machine);
     this.random = new Random(seed).next() | 1;
   }
 
+  /** The last execution, repeated: moves are not written down in all those that end well. */
   bad(): { moves: TokenMove[]; end: Vector } {
-    return { moves: decode(this.moves.subarray(0, this.length)), end: this.s.slice() };
+    const moves: TokenMove[] = [];
+    this.random = this.randomAtStart;
+    for (let isGoing = this.restart(); isGoing && this.length < this.maxSteps;) {
+      isGoing = this.takeWary(this.chosen(), moves) && this.bury();
+    }
+    return { moves, end: this.tape.s.slice() };
   }
 
   /** One execution. One that reaches the bound on steps does not end badly. */
   endsBadly(): boolean {
-    const { machine, s, moves } = this;
-    // On shared CPUs, even a load can have to wait.
-    const isPlain = machine.program.kernel === undefined;
-    for (let isGoing = this.restart(); isGoing && this.length < moves.length;) {
-      const place = isPlain ? this.runPlain() : this.chosen();
-      isGoing = place >= 0 && this.takeWary(place) && this.bury();
+    const { machine, maxSteps } = this;
+    if (this.missed * WORDS_PER_STEP > this.tape.words.length) this.renewTape();
+    let isGoing = this.restart();
+    while (isGoing && this.length < maxSteps) {
+      if (this.isPlain) {
+        const place = this.runPlain();
+        isGoing = place >= 0 && this.takeFromTape(place);
+      } else {
+        isGoing = this.takeWary(this.chosen(), null) && this.bury();
+      }
     }
+    if (this.isPlain) this.leaveTape();
+    const { s } = this.tape;
     if (this.living === 0)
-      return !(isPlain && this.isFinalQuick()) && machine.checkFinal(s) !== null;
-    this.writeNodes();
-    return this.length < moves.length && isBad(machine, s);
+      return !(this.isPlain && this.isFinalQuick()) && machine.checkFinal(s) !== null;
+    return this.length < maxSteps && isBad(machine, s);
+  }
+
+  private renewTape(): void {
+    this.tape = new Tape(this.machine);
+    this.missed = 0;
   }
 
   /**
-   * Takes plain steps along known edges until nobody is left or a thread fails (-1), or the thread
-   * at the place that is returned wants something else. No call in here, so that the compiler can
-   * keep the arrays in registers.
+   * Takes plain steps along edges on the tape until nobody is left (-1), or the thread at the place
+   * that is returned wants something else. No call in here, and one array.
    */
   private runPlain(): number {
-    const { s, alive, nodes, moves } = this;
-    const { words, edges } = this.machine.table;
-    const limit = moves.length;
+    const { words, nodes, alive } = this.tape;
+    const limit = this.maxSteps;
     let { random, length, living } = this;
     let wary = -1;
     while (length < limit) {
@@ -98,33 +117,113 @@ class RandomWalk {
       random ^= random >>> 17;
       random ^= random << 5;
       const place = Math.imul(random >>> 8, living) >>> 24;
-      const at = nodes[place]! << NODE_SHIFT;
+      const at = words[nodes + place]!;
+      const addr = words[at + TAPE.addr]!;
+      const old = words[addr]!;
+      const value = old & words[at + TAPE.value]!;
       wary = place;
-      if (words[at + NODE.how] !== HOW.plain) break;
-      const addr = words[at + NODE.addr]!;
-      const old = s[addr]!;
-      const value = old & words[at + NODE.value]!;
-      if (value >>> 0 >= words[at + NODE.edgeCount]!) break;
-      const next = edges[words[at + NODE.edges]! + value]!;
+      if (value >>> 0 >= words[at + TAPE.edgeCount]!) break;
+      const next = words[words[at + TAPE.edges]! + value]!;
       if (next === 0) break;
       wary = -1;
-      s[addr] = ((old & words[at + NODE.and]!) ^ words[at + NODE.xor]!) + words[at + NODE.plus]!;
-      moves[length++] = alive[place]!;
-      nodes[place] = next;
-      if (words[next << NODE_SHIFT] !== HOW.end) continue;
-      if (words[(next << NODE_SHIFT) + NODE.kind] !== OP.done) break;
+      length++;
+      words[addr] = (old & words[at + TAPE.and]!) + words[at + TAPE.plus]!;
+      words[nodes + place] = next;
+      if (next > 0) continue;
+      // As `bury` does it.
       living--;
-      nodes[place] = nodes[living]!;
-      nodes[living] = next;
-      const thread = alive[place]!;
-      alive[place] = alive[living]!;
-      alive[living] = thread;
+      words[nodes + place] = words[nodes + living]!;
+      words[nodes + living] = -next;
+      const thread = words[alive + place]!;
+      words[alive + place] = words[alive + living]!;
+      words[alive + living] = thread;
       if (living === 0) break;
     }
     this.living = living;
     this.random = random;
     this.length = length;
     return wary;
+  }
+
+  /**
+   * The same step as `takeWary`, of whoever is at a place, while the nodes are on the tape: by guard,
+   * special, or along an edge that is not there yet. False if no thread can take any, or none is left.
+   */
+  private takeFromTape(wish: number): boolean {
+    const { machine, random } = this;
+    const { table } = machine;
+    const { words, alive, s } = this.tape;
+    const place = this.isOpenAt(wish) ? wish : this.openPlace();
+    if (place < 0) return false;
+    const node = this.nodeAt(place);
+    const at = node << NODE_SHIFT;
+    const isChoice = table.words[at + NODE.kind] === OP.choose;
+    const choice = isChoice ? (random & 0xff_ffff) % table.words[at + NODE.a]! : 0;
+    const value = act(table.words, at, s, choice);
+    const thread = words[alive + place]!;
+    let next = 0;
+    if (value >>> 0 < table.words[at + NODE.edgeCount]!) {
+      next = table.edges[table.words[at + NODE.edges]! + value]!;
+      if (place === wish && table.words[at + NODE.how] === HOW.plain) this.missed++;
+    }
+    if (next === 0) next = machine.threads[thread]!.next(node, value);
+    this.length++;
+    this.putNode(place, thread, next);
+    const how = table.words[(next << NODE_SHIFT) + NODE.how];
+    return how !== HOW.end || this.endAt(place, next);
+  }
+
+  /** Puts a thread that has ended behind the living; false if none is left or it has failed. */
+  private endAt(place: number, node: number): boolean {
+    const { words, nodes, alive } = this.tape;
+    const { table } = this.machine;
+    if (table.words[(node << NODE_SHIFT) + NODE.kind] !== OP.done) return false;
+    const last = --this.living;
+    const thread = words[alive + place]!;
+    const at = words[nodes + place]!;
+    words[nodes + place] = words[nodes + last]!;
+    words[alive + place] = words[alive + last]!;
+    words[nodes + last] = at;
+    words[alive + last] = thread;
+    return this.living > 0;
+  }
+
+  private isOpenAt(place: number): boolean {
+    const { words } = this.machine.table;
+    const at = this.nodeAt(place) << NODE_SHIFT;
+    return words[at + NODE.how] !== HOW.guarded || isOpen(words, at, this.tape.s);
+  }
+
+  /** As `enabledPlace`. */
+  private openPlace(): number {
+    const { living } = this;
+    let open = 0;
+    for (let i = 0; i < living; i++) if (this.isOpenAt(i)) open++;
+    let rank = this.rankBelow(open);
+    for (let i = 0; i < living; i++) if (this.isOpenAt(i) && rank-- === 0) return i;
+    return -1;
+  }
+
+  /** The node of the thread at a place. What is not on the tape is in the state. */
+  private nodeAt(place: number): number {
+    const { words, s, nodes, alive } = this.tape;
+    const node = words[words[nodes + place]! + TAPE.node]!;
+    return node === 0 ? s[this.machine.firstThread + words[alive + place]!]! : node;
+  }
+
+  private putNode(place: number, thread: number, node: number): void {
+    const { tape } = this;
+    tape.words[tape.nodes + place] = tape.placeOf(node);
+    tape.s[this.machine.firstThread + thread] = node;
+  }
+
+  /** Writes the nodes that the run has come to into the state. */
+  private leaveTape(): void {
+    const { words, s, alive } = this.tape;
+    const { firstThread, threads } = this.machine;
+    for (let i = 0; i < threads.length; i++) {
+      s[firstThread + words[alive + i]!] = this.nodeAt(i);
+    }
   }
 
   /** The place of a living thread, all with the same chance. */
@@ -137,63 +236,65 @@ class RandomWalk {
     return Math.imul(random >>> 8, this.living) >>> 24;
   }
 
+  /** The thread at a place among the living. */
+  private threadAt(place: number): number {
+    return this.tape.words[this.tape.alive + place]!;
+  }
+
   /** Takes a step that may need a guard, a choice or a new edge; false if no thread can take any. */
-  private takeWary(wish: number): boolean {
-    const { machine, s, alive, random } = this;
-    this.writeNodes();
+  private takeWary(wish: number, moves: TokenMove[] | null): boolean {
+    const { machine, random } = this;
+    const { s } = this.tape;
     // Uniform among the enabled threads, as whoever was wished for is one of them or not.
-    const place = machine.isEnabled(s, alive[wish]!) ? wish : this.enabledPlace();
+    const place = machine.isEnabled(s, this.threadAt(wish)) ? wish : this.enabledPlace();
     if (place < 0) return false;
-    const thread = alive[place]!;
+    const thread = this.threadAt(place);
     const choices = machine.choices(s, thread);
     const choice = choices === 0 ? 0 : (random & 0xff_ffff) % choices;
     machine.take(s, thread, choice);
-    this.nodes[place] = s[machine.firstThread + thread]!;
-    this.moves[this.length++] = thread | (choice << 8) | (choices > 0 ? CHOICE : 0);
+    this.length++;
+    moves?.push({ thread, choice, isChoice: choices > 0 });
     return true;
   }
 
   /** The place of an enabled thread, all with the same chance; -1 if there is none. */
   private enabledPlace(): number {
-    const { machine, s, alive, living } = this;
+    const { machine, living } = this;
+    const { s } = this.tape;
     let enabled = 0;
-    for (let i = 0; i < living; i++) if (machine.isEnabled(s, alive[i]!)) enabled++;
-    // Other bits than those that picked the thread that cannot run.
-    let rank = Math.imul(Math.imul(this.random, 0x2c1b3c6d) >>> 8, enabled) >>> 24;
+    for (let i = 0; i < living; i++) if (machine.isEnabled(s, this.threadAt(i))) enabled++;
+    let rank = this.rankBelow(enabled);
     for (let i = 0; i < living; i++) {
-      if (machine.isEnabled(s, alive[i]!) && rank-- === 0) return i;
+      if (machine.isEnabled(s, this.threadAt(i)) && rank-- === 0) return i;
     }
     return -1;
   }
 
-  private writeNodes(): void {
-    const { s, alive, nodes } = this;
-    const { firstThread } = this.machine;
-    for (let i = 0; i < alive.length; i++) s[firstThread + alive[i]!] = nodes[i]!;
+  /** By other bits than those that picked the thread that cannot run. */
+  private rankBelow(count: number): number {
+    return Math.imul(Math.imul(this.random, 0x2c1b3c6d) >>> 8, count) >>> 24;
   }
 
   /** Puts threads that have returned behind the living; false if none is left or one has failed. */
   private bury(): boolean {
-    const { alive, nodes } = this;
-    const { words } = this.machine.table;
+    const { words, s, alive } = this.tape;
+    const { table, firstThread } = this.machine;
     for (let i = this.living - 1; i >= 0; i--) {
-      const node = nodes[i]!;
-      const at = node << NODE_SHIFT;
-      if (words[at + NODE.how] !== HOW.end) continue;
-      if (words[at + NODE.kind] !== OP.done) return false;
+      const thread = words[alive + i]!;
+      const at = s[firstThread + thread]! << NODE_SHIFT;
+      if (table.words[at + NODE.how] !== HOW.end) continue;
+      if (table.words[at + NODE.kind] !== OP.done) return false;
       const last = --this.living;
-      const thread = alive[i]!;
-      nodes[i] = nodes[last]!;
-      alive[i] = alive[last]!;
-      nodes[last] = node;
-      alive[last] = thread;
+      words[alive + i] = words[alive + last]!;
+      words[alive + last] = thread;
     }
     return this.living > 0;
   }
 
   /** Whether the final check is known to be content; it only loads, so that it can run in place. */
   private isFinalQuick(): boolean {
-    const { s, machine } = this;
+    const { machine } = this;
+    const { s } = this.tape;
     const { words, edges } = machine.table;
     for (let node = machine.finalStart; node !== 0;) {
       const at = node << NODE_SHIFT;
@@ -208,24 +309,19 @@ class RandomWalk {
 
   /** Back to the start; false if no thread can take a step at all. */
   private restart(): boolean {
-    const { s, start, alive, nodes } = this;
-    const { firstThread } = this.machine;
-    for (let i = 0; i < firstThread; i++) s[i] = start[i]!;
-    for (let i = 0; i < alive.length; i++) nodes[i] = start[firstThread + alive[i]!]!;
-    this.living = alive.length;
+    const { start, machine, tape } = this;
+    for (let i = 0; i < start.length; i++) tape.words[i] = start[i]!;
+    for (let t = 0; t < machine.threads.length; t++) tape.words[tape.alive + t] = t;
+    this.living = machine.threads.length;
     this.length = 0;
-    return this.bury();
+    this.randomAtStart = this.random;
+    const isGoing = this.bury();
+    for (let i = 0; i < machine.threads.length; i++) {
+      const thread = this.threadAt(i);
+      this.putNode(i, thread, start[machine.firstThread + thread]!);
+    }
+    return isGoing;
   }
-}
-
-const CHOICE = 1 << 20;
-
-function decode(moves: Int32Array): TokenMove[] {
-  return Array.from(moves, (move) => ({
-    thread: move & 0xff,
-    choice: (move >> 8) & 0xfff,
-    isChoice: (move & CHOICE) !== 0,
-  }));
 }
 
 function isBad(machine: Machine, s: Vector): boolean {
