@@ -9,6 +9,7 @@ import { addExploreCommand } from "./commands/explore.js";
 import { addMatrixCommand } from "./commands/matrix.js";
 import { addFlowCommand } from "./commands/flow.js";
 import { addMergeCommand } from "./commands/merge.js";
+import { addMutantsCommand } from "./commands/mutants.js";
 import { addRunCommand } from "./commands/run.js";
 import { addSchemaCommand } from "./commands/schema.js";
 import { addUpCommand } from "./commands/up.js";
@@ -32,6 +33,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
   addUpCommand(program, exit);
   addExploreCommand(program, exit);
   addMatrixCommand(program, exit);
+  addMutantsCommand(program, exit);
   addMergeCommand(program, exit);
   addFlowCommand(program, exit);
   addBenchCommand(program, exit);

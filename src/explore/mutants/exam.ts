@@ -1,0 +1,140 @@
+// The cells that mutants are held against, and what a cell says of a system. Main thread or a worker
+// that explores.
+import { createHash } from "node:crypto";
+import { encodeToken } from "../text/token.js";
+import type { Verdict } from "../types.js";
+import { decide } from "../system/case.js";
+import { type CellOptions, Cells } from "../system/cell.js";
+import type { Graph } from "../system/graph.js";
+
+/** What a cell says: SAFE by a finished search, with its size, or the cheapest counterexample. */
+export interface Answer {
+  readonly cell: string;
+  readonly verdict: Verdict;
+  readonly message: string;
+  readonly token: string | null;
+  readonly bound: string | null;
+  readonly states: number;
+  readonly transitions: number;
+  /** SHA-256 over the memories in which the executions end, in no order. */
+  readonly ends: string;
+}
+
+/** Far more than a shipped cell needs, and soon over. */
+const BOUNDS = { maxStates: 100_000, maxSeconds: 4 };
+
+const EVENTS = ["link-delete", "netns-delete", "del-port", "netns-move", "batch-delete"];
+const KINDS = ["veth", "dummy", "tun", "bond"];
+const PROFILES = ["6.12", "5.10-stable", "current"];
+
+/** Cells of which each looks at another part of the system; those that fail soonest come first. */
+export function examCells(): CellOptions[] {
+  const cells: CellOptions[] = [];
+  const add = (guard: string, kind: string, profile: string, event: string, cpus = 2): void => {
+    const mappings = [[1], [3]].slice(0, cpus);
+    cells.push({ guard, kind, profile, event, mappings, queues: 2, underRcu: true });
+  };
+  for (const profile of PROFILES) {
+    for (const event of EVENTS) {
+      for (const kind of KINDS) add("running-carrier", kind, profile, event);
+    }
+  }
+  add("running-carrier", "dummy", "current", "add-port");
+  add("running-carrier", "tun", "6.12", "shrink");
+  for (const kind of KINDS) add("running-carrier", kind, "6.12", "tc-remap");
+  for (const event of EVENTS) {
+    add("carrier", "veth", "6.12", event);
+    for (const kind of KINDS) add("registered", kind, "6.12", event);
+  }
+  for (const kind of ["veth", "dummy"]) add("running", kind, "6.12", "link-delete");
+  for (const kind of ["macvlan", "internal"]) add("none", kind, "6.12", "del-port");
+  return cells;
+}
+
+export function cellName({ guard, kind, profile, event }: CellOptions): string {
+  return `${guard}/${kind}/${profile}/${event}`;
+}
+
+/** A system under examination: its cells, what they say, and which of its sites their threads meet. */
+export class Examinee {
+  /** Sites that a thread has come by; what only the set-up does is not among them. */
+  readonly reached = new Set<number>();
+  private readonly graph: Graph;
+  private readonly cells: Cells;
+  /** Memories in which executions of the cell begin and end. */
+  private readonly ends = new Set<string>();
+  private readonly known = new Map<string, Known[]>();
+
+  constructor(graph: Graph) {
+    this.graph = graph;
+    this.cells = new Cells(graph, null);
+    this.watch();
+  }
+
+  ask(options: CellOptions): Answer {
+    const cell = cellName(options);
+    const key = `${options.guard} ${options.kind} ${options.event}`;
+    const known = this.known.get(key) ?? [];
+    this.known.set(key, known);
+    const same = known.find(({ asked, reads }) => {
+      return this.cells.isSame(reads, asked, options.profile);
+    });
+    if (same !== undefined) return { ...same.answer, cell };
+    const reads = new Map<string, unknown>();
+    const answer = this.search(options, reads);
+    known.push({ asked: options, reads, answer });
+    return answer;
+  }
+
+  private search(options: CellOptions, reads: Map<string, unknown>): Answer {
+    this.ends.clear();
+    const decision = decide(this.cells, options, { bounds: BOUNDS, reads });
+    const { verdict, message, bound, states, transitions, failure } = decision;
+    const moves = failure?.moves.map((thread) => ({ thread, choice: 0, isChoice: false }));
+    const token = moves === undefined ? null : encodeToken(this.graph.hash, moves);
+    const hash = createHash("sha256");
+    for (const end of [...this.ends].sort()) hash.update(end);
+    const ends = hash.digest("hex");
+    return { cell: cellName(options), verdict, message, token, bound, states, transitions, ends };
+  }
+
+  /** Notes the sites, and ends a set-up that never comes to its end. */
+  private watch(): void {
+    const { runtime } = this.graph;
+    const step = runtime.step.bind(runtime);
+    const call = runtime.call.bind(runtime);
+    const alone = runtime.runAlone.bind(runtime);
+    let left = Infinity;
+    const note = (site: number): void => {
+      if (left === Infinity) this.reached.add(site);
+      else if (--left < 0) throw new Error("the set-up never ends");
+    };
+    runtime.step = (site, request) => {
+      note(site);
+      return step(site, request);
+    };
+    runtime.call = (site, body) => {
+      note(site);
+      return call(site, body);
+    };
+    runtime.runAlone = (m, start) => {
+      left = ALONE_MAX;
+      try {
+        return alone(m, start);
+      } finally {
+        left = Infinity;
+        this.ends.add(createHash("sha256").update(m).digest("base64"));
+      }
+    };
+  }
+}
+
+/** An answer that holds for all profiles in which nothing else is read. */
+interface Known {
+  readonly asked: CellOptions;
+  readonly reads: ReadonlyMap<string, unknown>;
+  readonly answer: Answer;
+}
+
+/** Most steps before there are threads, and of one final check. */
+const ALONE_MAX = 200_000;
