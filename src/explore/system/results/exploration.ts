@@ -39,7 +39,12 @@ export function exploreCell(
   });
   const total = (key: "states" | "transitions") =>
     parts.some((one) => one[key] === null) ? null : parts.reduce((all, one) => all + one[key]!, 0);
-  return { ...sum(parts), states: total("states"), transitions: total("transitions") };
+  const orders = parts.map(({ interleavings }) => interleavings);
+  const interleavings = orders.includes(null)
+    ? null
+    : String(orders.reduce((all, one) => all + BigInt(one!), 0n));
+  const numbers = { states: total("states"), transitions: total("transitions"), interleavings };
+  return { ...sum(parts), ...numbers };
 }
 
 function byStates(matrix: Matrix, at: Coordinates, named: Named): Exploration {
