@@ -1,4 +1,4 @@
-// Reads vitest's JSON result: names each skipped test, then one plain line with the counts. Fails
+// Reads vitest's JSON results: names each skipped test, then one plain line with the counts. Fails
 // when a test failed, when a file could not be loaded, and when there was nothing to count.
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -11,19 +11,20 @@ function read(file) {
   }
 }
 
-const result = read(process.argv[2]);
-if (result === null) {
+const results = process.argv.slice(2).map(read);
+if (results.length === 0 || results.includes(null)) {
   console.log("0 passed, 0 failed, 0 skipped (vitest left no result)");
   process.exit(1);
 }
-const cases = result.testResults.flatMap((file) =>
+const files = results.flatMap((one) => one.testResults);
+const cases = files.flatMap((file) =>
   file.assertionResults.map((one) => ({ ...one, file: relative(process.cwd(), file.name) })),
 );
 const count = (statuses) => cases.filter((one) => statuses.includes(one.status)).length;
 const skipped = cases.filter((one) => !["passed", "failed"].includes(one.status));
 for (const one of skipped) console.log(`skipped: ${one.file}: ${one.fullName}`);
 // A file that cannot be loaded fails without any case of its own.
-const broken = result.testResults.filter(
+const broken = files.filter(
   (file) =>
     file.status === "failed" && !file.assertionResults.some((one) => one.status === "failed"),
 );
