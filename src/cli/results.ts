@@ -31,7 +31,7 @@ export async function writeResults(
 }
 
 /** @throws PacketpathError FILE_UNUSABLE naming the file and the reason. */
-export function writeText(file: string, text: string): void {
+export function writeText(file: string, text: string | Uint8Array): void {
   try {
     writeFileSync(file, text);
   } catch (error) {

@@ -10,6 +10,7 @@ import type { SystemStory } from "../../explore/system/story.js";
 import type { CaseResult } from "../../report/junit.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
+import { certifyCells } from "../matrix-certificates.js";
 import { THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults } from "../results.js";
 
@@ -26,6 +27,7 @@ interface MatrixFlags extends ResultFlags {
   readonly jobs?: number;
   readonly timeline?: boolean;
   readonly allSteps?: boolean;
+  readonly certificate?: string;
   readonly replay?: string;
   /** Without a number: true. */
   readonly threads?: number | true;
@@ -52,6 +54,7 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
     .option("--jobs <number>", "worker threads (as many as CPUs, for many cells)", wholeNumber)
     .option("--timeline", "show the schedule of each cell that fails")
     .option("--all-steps", "show steps that concern one thread only, too")
+    .option("--certificate <folder>", "write what each SAFE verdict rests on")
     .option("--replay <token>", "repeat a schedule of the one cell that is selected")
     .option("--threads [times]", "repeat each failure on real threads, so often (100)", manyTimes)
     .option("--json", "print the result as one JSON object")
@@ -78,7 +81,8 @@ async function matrix(flags: MatrixFlags): Promise<number> {
     const { repeatCells } = await import("../matrix-threads.js");
     return repeatCells(opened, flags.threads === true ? THREAD_TIMES : flags.threads, flags);
   }
-  const result = await decideAll(opened, flags);
+  const decided = await decideAll(opened, flags);
+  const result = await certifyCells(opened, decided, flags.certificate);
   const isOwn = flags.guard?.some(isFile) === true;
   await writeOut(process.stdout, flags.json === true ? jsonOf(result) : await textOf(result));
   if (flags.timeline === true && flags.json !== true) {

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { nowMs } from "../../base/clock.js";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { Certificate, Exploration } from "../../explore/types.js";
+import { isModulePath } from "../../scenario/parse.js";
 import { writeOut } from "../failure.js";
 import { readBytes, readText } from "../input.js";
 
@@ -54,6 +55,7 @@ export async function checkFile(
   const { readCertificate } = await import("../../explore/certificate/header.js");
   const { checkCertificate } = await import("../../explore/certificate/check.js");
   const { loadProgram } = await import("../../explore/source/load.js");
+  const { cellOf, checkCell } = await import("../../explore/system/results/certificates.js");
   const startMs = nowMs();
   let problem: string | null;
   let numbers: object = {};
@@ -61,8 +63,13 @@ export async function checkFile(
     const { header } = readCertificate(bytes);
     const { program, states, transitions, digest, sourceHash } = header;
     numbers = { program, states, transitions, digest, sourceHash };
-    const source = file ?? header.file;
-    problem = checkCertificate(bytes, await loadProgram(readText(source), source));
+    const cell = cellOf(header);
+    const source = file ?? cell?.options.guard ?? header.file;
+    const guard = isModulePath(source) ? { file: source, text: readText(source) } : null;
+    problem =
+      cell !== null
+        ? await checkCell(bytes, guard)
+        : checkCertificate(bytes, await loadProgram(readText(source), source));
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
     problem = `it is no certificate: ${error instanceof Error ? error.message : String(error)}`;

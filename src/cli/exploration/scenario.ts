@@ -12,6 +12,7 @@ import { writeOut } from "../failure.js";
 import { readScenario, readText } from "../input.js";
 import { type ExportName, programCase } from "../program-results.js";
 import { type ResultFlags, writeResults, writeText } from "../results.js";
+import { certify } from "../matrix-certificates.js";
 import { THREAD_TIMES } from "../thread-replay.js";
 import { optionsOf, type PartFlags } from "./parts.js";
 import { type ScenarioCell, scenarioCell } from "./scenario-cell.js";
@@ -21,6 +22,7 @@ export interface ScenarioFlags extends ResultFlags, PartFlags {
   readonly replay?: string;
   readonly threads?: number | true;
   readonly export?: ExportName;
+  /** A folder: there is one file for each packet. */
   readonly certificate?: string;
   readonly audit?: boolean;
 }
@@ -46,7 +48,9 @@ export async function exploreScenario(file: string, flags: ScenarioFlags): Promi
   if (flags.replay !== undefined) return replayScenario(opened, flags.replay, flags);
   if (flags.shard !== undefined) return explorePart(opened, flags.shard, flags);
   const { exploreCell } = await import("../../explore/system/results/exploration.js");
-  const result = exploreCell(matrix, at, namesOf(opened), optionsOf(flags));
+  const found = exploreCell(matrix, at, namesOf(opened), optionsOf(flags));
+  const certificate = await certificateOf(opened, found, flags);
+  const result = { ...found, certificate };
   const json = { schemaVersion: 1, ...result, ...factsOf(opened) };
   const text = flags.json === true ? `${JSON.stringify(json)}\n` : await wordsOf(opened, result);
   await writeOut(process.stdout, text);
@@ -56,7 +60,7 @@ export async function exploreScenario(file: string, flags: ScenarioFlags): Promi
 
 /** @throws PacketpathError USAGE for what is not done with scenarios. */
 function mustFit(flags: ScenarioFlags): void {
-  for (const name of ["jobs", "audit", "certificate", "export"] as const) {
+  for (const name of ["jobs", "audit", "export"] as const) {
     if (flags[name] === undefined) continue;
     const message = `--${name} is for program files, not for scenarios`;
     throw new PacketpathError("USAGE", message);
@@ -84,6 +88,22 @@ async function open(file: string, flags: ScenarioFlags): Promise<Opened> {
   const known = expectedVerdict(scenario, guard);
   const expected = known === "INVALID" ? "SAFE" : known;
   return { scenario, cell, guard, matrix, at, expected };
+}
+
+/** Of a finished search over states; written as files only if that is asked for. */
+async function certificateOf(opened: Opened, found: Exploration, flags: ScenarioFlags) {
+  const { matrix, at } = opened;
+  const hasOne = found.verdict === "SAFE" && found.strategy === "states";
+  if (flags.certificate === undefined) {
+    if (!hasOne) return null;
+    const { certifyCell, sumOf } = await import("../../explore/system/results/certificates.js");
+    return sumOf(certifyCell(matrix, at).map(({ summary }) => summary));
+  }
+  if (!hasOne) {
+    const why = `there is none of ${found.verdict} by --strategy ${found.strategy}`;
+    throw new PacketpathError("USAGE", `--certificate: ${why}`);
+  }
+  return certify(matrix, at, flags.certificate);
 }
 
 function namesOf({ scenario, expected }: Opened) {

@@ -4,9 +4,7 @@
 // stays one if the steps of all but one packet are taken out, and every failure that several can
 // meet, one alone can meet. `independentReaders` checks that on the threads at hand; where it does
 // not hold, the product is explored.
-import type { Site } from "../types.js";
-import { OP } from "../types.js";
-import type { SystemMachine } from "./machine.js";
+import { OP, type Site, type Step } from "../types.js";
 import { isRead } from "./thread.js";
 
 /** Functions that return nothing, and whose effect on others is only that they wait. */
@@ -18,22 +16,24 @@ const OBSERVERS: ReadonlySet<string> = new Set([
   "spinUnlock",
 ]);
 
-/** Whether thread `reader` is looked at by others in observers only. */
+/**
+ * Whether thread `reader` is looked at by others in observers only. `threads`: the steps of all
+ * local states of each.
+ */
 export function independentReader(
-  machine: SystemMachine,
+  threads: readonly (readonly Step[])[],
   sites: readonly Site[],
   reader: number,
 ): boolean {
   const written = new Set<number>();
-  machine.threads[reader]!.kinds.forEach((kind, node) => {
-    const slot = machine.threads[reader]!.slots[node]!;
-    if (slot !== 0 && kind < OP.done && !isRead(kind)) written.add(slot);
-  });
-  return machine.threads.every((thread, t) => {
+  for (const { kind, addr } of threads[reader]!) {
+    if (addr !== 0 && kind < OP.done && !isRead(kind)) written.add(addr);
+  }
+  return threads.every((steps, t) => {
     if (t === reader) return true;
-    return thread.kinds.every((kind, node) => {
-      if (kind >= OP.done || !written.has(thread.slots[node]!)) return true;
-      const site = sites[thread.step(node).site];
+    return steps.every(({ kind, addr, site: at }) => {
+      if (kind >= OP.done || !written.has(addr)) return true;
+      const site = sites[at];
       return site !== undefined && OBSERVERS.has(site.within);
     });
   });

@@ -3,6 +3,7 @@ import { nowMs } from "../../base/clock.js";
 import type { Verdict } from "../types.js";
 import type { CellOptions, Cells } from "./cell.js";
 import { failureTest, fewestSwitches, type Schedule } from "../reduced/minimal.js";
+import type { SystemMachine } from "../reduced/machine.js";
 import { independentReader } from "../reduced/readers.js";
 import { type Bounds, type Failure, type Reduced, searchReduced } from "../reduced/search.js";
 
@@ -76,7 +77,7 @@ function decidePart(
   const cell = cells.make(options);
   const { machine, final } = cell;
   const found = searchReduced(machine, final, how.bounds ?? BOUNDS);
-  if (oneByOne && !independentReader(machine, cells.sites, 0)) return null;
+  if (oneByOne && !independentReader(stepsOf(machine), cells.sites, 0)) return null;
   const isFailure = found.violations.size > 0;
   const schedule = isFailure
     ? fewestSwitches(machine, failureTest(machine, final, found.spins))
@@ -87,6 +88,10 @@ function decidePart(
   const { verdict, message } = schedule?.failure ?? firstOf(found);
   const seconds = (nowMs() - startMs) / 1000;
   return { verdict, message, bound, states, transitions, seconds, oneByOne, failure };
+}
+
+function stepsOf({ threads }: SystemMachine) {
+  return threads.map(({ automaton }) => automaton.steps);
 }
 
 /** What there is to say without a schedule. */

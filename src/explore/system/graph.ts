@@ -9,7 +9,15 @@ import { compileFunction } from "node:vm";
 import * as memory from "../../sync/memory.js";
 import { primitivesOf } from "../runtime.js";
 import type { Site } from "../types.js";
-import { type GuardSource, MODEL, type Prepared, resolveModule, SYNC, VIEW } from "./prepared.js";
+import {
+  GUARD,
+  type GuardSource,
+  MODEL,
+  type Prepared,
+  resolveModule,
+  SYNC,
+  VIEW,
+} from "./prepared.js";
 import { SystemRuntime } from "./runtime.js";
 import { viewModule } from "./view.js";
 
@@ -64,7 +72,8 @@ export async function loadGraph(
   const system = preparedByBuild(hash) ?? (await import("./prepare.js")).prepare(texts, hash);
   if (guard === null) return evaluateGraph(system);
   const { prepareGuard } = await import("./prepare.js");
-  return evaluateGraph(prepareGuard(system, guard));
+  const own = hashTexts(new Map([...texts, [GUARD, guard.text]]));
+  return evaluateGraph({ ...prepareGuard(system, guard), hash: own });
 }
 
 function preparedByBuild(hash: string): Prepared | null {

@@ -22,7 +22,7 @@ export async function openMatrix(request: MatrixRequest = {}): Promise<Matrix> {
   const all = dimensions(graph);
   const options: MatrixOptions = { ...all, ...SIZE, product: false, ...chosen };
   if (guard !== undefined)
-    return new Matrix(graph, { ...options, guards: [guard.file] }, own(graph));
+    return new Matrix(graph, { ...options, guards: [guard.file] }, ownGuard(graph));
   for (const list of ["guards", "kinds", "profiles", "events"] as const) {
     for (const one of options[list]) {
       const known: readonly string[] =
@@ -43,7 +43,8 @@ function changes(graph: Graph): readonly string[] {
   return graph.exportsOf(MODEL).CHANGES as readonly string[];
 }
 
-function own(graph: Graph): GuardFunction {
+/** @throws PacketpathError GUARD_INVALID. */
+export function ownGuard(graph: Graph): GuardFunction {
   const guard = graph.exportsOf(GUARD).default;
   if (typeof guard === "function") return guard as GuardFunction;
   throw new PacketpathError("GUARD_INVALID", "the default export of the guard is not a function");

@@ -140,13 +140,13 @@ export class Matrix {
    * packets do not concern each other, or all of them together. One is to be used up before the
    * next one is made: the last one alone learns of words that come into use.
    */
-  programs(at: Coordinates): (() => LoadedProgram)[] {
+  programs(at: Coordinates): CellProgram[] {
     const { decision } = this.known(at);
     const { failure, oneByOne } = decision;
     const options = this.optionsOf(at);
     const safe = () => (oneByOne ? singles(options, this.options.sorts) : [options]);
     const all = failure === null ? safe() : [failure.options];
-    return all.map((one) => () => this.cells.make(one).program());
+    return all.map((one) => ({ options: one, make: () => this.cells.make(one).program() }));
   }
 
   /** Of the sources that are explored, as in tokens. */
@@ -154,9 +154,9 @@ export class Matrix {
     return this.graph.hash;
   }
 
-  /** Words that threads have touched so far, in this process. */
-  get knownSlots(): number {
-    return this.graph.runtime.addresses.length;
+  /** Addresses of the words that threads have touched so far, in this process, by slot. */
+  get addresses(): readonly number[] {
+    return this.graph.runtime.addresses;
   }
 
   decide(at: Coordinates): MatrixCell {
@@ -215,6 +215,11 @@ export class Matrix {
 /** An internal port goes with del-port only. */
 function isPossible(kind: string, event: string): boolean {
   return kind !== "internal" || event === "del-port";
+}
+
+export interface CellProgram {
+  readonly options: CellOptions;
+  make(): LoadedProgram;
 }
 
 /** A counterexample with all that it takes to repeat it elsewhere. */

@@ -27,13 +27,13 @@ export function exploreCell(
   if ((options.strategy ?? "states") === "states") return byStates(matrix, at, named);
   const programs = matrix.programs(at);
   const maxSeconds = (options.maxSeconds ?? SECONDS_MAX) / programs.length;
-  const parts = programs.map((make) => {
+  const parts = programs.map(({ make }) => {
     for (;;) {
-      const slots = matrix.knownSlots;
+      const slots = matrix.addresses.length;
       const program = { ...make(), name: named.program, expect: named.expected };
       const result = explore(program, { ...options, maxSeconds });
       // A word that was not known when the search began was no part of its states.
-      if (matrix.knownSlots > slots) continue;
+      if (matrix.addresses.length > slots) continue;
       return partOf(program, result, { shard: { index: 0, count: 1 } });
     }
   });
