@@ -90,13 +90,18 @@ function findBy(
 }
 
 function byStates(machine: Machine, settings: Settings): Found {
+  const endMs = nowMs() + 1000 * settings.maxSeconds;
   const graph = new StateGraph(machine);
   graph.explore(settings);
   const complete = graph.bound === null;
   const order = topologicalOrder(graph);
   const cyclic = order.length < graph.count;
   const hasTraces = machine.program.kernel?.hasTraces ?? true;
-  const traces = complete && !cyclic && hasTraces ? countTraces(graph, order) : null;
+  const isCountable = complete && !cyclic;
+  const interleavings = isCountable ? countInterleavings(graph, order, endMs) : null;
+  const traces = isCountable && hasTraces ? countTraces(graph, order, endMs) : null;
+  const isUncounted = interleavings === null || (traces === null && hasTraces);
+  const isCut = isCountable && isUncounted && nowMs() > endMs;
   // An unexpanded state might have left the cycle: nothing can be said then.
   const isEndless = graph.violations.length === 0 && complete && cyclic;
   const cycle = isEndless ? fairCycle(graph) : null;
@@ -108,7 +113,7 @@ function byStates(machine: Machine, settings: Settings): Found {
     blocked: traces === null ? null : String(traces.blocked),
     states: graph.count,
     transitions: graph.edgeTo.length,
-    interleavings: complete && !cyclic ? String(countInterleavings(graph, order)) : null,
+    interleavings: interleavings === null ? null : String(interleavings),
   };
   const isSafe = verdict === null && complete;
   return {
@@ -118,13 +123,18 @@ function byStates(machine: Machine, settings: Settings): Found {
     certificate: isSafe ? certify(graph, { ...numbers, isReduced: false }, settings) : null,
     complete,
     cyclic: complete ? cyclic : null,
-    bound: graph.bound,
+    bound: isCut ? whileCounting(settings) : graph.bound,
     counterexample,
     bugProbability: chance?.value ?? (isSafe ? 0 : null),
     bugProbabilityFraction: chance?.fraction ?? null,
     coverage: graphCoverage(graph),
     race: verdict === "RACE" ? counterexample!.message : null,
   };
+}
+
+/** All states are known, and so is the verdict; what is missing are numbers. */
+function whileCounting({ maxSeconds }: Settings): string {
+  return `${maxSeconds} s, while traces and interleavings were counted`;
 }
 
 interface Worst {

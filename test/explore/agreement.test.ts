@@ -8,7 +8,7 @@ import { exploreTraces } from "../../src/explore/search/dpor.js";
 import { Machine, type Vector } from "../../src/explore/search/machine.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import type { LoadedProgram } from "../../src/explore/types.js";
-import { randomProgram } from "./random-program.js";
+import { randomProgram, WITH_PLAIN } from "./random-program.js";
 
 const BOUNDS = { maxExecutions: 1e6, maxSteps: 1000, maxSeconds: 20 };
 
@@ -59,10 +59,10 @@ function normalForm(order: readonly string[]): string {
 }
 
 describe("engines agree", () => {
-  it("on 250 random programs with locks, waits and choices", async () => {
+  it("on 250 random programs with locks, waits, choices and plain accesses", async () => {
     const random = new Random(7);
     for (let round = 0; round < 250; round++) {
-      const source = randomProgram(random, 2 + random.below(2), 4);
+      const source = randomProgram(random, 2 + random.below(2), 4, WITH_PLAIN);
       const program = await loadProgram(source, "random.ts");
       const states = explore(program);
       const runs = exploreTraces(new Machine(program, 1000), BOUNDS, () => "SAFE");
@@ -83,7 +83,7 @@ describe("engines agree", () => {
   it("with a naive walk over all schedules, on 150 small programs", async () => {
     const random = new Random(8);
     for (let round = 0; round < 150; round++) {
-      const source = randomProgram(random, 2, 3);
+      const source = randomProgram(random, 2, 3, WITH_PLAIN);
       const program = await loadProgram(source, "random.ts");
       const { traces, blocked, paths } = naive(program);
       const states = explore(program);

@@ -3,6 +3,11 @@
 // too narrow again and again.
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
+import {
+  countInterleavings,
+  countTraces,
+  topologicalOrder,
+} from "../../src/explore/search/count.js";
 import { Machine, type Vector } from "../../src/explore/search/machine.js";
 import { NodeTable } from "../../src/explore/search/node-table.js";
 import { Packing } from "../../src/explore/search/packing.js";
@@ -10,7 +15,7 @@ import { exploreRandomly } from "../../src/explore/search/random.js";
 import { StateGraph } from "../../src/explore/search/states.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { OP } from "../../src/explore/types.js";
-import { randomProgram } from "./random-program.js";
+import { randomProgram, WITH_PLAIN } from "./random-program.js";
 
 const INT_MIN = -(2 ** 31);
 const INT_MAX = 2 ** 31 - 1;
@@ -54,20 +59,27 @@ describe("all states", () => {
   it("of 200 random programs are those of a naive search, in its order", async () => {
     const random = new Random(21);
     for (let round = 0; round < 200; round++) {
-      await compare(randomProgram(random, 2 + random.below(2), 4));
+      await compare(randomProgram(random, 2 + random.below(2), 4, WITH_PLAIN));
     }
   });
 
   it("whose values grow in all directions while the search goes on", async () => {
     const count = await compare(`
-      import { add, program, st } from "packetpath/explore";
+      import { add, choose, program, st } from "packetpath/explore";
       export default program({
         name: "wide",
-        cells: { x: 0, y: ${INT_MAX}, z: -5 },
+        cells: { x: 0, y: ${INT_MAX}, z: -5, seen: 0 },
         threads: [
           ({ x, y }) => { for (let i = 0; i < 5; i++) { add(x, 1 << (6 * i)); st(y, -i); } },
           ({ x, z }) => { for (let i = 0; i < 3; i++) st(z, -(1 << (9 * i))); },
           ({ y }) => { add(y, 1); st(y, ${INT_MIN}); },
+          // Only one of 2^18 runs comes to its end, where values are that no run had guessed.
+          ({ x, seen }) => {
+            for (let i = 0; i < 18; i++) if (choose(2) === 0) return;
+            for (let i = 0; i < 31; i++) st(seen, 1 << i);
+            st(seen, ${INT_MIN});
+            add(x, 1 << 30);
+          },
         ],
       });`);
     expect(count).toBeGreaterThan(300);
@@ -85,6 +97,27 @@ describe("all states", () => {
     expect(graph.bound).toBe("5000 states");
     expect(graph.count).toBeGreaterThanOrEqual(5_000);
     expect(graph.count).toBeLessThan(5_004);
+  });
+});
+
+describe("counting", () => {
+  it("ends with the time that is set: then there is no number, not a wrong one", async () => {
+    const program = await loadProgram(
+      `import { add, program } from "packetpath/explore";
+      const body = ({ x }) => { for (let i = 0; i < 12; i++) add(x, 1); };
+      export default program({ name: "p", cells: { x: 0 }, threads: [body, body, body] });`,
+      "p.ts",
+    );
+    const graph = new StateGraph(new Machine(program, 1000));
+    graph.explore({ maxStates: 1e6, maxSeconds: 30 });
+    expect(graph.count).toBeGreaterThan(2_000);
+    const order = topologicalOrder(graph);
+    // Orders of 3 times 12 steps, none of which commute: 36! / 12!^3.
+    const all = 3_384_731_762_521_200n;
+    expect(countInterleavings(graph, order, Infinity)).toBe(all);
+    expect(countTraces(graph, order, Infinity)).toEqual({ traces: all, blocked: 0n });
+    expect(countInterleavings(graph, order, 0)).toBeNull();
+    expect(countTraces(graph, order, 0)).toBeNull();
   });
 });
 

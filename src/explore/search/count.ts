@@ -1,6 +1,7 @@
 // Exact numbers about a finished state graph: executions by counting paths, Mazurkiewicz traces by
 // counting paths that sleep sets leave. Nothing is enumerated, so 10^15 executions cost no more
 // than their states.
+import { nowMs } from "../../base/clock.js";
 import type { Machine } from "./machine.js";
 import { END, type StateGraph } from "./states.js";
 
@@ -23,12 +24,24 @@ export function topologicalOrder(graph: StateGraph): Int32Array {
   return order.subarray(0, filled);
 }
 
-/** Counts paths; call it for graphs without cycles and without unexpanded states. */
-export function countInterleavings(graph: StateGraph, order: Int32Array): bigint {
+/** States between two looks at the clock. */
+const CLOCK_STATES = 1024;
+
+/**
+ * Counts paths; call it for graphs without cycles and without unexpanded states. Null when the clock
+ * passes `endMs`.
+ */
+export function countInterleavings(
+  graph: StateGraph,
+  order: Int32Array,
+  endMs: number,
+): bigint | null {
   const ways: bigint[] = new Array<bigint>(graph.count).fill(0n);
   ways[0] = 1n;
   let total = 0n;
+  let done = 0;
   for (const state of order) {
+    if (++done % CLOCK_STATES === 0 && nowMs() > endMs) return null;
     const here = ways[state] as bigint;
     ways[state] = 0n;
     const from = graph.firstEdge.data[state] as number;
@@ -49,11 +62,13 @@ const THREADS_MAX = 30;
 /**
  * Counts executions up to commuting neighboring steps. Of each class, exactly one order is left by
  * sleep sets (Godefroid 1996): a thread is asleep when its step was tried before at this point and
- * nothing that conflicts with it has happened since. Null when there are too many pairs.
+ * nothing that conflicts with it has happened since. Null when there are too many pairs, or when the
+ * clock passes `endMs`.
  */
 export function countTraces(
   graph: StateGraph,
   order: Int32Array,
+  endMs: number,
 ): { traces: bigint; blocked: bigint } | null {
   const { machine } = graph;
   if (machine.threads.length > THREADS_MAX) return null;
@@ -62,6 +77,7 @@ export function countTraces(
   let traces = 0n;
   let blocked = 0n;
   let pairs = 0;
+  let sinceClock = 0;
   for (const state of order) {
     const here = ways[state];
     ways[state] = null;
@@ -75,6 +91,11 @@ export function countTraces(
       continue;
     }
     const independent = independence(machine, graph, state);
+    sinceClock += here.size;
+    if (sinceClock >= CLOCK_STATES) {
+      sinceClock = 0;
+      if (nowMs() > endMs) return null;
+    }
     pairs += here.size;
     if (pairs > PAIRS_MAX) return null;
     for (const [sleep, count] of here) forward({ graph, state, sleep, count, independent }, ways);
