@@ -82,6 +82,7 @@ export function endOf(machine: Machine, s: Vector): Ending {
   }
   const wrong = machine.checkFinal(s);
   if (wrong === null) return { verdict: "SAFE", message: "" };
+  if (wrong.kind === OP.limit) return { verdict: "UNDECIDED", message: wrong.message };
   const site = machine.program.sites[wrong.site];
   const place = site === undefined ? "" : ` (line ${site.line})`;
   const verdict = VERDICTS[wrong.a] ?? "ASSERT";

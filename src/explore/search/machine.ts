@@ -2,6 +2,8 @@
 // of each thread. Every engine steps through here, so they cannot disagree about what a step does.
 import { Automaton } from "./automaton.js";
 import { act, HOW, isOpen, NODE, NODE_SHIFT, NodeTable } from "./node-table.js";
+import { PacketpathError } from "../../base/errors.js";
+import { shadowedKind } from "../requests.js";
 import { type LoadedProgram, OP, type Step, type ThreadCode } from "../types.js";
 import {
   KERNEL_FIRST,
@@ -18,6 +20,9 @@ import { failStep } from "../runtime.js";
 export type Vector = Int32Array;
 
 const FINAL_STEPS_MAX = 10_000;
+
+/** What a final check may do. */
+const LOADS: readonly number[] = [OP.ld, OP.read, shadowedKind(OP.ld), shadowedKind(OP.read)];
 
 export class Machine {
   readonly program: LoadedProgram;
@@ -166,13 +171,22 @@ export class Machine {
     for (let node = check.start, round = 0; round <= FINAL_STEPS_MAX + 1; round++) {
       const step = this.table.steps[node] as Step;
       if (step.kind === OP.done) return null;
-      if (step.kind >= OP.done || step.kind === OP.choose) return step;
+      if (step.kind >= OP.done) return step;
+      if (!LOADS.includes(step.kind)) throw this.notALoad(step);
       const value = isKernel(step.kind)
         ? kernelTake(this, memory, step, 0, 0)
         : act(this.table.words, node << NODE_SHIFT, memory, 0);
       node = check.next(node, value);
     }
-    return null;
+    // A loop that comes back to a node: memory does not change under it.
+    return failStep("LOCKUP", "it never ends", -1);
+  }
+
+  private notALoad(step: Step): PacketpathError {
+    const { file, sites } = this.program;
+    const site = sites[step.site];
+    const place = site === undefined ? { file } : { file, line: site.line, column: site.column };
+    return new PacketpathError("PROGRAM_INVALID", "a final check only loads", { place });
   }
 }
 

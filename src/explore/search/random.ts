@@ -296,7 +296,8 @@ class RandomWalk {
     const { machine } = this;
     const { s } = this.tape;
     const { words, edges } = machine.table;
-    for (let node = machine.finalStart; node !== 0;) {
+    // What takes long may have no end; the machine tells.
+    for (let node = machine.finalStart, round = 0; node !== 0 && round < 1000; round++) {
       const at = node << NODE_SHIFT;
       if (words[at + NODE.kind] === OP.done) return true;
       if (words[at + NODE.kind] !== OP.ld) return false;

@@ -184,7 +184,8 @@ export class StateGraph {
       return END.blocked;
     }
     const wrong = machine.checkFinal(s);
-    if (wrong !== null) this.addFailure(index, wrong);
+    if (wrong?.kind === OP.limit) this.bound ??= `final check: ${wrong.message}`;
+    else if (wrong !== null) this.addFailure(index, wrong);
     return END.done;
   }
 

@@ -1,6 +1,6 @@
 // Runs a program's module, rewritten or as it was written, and hands out its default export. The
 // module sees the primitives that it is given and nothing else. Any thread.
-import { compileFunction } from "node:vm";
+import { compileFunction, Script } from "node:vm";
 import { PacketpathError } from "../../base/errors.js";
 import { invalid } from "./invalid.js";
 
@@ -12,6 +12,17 @@ export interface Surroundings {
   readonly door: Readonly<Record<string, unknown>>;
   /** What inserted tokens call; null where there are none. */
   readonly $: unknown;
+}
+
+/** Longest run of a module, which only builds an object, in milliseconds. */
+const MODULE_MS = 5000;
+
+/** What Node says of a script that it stopped. */
+const OUT_OF_TIME = "ERR_SCRIPT_EXECUTION_TIMEOUT";
+
+/** Runs something that may have no end; Node's limit covers functions that a script calls, too. */
+function limited(run: () => void): void {
+  new Script("run()").runInNewContext({ run }, { timeout: MODULE_MS });
 }
 
 /** Strips the types and makes imports calls of `require`. */
@@ -30,9 +41,12 @@ export function evaluate(code: string, file: string, { door, $ }: Surroundings):
   const module: { exports: { default?: unknown } } = { exports: {} };
   const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
   try {
-    run(need, module, module.exports, $);
+    limited(() => run(need, module, module.exports, $));
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
+    if (error instanceof Error && "code" in error && error.code === OUT_OF_TIME) {
+      throw invalid(file, `the module runs for more than ${MODULE_MS / 1000} s`);
+    }
     throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
   }
   if (module.exports.default === undefined) {

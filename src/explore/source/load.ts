@@ -14,7 +14,7 @@ import { boundsOf, type Handle, type Layout, unpack, type Uses } from "./unpack.
 
 /** @throws PacketpathError PROGRAM_INVALID with the place, or the field that is not right. */
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {
-  const rewritten = rewrite(source, file);
+  const rewritten = rewrittenText(source, file);
   const runtime = new Runtime();
   const exported = evaluate(await transpile(rewritten.text, file), file, {
     door: { ...primitivesOf(PRIMITIVES), UNINIT, FREE },
@@ -42,6 +42,15 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
   };
 }
 
+function rewrittenText(source: string, file: string): ReturnType<typeof rewrite> {
+  try {
+    return rewrite(source, file);
+  } catch (error) {
+    // The compiler goes down into each bracket by a call.
+    throw error instanceof RangeError ? unreadable(error, file) : error;
+  }
+}
+
 /** What a program's text says that it needs. */
 export function usesOf(source: string): Uses {
   const words = new Set(source.match(/\w+/g));
@@ -51,12 +60,20 @@ export function usesOf(source: string): Uses {
   };
 }
 
+/** What the text or the exported object did to its reader. */
+function unreadable(error: unknown, file: string): PacketpathError {
+  if (error instanceof PacketpathError) return error;
+  if (error instanceof RangeError) return invalid(file, "nested too deeply to be read");
+  return invalid(file, `the export throws: ${error instanceof Error ? error.message : "?"}`);
+}
+
 /** Runs a check of the exported object; what it refuses gets the place of the name it speaks of. */
 function located<T>(source: string, file: string, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (!(error instanceof PacketpathError) || error.place?.line !== undefined) throw error;
+    if (!(error instanceof PacketpathError)) throw unreadable(error, file);
+    if (error.place?.line !== undefined) throw error;
     const place = placeOfName(source, file, error.message);
     const { code, message, fix } = error;
     throw new PacketpathError(code, message, { place, ...(fix === undefined ? {} : { fix }) });
@@ -133,13 +150,24 @@ function startOf(
   argument: number,
 ): Generator<Step, unknown, number> {
   const start = code as (handles: Layout["handles"], argument: number) => unknown;
-  const run = start(guarded(handles, file, name), argument);
+  let run: unknown;
+  try {
+    run = start(guarded(handles, file, name), argument);
+  } catch (error) {
+    if (error instanceof PacketpathError) throw error;
+    return throwing(error);
+  }
   if (typeof run === "object" && run !== null && "next" in run) {
     return run as Generator<Step, unknown, number>;
   }
   // A function without a primitive is run and done with.
   if (run === undefined) return nothing();
   throw invalid(file, `${name}: expected a thread function; it returns a ${typeof run}`);
+}
+
+/** A function without a primitive has failed; that is its thread's failure, as any other. */
+function* throwing(error: unknown): Generator<Step, unknown, number> {
+  throw error;
 }
 
 function* nothing(): Generator<Step, unknown, number> {

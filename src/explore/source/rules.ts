@@ -35,6 +35,7 @@ export function checkModule(analysis: Analysis): void {
     if (ts.isIdentifier(node) && isReference(node) && !names.has(node.text)) {
       if (!UNCONTROLLED.has(node.text) && node.text !== "$") checkUndeclared(node, analysis);
     }
+    if (ts.isIdentifier(node) && isReference(node)) checkAlias(node, analysis);
     ts.forEachChild(node, visit);
   };
   visit(tree);
@@ -48,6 +49,25 @@ function checkUndeclared(node: ts.Identifier, { problem }: Analysis): void {
   problem(node, `"${node.text}" is not declared`, fix);
 }
 
+/**
+ * Outside of explored functions nothing waits for a step: under another name a primitive would be
+ * called and do nothing.
+ */
+function checkAlias(node: ts.Identifier, analysis: Analysis): void {
+  const { primitives, named, explored, problem } = analysis;
+  const owner = functionOf(node);
+  if (owner !== null && explored.has(owner)) return;
+  const { parent } = node;
+  const target = named.get(node.text);
+  const isRenamed =
+    target !== undefined && explored.has(target) && ts.isVariableDeclaration(parent);
+  const isPassedOn = primitives.has(node.text) && !ts.isImportSpecifier(parent);
+  if (!isRenamed && !isPassedOn) return;
+  if (ts.isVariableDeclaration(parent) && parent.initializer !== node) return;
+  if (ts.isCallExpression(parent) && parent.expression === node) return;
+  problem(node, `"${node.text}" is passed on as a value; call it by its name`);
+}
+
 function checkNode(node: ts.Node, analysis: Analysis): void {
   const { problem, calls } = analysis;
   if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AsyncKeyword) {
@@ -58,6 +78,10 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
     problem(node, "a generator is not explored; write an ordinary function");
   } else if (ts.isIdentifier(node) && UNCONTROLLED.has(node.text) && isValue(node)) {
     problem(node, `${node.text} is not controlled by the explorer`);
+  } else if (ts.isPropertyAccessExpression(node) && node.name.text === "constructor") {
+    problem(node, "constructor is not controlled by the explorer");
+  } else if (isLoop(node) && isUnwatched(node, analysis)) {
+    problem(node, "a loop without a primitive or tick may never end", "Count up to a fixed bound.");
   } else if (isRandom(node)) {
     problem(node, `${node.getText()} is not controlled by the explorer`, "Use choose(count).");
   } else if (ts.isIdentifier(node) && node.text === "$") {
@@ -66,6 +90,13 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
     problem(node, `${node.expression.getText()} is called outside of a thread function`);
   }
   if (ts.isVariableDeclaration(node) || ts.isParameter(node)) checkShadow(node, analysis);
+}
+
+/** Whether a loop of a function without steps, a final check without loads for one, may not end. */
+function isUnwatched(node: ts.Node, analysis: Analysis): boolean {
+  const owner = functionOf(node);
+  if (owner === null || analysis.explored.has(owner) || analysis.reached.has(owner)) return false;
+  return !isCounted(node) && !holdsStep(node, analysis);
 }
 
 function isRandom(node: ts.Node): boolean {
