@@ -41,7 +41,10 @@ export function examCells(): CellOptions[] {
   }
   add("running-carrier", "dummy", "current", "add-port");
   add("running-carrier", "tun", "6.12", "shrink");
-  for (const kind of KINDS) add("running-carrier", kind, "6.12", "tc-remap");
+  for (const kind of KINDS) {
+    add("running-carrier", kind, "6.12", "tc-remap");
+    add("none", kind, "6.12", "link-down");
+  }
   for (const event of EVENTS) {
     add("carrier", "veth", "6.12", event);
     for (const kind of KINDS) add("registered", kind, "6.12", event);

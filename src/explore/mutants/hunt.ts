@@ -34,7 +34,15 @@ function isMutable(file: string): boolean {
 }
 
 /** Functions of the model that check, or that run before there are threads. */
-const NOT_OF_THREADS: ReadonlySet<string> = new Set(["final", "checkRings", "setUp", "plug"]);
+const NOT_OF_THREADS: ReadonlySet<string> = new Set([
+  "final",
+  "checkCpu",
+  "checkDevice",
+  "checkGone",
+  "checkRings",
+  "setUp",
+  "plug",
+]);
 
 export class Hunt {
   /** Mutants of what threads come by in a cell that is SAFE as shipped. */

@@ -53,9 +53,9 @@ const STORES = new Set(["st", "add", "setBits", "clearBits", "setLinkState", "cl
 /** Words whose stores tell others what to do from now on. */
 const ORDERING =
   /LINK_STATE\.start|DEV\.(flags|regState|privFlags|rxHandler|listed|refcnt|numQueues)\b|TXQ\.(qdisc|tfile|state)\b|portSlot|\bslot\b|KERNEL\.|\btail\b|realNumTxQueues|VPORT\.(dev|state)\b|BACKLOG\.length/;
-/** Tests that ask for what another thread may store. */
+/** Tests of what another thread may store, which keep something away. */
 const SHARED_TEST =
-  /PRIV\.ovsDatapath|NETREG\.|isUp\(|netifRunning\(|netifCarrierOk\(|QDISC|=== NULL|!== NULL|qcount|attached/;
+  /PRIV\.ovsDatapath|attached|NETREG\.(registered|unregistering)|isUp\(|netifRunning\(|(vport|peer|slave) === NULL/;
 /** Calls that only tell observers, and so stand between two steps without ordering them. */
 const SILENT = new Set(["trace", "deed", "tally", "tick", "assert"]);
 
@@ -171,14 +171,15 @@ function dropped(node: ts.ExpressionStatement, tree: ts.SourceFile, add: Add): v
 }
 
 function tests(node: ts.IfStatement, tree: ts.SourceFile, add: Add): void {
-  const { expression } = node;
+  const { expression, thenStatement } = node;
   const text = expression.getText(tree);
-  if (!SHARED_TEST.test(text) || /profile|slot === NULL/.test(text)) return;
+  if (!SHARED_TEST.test(text) || /profile/.test(text)) return;
   const at = { start: expression.getStart(tree), end: expression.getEnd() };
-  add("negate-test", node, [{ ...at, text: `!(${text})` }]);
-  // What a test keeps away is let through, and what it lets through is always done.
-  const leaves = /^(return|continue)\b/.test(node.thenStatement.getText(tree));
-  add("pass-test", node, [{ ...at, text: leaves ? "false" : "true" }]);
+  const isFlag = /PRIV\.ovsDatapath|attached/.test(text);
+  if (isFlag) add("negate-test", node, [{ ...at, text: `!(${text})` }]);
+  // What the test keeps away is let through.
+  const refuses = /\b(return|continue|verdict =)/.test(thenStatement.getText(tree));
+  if (refuses || isFlag) add("pass-test", node, [{ ...at, text: refuses ? "false" : "true" }]);
 }
 
 function conjuncts(node: ts.ReturnStatement, tree: ts.SourceFile, add: Add): void {
@@ -216,15 +217,16 @@ function swaps(statements: readonly ts.Statement[], tree: ts.SourceFile, add: Ad
 }
 
 function isStep(node: ts.Statement): boolean {
-  return called(node) !== "" || ts.isForStatement(node);
+  if (!ts.isForStatement(node)) return called(node) !== "";
+  return !SILENT.has(called(node.statement));
 }
 
 function isOrdering(node: ts.Statement, tree: ts.SourceFile): boolean {
   const name = called(node);
-  if (GRACE.has(name) || name === "callNetdeviceNotifiers" || name === "flushAllBacklogs") {
-    return true;
-  }
-  return STORES.has(name) && /portSlot|\bslot\b|NETREG\.|PRIV\.|rxHandler/.test(node.getText(tree));
+  const text = node.getText(tree);
+  if (GRACE.has(name) || name === "flushAllBacklogs") return true;
+  if (name === "callNetdeviceNotifiers") return text.includes("NETDEV.unregister,");
+  return STORES.has(name) && /portSlot|\bslot\b|NETREG\.|PRIV\.|rxHandler/.test(text);
 }
 
 function rangeOf(node: ts.Node, tree: ts.SourceFile): Edit {

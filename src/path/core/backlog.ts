@@ -20,7 +20,7 @@ import { DEV, netifRunning, NETREG } from "./netdevice.js";
 /** netdev_max_backlog is 1000 by default; what one worker can have in flight is far less. */
 const BACKLOG_MAX = 12;
 
-const BACKLOG = { lock: 0, length: 1, flushed: 2, entries: 4 } as const;
+export const BACKLOG = { lock: 0, length: 1, flushed: 2, entries: 4 } as const;
 export const BACKLOG_WORDS = BACKLOG.entries + BACKLOG_MAX;
 
 function backlogOf(k: Kernel, cpu: number): Addr {
