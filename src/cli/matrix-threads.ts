@@ -1,9 +1,10 @@
 // `packetpath matrix --threads`: the counterexample of each cell repeated on real worker threads
 // that run the shipped path, and in how many of the repetitions the verdict is the same. Main
 // thread only.
-import { EXIT } from "../base/errors.js";
+import { EXIT, PacketpathError } from "../base/errors.js";
 import type { Matrix, MatrixCell } from "../explore/system/matrix.js";
 import { writeOut } from "./failure.js";
+import { isGuardFile } from "./matrix-text.js";
 
 interface Repeated {
   readonly cell: string;
@@ -18,6 +19,12 @@ export async function repeatCells(
   times: number,
   flags: { readonly json?: boolean },
 ): Promise<number> {
+  const own = matrix.coordinates().find(({ guard }) => isGuardFile(guard));
+  if (own !== undefined) {
+    const message = `--threads runs the shipped path: "${own.guard}" is no part of that`;
+    const fix = "Repeat its schedules with --replay; threads take built-in guards.";
+    throw new PacketpathError("USAGE", message, { fix });
+  }
   const { replayCell } = await import("../explore/threads/system/replay.js");
   const cells: Repeated[] = [];
   for (const cell of matrix.run().cells) {

@@ -86,7 +86,7 @@ describe("the cell of a scenario", () => {
     expect(cellOf("scenarios/ovs-netns-delete.yaml")).toMatchObject({
       event: "netns-delete",
       port: "server",
-      queues: 32,
+      queues: 16,
     });
   });
 });

@@ -4,15 +4,17 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { EXIT } from "../../base/errors.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import { parseShard } from "../../explore/shard/shards.js";
 import type { Matrix, MatrixCell, MatrixResult } from "../../explore/system/matrix.js";
 import type { SystemStory } from "../../explore/system/story.js";
 import type { CaseResult } from "../../report/junit.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
 import { certifyCells } from "../matrix-certificates.js";
+import { isGuardFile, matrixExit, matrixJson, matrixWords } from "../matrix-text.js";
 import { THREAD_TIMES } from "../thread-replay.js";
-import { addResultOptions, type ResultFlags, writeResults } from "../results.js";
+import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
 interface MatrixFlags extends ResultFlags {
   readonly guard?: readonly string[];
@@ -28,6 +30,8 @@ interface MatrixFlags extends ResultFlags {
   readonly timeline?: boolean;
   readonly allSteps?: boolean;
   readonly certificate?: string;
+  readonly shard?: string;
+  readonly out?: string;
   readonly replay?: string;
   /** Without a number: true. */
   readonly threads?: number | true;
@@ -55,6 +59,8 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
     .option("--timeline", "show the schedule of each cell that fails")
     .option("--all-steps", "show steps that concern one thread only, too")
     .option("--certificate <folder>", "write what each SAFE verdict rests on")
+    .option("--shard <i/n>", "decide one part of n, from 0 (or 1); see packetpath merge")
+    .option("--out <file>", "where --shard writes its part")
     .option("--replay <token>", "repeat a schedule of the one cell that is selected")
     .option("--threads [times]", "repeat each failure on real threads, so often (100)", manyTimes)
     .option("--json", "print the result as one JSON object")
@@ -83,8 +89,11 @@ async function matrix(flags: MatrixFlags): Promise<number> {
   }
   const decided = await decideAll(opened, flags);
   const result = await certifyCells(opened, decided, flags.certificate);
-  const isOwn = flags.guard?.some(isFile) === true;
-  await writeOut(process.stdout, flags.json === true ? jsonOf(result) : await textOf(result));
+  const isOwn = flags.guard?.some(isGuardFile) === true;
+  const { out } = flags;
+  if (out !== undefined) writeText(out, partText(opened, result, flags));
+  const text = flags.json === true ? matrixJson(result) : await matrixWords(result);
+  await writeOut(process.stdout, text);
   if (flags.timeline === true && flags.json !== true) {
     for (const cell of result.cells) await writeStory(opened, cell, flags);
   }
@@ -95,10 +104,16 @@ async function matrix(flags: MatrixFlags): Promise<number> {
     return { ...one, details: timelineTable(storyText(cell, told, flags).counterexample) };
   });
   await writeResults(cases, flags);
-  const isRight = ({ verdict }: MatrixCell) => verdict === "SAFE" || !isOwn;
-  const isDone = ({ verdict }: MatrixCell) => verdict !== "UNDECIDED";
-  const isExpected = result.cells.every((cell) => isRight(cell) && isDone(cell));
-  return isExpected ? EXIT.asExpected : EXIT.notAsExpected;
+  return matrixExit(result);
+}
+
+/** What --out gets of a part, for packetpath merge. */
+function partText(opened: Matrix, result: MatrixResult, flags: MatrixFlags): string {
+  if (flags.shard === undefined) {
+    throw new PacketpathError("USAGE", "--out is for --shard: it gets the part");
+  }
+  const { shard, ...request } = requestOf(flags);
+  return matrixJson({ ...result, sourceHash: opened.sourceHash, request, shard } as MatrixResult);
 }
 
 /** Cells from which on it pays to start worker threads. */
@@ -117,13 +132,9 @@ async function decideAll(opened: Matrix, flags: MatrixFlags): Promise<MatrixResu
   return result;
 }
 
-function isFile(guard: string): boolean {
-  return /\.m?[jt]s$/.test(guard);
-}
-
 function requestOf(flags: MatrixFlags) {
   const { guard = [], kind, profile, event, hint, cpus, packets, queues, product } = flags;
-  const [file] = guard.filter(isFile);
+  const [file] = guard.filter(isGuardFile);
   const given = { guards: file === undefined && guard.length > 0 ? guard : undefined };
   const all = {
     ...given,
@@ -135,22 +146,11 @@ function requestOf(flags: MatrixFlags) {
     packets,
     queues,
     product,
+    shard: flags.shard === undefined ? undefined : parseShard(flags.shard),
     guard: file === undefined ? undefined : { file: resolve(file), text: readText(file) },
   };
   const chosen = Object.entries(all).filter(([, value]) => value !== undefined);
   return Object.fromEntries(chosen);
-}
-
-function jsonOf(result: MatrixResult): string {
-  return `${JSON.stringify({ schemaVersion: 1, ...result })}\n`;
-}
-
-async function textOf({ cells, seconds }: MatrixResult): Promise<string> {
-  const { matrixText } = await import("../../explore/text/matrix-table.js");
-  const searched = cells.filter(({ sameAs }) => sameAs === null);
-  const states = searched.reduce((sum, one) => sum + one.states, 0);
-  const count = `${cells.length} cells, ${searched.length} searched, ${states} states`;
-  return `${matrixText(cells)}\n${count}, ${seconds.toFixed(2)} s\n`;
 }
 
 function storyText(cell: MatrixCell, told: SystemStory, flags: MatrixFlags) {
@@ -179,7 +179,6 @@ async function replayCell(opened: Matrix, token: string, flags: MatrixFlags): Pr
   const all = opened.coordinates();
   const [at] = all;
   if (at === undefined || all.length > 1) {
-    const { PacketpathError } = await import("../../base/errors.js");
     throw new PacketpathError("USAGE", `--replay needs one cell; ${all.length} are selected`, {
       fix: "Give --guard, --kind, --hint, --profile and --event.",
     });
@@ -225,7 +224,7 @@ function caseOf(
   return {
     group: "matrix",
     name: nameOf(cell),
-    file: isFile(guard) ? guard : "src/path/guards.ts",
+    file: isGuardFile(guard) ? guard : "src/path/guards.ts",
     line: last?.line ?? 1,
     column: last?.column ?? 1,
     seconds,

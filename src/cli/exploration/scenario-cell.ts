@@ -41,7 +41,7 @@ const EVENT_OF: Readonly<Partial<Record<FaultKind, string>>> = {
 
 /** Packets of more CPUs or queues than these go the same ways. */
 const CPUS_MAX = 8;
-const QUEUES_MAX = 32;
+const QUEUES_MAX = 16;
 
 /** @throws PacketpathError USAGE when no fault of the scenario is explored. */
 export function scenarioCell(scenario: Scenario): ScenarioCell {

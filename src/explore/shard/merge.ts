@@ -63,11 +63,38 @@ export function parsePart(text: string, file: string): PartFile {
 
 /** The result of all parts. @throws PacketpathError USAGE naming what does not fit together. */
 export function mergeParts(files: readonly PartFile[]): Exploration {
+  mustBeWhole(files, (part) => ({
+    source: part.sourceHash,
+    program: part.program,
+    strategy: part.strategy,
+    ...part.settings,
+  }));
+  return sum(files.map((one) => one.part).sort((x, y) => x.shard.index - y.shard.index));
+}
+
+interface AnyPartFile<P> {
+  readonly file: string;
+  readonly part: P & { readonly shard: Shard };
+}
+
+/**
+ * Whether files are all parts of one whole, each once.
+ * @param factsOf what parts must have in common.
+ * @throws PacketpathError USAGE naming what does not fit together.
+ */
+export function mustBeWhole<P>(
+  files: readonly AnyPartFile<P>[],
+  factsOf: (part: P) => Record<string, unknown>,
+): void {
   const [first, ...others] = files;
   if (first === undefined) throw new PacketpathError("USAGE", "no parts to merge");
-  for (const other of others) mustMatch(first, other);
+  const facts = ({ part }: AnyPartFile<P>) => ({
+    ...factsOf(part),
+    "number of parts": part.shard.count,
+  });
+  for (const other of others) mustMatch(first.file, facts(first), other.file, facts(other));
   const { count } = first.part.shard;
-  const byIndex = new Map<number, PartFile>();
+  const byIndex = new Map<number, AnyPartFile<P>>();
   for (const one of files) {
     const { index } = one.part.shard;
     const twin = byIndex.get(index);
@@ -81,23 +108,16 @@ export function mergeParts(files: readonly PartFile[]): Exploration {
   if (missing.length > 0) {
     throw new PacketpathError("USAGE", `of ${count} parts, from 0: ${missing.join(", ")} missing`);
   }
-  return sum(files.map((one) => one.part).sort((x, y) => x.shard.index - y.shard.index));
 }
 
-function mustMatch(one: PartFile, other: PartFile): void {
-  const facts = ({ part }: PartFile): Record<string, unknown> => ({
-    source: part.sourceHash,
-    program: part.program,
-    strategy: part.strategy,
-    "number of parts": part.shard.count,
-    ...part.settings,
-  });
-  const [x, y] = [facts(one), facts(other)];
+type Facts = Record<string, unknown>;
+
+function mustMatch(one: string, x: Facts, other: string, y: Facts): void {
   for (const name of new Set([...Object.keys(x), ...Object.keys(y)])) {
     if (x[name] === y[name]) continue;
-    const values = `${String(y[name])}, not ${String(x[name])} as in "${one.file}"`;
+    const values = `${String(y[name])}, not ${String(x[name])} as in "${one}"`;
     throw new PacketpathError("USAGE", `another ${name}: ${values}`, {
-      place: { file: other.file },
+      place: { file: other },
     });
   }
 }

@@ -13,7 +13,7 @@ export interface MatrixRequest extends Partial<MatrixOptions> {
 }
 
 const SIZE = { cpus: 2, packets: 2, queues: 2 };
-const MOST = { cpus: 8, packets: 8, queues: 32 };
+const MOST = { cpus: 8, packets: 8, queues: 16 };
 
 /** @throws PacketpathError USAGE naming a value that there is not, PROGRAM_INVALID for a guard. */
 export async function openMatrix(request: MatrixRequest = {}): Promise<Matrix> {

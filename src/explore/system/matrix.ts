@@ -2,7 +2,8 @@
 // away, each decided by search. Main thread or a worker; synchronous between cells.
 import { nowMs } from "../../base/clock.js";
 import { encodeToken } from "../text/token.js";
-import type { LoadedProgram, Verdict } from "../types.js";
+import { inShard } from "../shard/shards.js";
+import type { LoadedProgram, Shard, Verdict } from "../types.js";
 import { decide, type Decision, singles } from "./case.js";
 import { type CellOptions, Cells, type GuardFunction } from "./cell.js";
 import type { Graph } from "./graph.js";
@@ -23,6 +24,8 @@ export interface MatrixOptions {
   readonly product: boolean;
   /** What `queue_mapping` packets can have, in place of what `hints` stand for. */
   readonly sorts?: readonly number[];
+  /** Which part of the cells; those that differ in the profile only stay together. */
+  readonly shard?: Shard;
 }
 
 export interface MatrixCell {
@@ -86,13 +89,15 @@ export class Matrix {
 
   /** The cells that there are. */
   coordinates(): Coordinates[] {
-    const { guards, kinds, hints, profiles, events } = this.options;
+    const { guards, kinds, hints, profiles, events, shard } = this.options;
     const all: Coordinates[] = [];
+    let group = 0;
     for (const event of events) {
       for (const kind of kinds) {
         if (!isPossible(kind, event)) continue;
         for (const guard of guards) {
           for (const hint of hints) {
+            if (shard !== undefined && !inShard(group++, shard)) continue;
             for (const profile of profiles) all.push({ guard, kind, hint, profile, event });
           }
         }
