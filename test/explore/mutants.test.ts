@@ -1,0 +1,65 @@
+// Synchronisation mutants of the explored path: one of each operator dies, each in the cell and by
+// the failure that the synchronisation is there for; what survives has a certificate. The full run
+// is the command `packetpath mutants`.
+import { describe, expect, it } from "vitest";
+import { Hunt, type Result } from "../../src/explore/mutants/hunt.js";
+import { mutantsOf, mutated, OPERATORS } from "../../src/explore/mutants/operators.js";
+
+const hunt = new Hunt();
+
+/** The mutant of an operator in a function; `at` of several of them. */
+function judged(operator: string, within: string, at = 0): Result {
+  const found = hunt.mutants.filter((one) => one.operator === operator && one.within === within);
+  expect(found.length, `${operator} in ${within}`).toBeGreaterThan(at);
+  return hunt.judge(found[at]!);
+}
+
+describe("mutants that a cell kills", () => {
+  it.each([
+    ["drop-lock", "deleteLinks", "ASSERT", /net_todo_list/],
+    ["drop-unlock", "ovsDpNotifyWq", "ASSERT", /ovs_mutex is still held/],
+    ["drop-read-section", "receive", "LOCKUP", /never ends/],
+    ["drop-grace-period", "devDeactivateMany", "USE-AFTER-FREE", /freed/],
+    ["drop-reference", "vportNetdevFree", "DEADLOCK", /nobody can go on/],
+    ["drop-store", "ovsDpDetachPort", "USE-AFTER-FREE", /freed/],
+    ["drop-work", "dpDeviceEvent", "DEADLOCK", /nobody can go on/],
+    ["pass-test", "guardAllows", "LOCKUP", /never ends/],
+    ["callback-at-once", "netdevDestroy", "USE-AFTER-FREE", /freed/],
+    ["negate-test", "dpDeviceEvent", "DEADLOCK", /nobody can go on/],
+    ["swap-order", "devDeactivateMany", "ASSERT", /driver is stopped/],
+  ] as const)("%s in %s: %s", (operator, within, verdict, message) => {
+    const { fate, killer } = judged(operator, within);
+    expect([fate, killer?.verdict]).toEqual(["killed", verdict]);
+    expect(killer?.message).toMatch(message);
+    expect(killer?.token).toMatch(/^[0-9a-f]{4}-[a-zA-Z0-9]+$/);
+  });
+});
+
+describe("mutants that no cell can tell", () => {
+  it("the carrier behind START changes nothing: every cell SAFE, with the same ends", () => {
+    const { fate, cells } = judged("pass-test", "guardAllows", 2);
+    expect(fate).toBe("equivalent");
+    expect(cells.map(({ verdict, ends }) => [verdict, ends])).toEqual(
+      hunt.cells.map(({ ends }) => ["SAFE", ends]),
+    );
+    expect(cells.every(({ states, bound }) => states > 0 && bound === null)).toBe(true);
+  });
+});
+
+describe("operators", () => {
+  const text =
+    "function f(k: Kernel): void {\n  spinLock(m, b);\n  if (x) {\n    spinUnlock(m, b);\n" +
+    "    return;\n  }\n  spinUnlock(m, b);\n}\n";
+
+  it("a lock goes with all of its unlocks, and nothing else", () => {
+    const pair = mutantsOf("a.ts", text).find(({ operator }) => operator === "drop-lock")!;
+    expect(mutated(text, pair)).toBe(text.replaceAll(/spin(Unl|L)ock\(m, b\);/g, ";"));
+    expect([pair.line, pair.before, pair.after]).toEqual([2, "spinLock(m, b);", ";"]);
+  });
+
+  it("all of them apply to the path, and none twice at the same place", () => {
+    const used = new Set(hunt.mutants.map(({ operator }) => operator));
+    expect([...used].sort()).toEqual(Object.keys(OPERATORS).sort());
+    expect(new Set(hunt.mutants.map(({ id }) => id)).size).toBe(hunt.mutants.length);
+  });
+});
