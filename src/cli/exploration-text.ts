@@ -8,6 +8,7 @@ export async function resultText(result: Exploration): Promise<string> {
   const facts = [
     result.bound === null ? null : `bound: ${result.bound}`,
     result.states === null ? null : `${result.states} states, ${result.transitions} transitions`,
+    collisionText(result),
     result.traces === null ? null : `${result.traces} traces, ${result.blocked} blocked`,
     result.interleavings === null ? null : `${result.interleavings} interleavings`,
     result.cyclic === true ? "executions without end: the state graph has a cycle" : null,
@@ -26,6 +27,12 @@ export async function resultText(result: Exploration): Promise<string> {
 function predictionText({ report, confirmed }: Prediction): string {
   const how = confirmed === null ? "no schedule was found for it" : `--replay ${confirmed}`;
   return `\nfrom the order of locks (${how})\n${report}`;
+}
+
+/** What a verdict without whole states leaves open. */
+function collisionText({ collisionBound: chance }: Exploration): string | null {
+  if (chance === undefined) return null;
+  return `states by hash: one is taken for another with a chance of ${chance.toExponential(1)} at most`;
 }
 
 /** How often random runs would show the verdict. */

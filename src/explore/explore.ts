@@ -18,6 +18,7 @@ import {
   type Settings,
 } from "./outcome.js";
 import { countInterleavings, countTraces, topologicalOrder } from "./search/count.js";
+import { collisionBound, exploreHashed } from "./search/hashed.js";
 import { type FairCycle, fairCycle, wayAround } from "./search/lasso.js";
 import { Machine, type Vector } from "./search/machine.js";
 import { shortestTo } from "./search/shortest.js";
@@ -79,6 +80,8 @@ function findBy(
   switch (strategy) {
     case "states":
       return byStates(machine, settings);
+    case "hash":
+      return byHashes(machine, settings);
     case "dpor":
       return byTraces(machine, settings, detectors);
     case "delay":
@@ -170,6 +173,16 @@ function lasso(graph: StateGraph, cycle: FairCycle): Worst {
 
 function circleText(stem: number): string {
   return `after ${stem} steps the rest can repeat for ever, and no thread is kept from running`;
+}
+
+function byHashes(machine: Machine, settings: Settings): Found {
+  const { states, transitions, bound, bad } = exploreHashed(machine, settings);
+  const { maxSeconds } = settings;
+  const failure = failureOf(machine, bad, { raceSchedule: null, maxSeconds });
+  const complete = bound === null;
+  const verdict = complete ? "SAFE" : failure.verdict;
+  const numbers = { states, transitions, collisionBound: collisionBound(states) };
+  return { ...NOTHING, ...failure, ...numbers, verdict, complete, bound };
 }
 
 function byTraces(machine: Machine, settings: Settings, detectors: Detectors): Found {

@@ -280,6 +280,8 @@ export interface Exploration {
   readonly predicted: readonly Prediction[];
   /** What a SAFE verdict rests on; null for every other one, and where no states are kept. */
   readonly certificate: Certificate | null;
+  /** How likely it is, at most, that a state was taken for another; absent: states are kept whole. */
+  readonly collisionBound?: number;
   readonly seconds: number;
   readonly executionsPerSecond: number | null;
 }
@@ -314,6 +316,7 @@ export interface Prediction {
 /** How an order of steps is picked; what a schedule comes to does not depend on it. */
 export const STRATEGIES = [
   "states",
+  "hash",
   "dpor",
   "random",
   "pct",
@@ -326,7 +329,7 @@ export type Strategy = (typeof STRATEGIES)[number];
 
 export interface ExploreOptions {
   readonly strategy?: Strategy;
-  /** Most states kept (states, delay, preemption). */
+  /** Most states kept (states, hash, delay, preemption). */
   readonly maxStates?: number;
   /** Most steps of one execution (dpor, random, pct, pos, urw) and of one thread (all). */
   readonly maxSteps?: number;

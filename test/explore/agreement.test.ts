@@ -80,6 +80,42 @@ describe("engines agree", () => {
     }
   });
 
+  it("on 200 random programs when states are known by their hashes only", async () => {
+    const random = new Random(10);
+    let proved = 0;
+    for (let round = 0; round < 200; round++) {
+      const kinds = round % 4 === 0 ? WITH_PLAIN : undefined;
+      const source = randomProgram(random, 2 + random.below(2), 3, kinds);
+      const program = await loadProgram(source, "random.ts");
+      const whole = explore(program);
+      const hashed = explore(program, { strategy: "hash" });
+      const hasPlain = /(read|write)\(/.test(source.slice(source.indexOf("default")));
+      if (whole.verdict === "SAFE" && !hasPlain) {
+        proved++;
+        const { verdict, states, transitions } = whole;
+        expect(hashed, source).toMatchObject({ verdict, states, transitions, complete: true });
+        expect(hashed.collisionBound).toBe(states! ** 2 / 2 ** 65);
+      } else {
+        expect(hashed.verdict, source).not.toBe("SAFE");
+        // It stops at whatever is wrong first.
+        if (!hasPlain)
+          expect(replay(program, hashed.counterexample!.token).verdict).not.toBe("SAFE");
+      }
+    }
+    expect(proved).toBeGreaterThan(40);
+  });
+
+  it("with hashes proving nothing where a thread can come back to where it was", async () => {
+    const source = `import { ld, st, program } from "packetpath/explore";
+      export default program({ name: "p", cells: { x: 0 }, threads: [
+        ({ x }) => { while (ld(x) === 0); }, ({ x }) => { ld(x); } ] });`;
+    const program = await loadProgram(source, "p.ts");
+    expect(explore(program).verdict).toBe("LIVELOCK");
+    const hashed = explore(program, { strategy: "hash" });
+    expect([hashed.verdict, hashed.complete]).toEqual(["UNDECIDED", false]);
+    expect(hashed.bound).toContain("livelocks");
+  });
+
   it("with a naive walk over all schedules, on 150 small programs", async () => {
     const random = new Random(8);
     for (let round = 0; round < 150; round++) {

@@ -48,7 +48,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .option("--jobs <number>", "split the work between so many worker threads", wholeNumber)
     .option("--depth <number>", "ordered steps that a bug needs (pct; 3)", wholeNumber)
     .option("--bound <number>", "the last bound to complete (delay, preemption)", boundNumber)
-    .option("--max-states <number>", "most states (states, delay, preemption)", wholeNumber)
+    .option("--max-states <number>", "most states (states, hash, delay, preemption)", wholeNumber)
     .option("--max-steps <number>", "most steps of a thread, and of an execution", wholeNumber)
     .option("--max-executions <number>", "most executions (of what runs them)", wholeNumber)
     .option("--max-seconds <number>", "most time to search", wholeNumber)

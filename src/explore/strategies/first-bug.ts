@@ -7,7 +7,7 @@ import { exploreBounded } from "./bounded.js";
 import { schedulerFor } from "./run.js";
 import { walk } from "./walk.js";
 
-export type PickingStrategy = Exclude<Strategy, "states" | "dpor">;
+export type PickingStrategy = Exclude<Strategy, "states" | "hash" | "dpor">;
 
 export interface FirstBugLimits {
   /** Searches by chance, each with its own seed; the median is taken of an odd number of them. */
