@@ -70,7 +70,8 @@ export function prepareGuard(system: Prepared, { file, text }: GuardSource): Pre
     properties: new Set(DEVICE_PROPERTIES),
     sites: system.sites,
   });
-  const guard = { ...compile(file, modules[0]!.text), path: GUARD };
+  // By this name, since a .mjs file would stay the module that it is.
+  const guard = compile(GUARD, modules[0]!.text);
   return { hash: system.hash, sites, modules: [...system.modules, guard] };
 }
 
