@@ -148,15 +148,17 @@ export function receive(k: Kernel, mappings: readonly number[], how: Sending): v
       add(k.m, txq(skb.wireDev, skb.wireQueue) + TXQ.ringLen, 1);
     }
     if (how.underRcu) rcuReadUnlock(k.m);
-    if (skb.onBacklog) receiveFromBacklog(k);
+    if (skb.onBacklog) receiveFromBacklog(k, how);
   }
 }
 
 /** The softirq that comes after: the packet has no reference to its device. */
-function receiveFromBacklog(k: Kernel): void {
+function receiveFromBacklog(k: Kernel, how: Sending): void {
   rcuReadLock(k.m);
   const dev = processBacklog(k);
   if (dev !== NULL) ld(k.m, dev + DEV.type);
+  // A device that is closed only has no packets flushed.
+  else assert(!how.looksAtDriver, "a packet is lost on the backlog");
   rcuReadUnlock(k.m);
 }
 

@@ -16,7 +16,7 @@ interface MutantsFlags extends ResultFlags {
   readonly shard?: string;
 }
 
-/** Of 100 mutants that load, so many must be killed. */
+/** Of 100 mutants that load and are not equivalent, so many must be killed. */
 const KILLED_MIN = 95;
 
 export function addMutantsCommand(program: Command, exit: (code: number) => void): void {
@@ -81,11 +81,11 @@ function counted(results: readonly Result[]) {
   return { killed, equivalent, survived, undecided: count("undecided"), invalid: count("invalid") };
 }
 
-/** Killed ones, in percent of those that load. */
+/** Killed ones, in percent of those that load and that a cell could tell from what is shipped. */
 function score(results: readonly Result[]): number {
-  const { killed, invalid } = counted(results);
-  const valid = results.length - invalid;
-  return valid === 0 ? 100 : (100 * killed) / valid;
+  const { killed, survived, undecided } = counted(results);
+  const different = killed + survived + undecided;
+  return different === 0 ? 100 : (100 * killed) / different;
 }
 
 function json(hunt: Hunt, results: readonly Result[]): string {
@@ -99,8 +99,9 @@ function text(hunt: Hunt, results: readonly Result[]): string {
   const seconds = results.reduce((sum, one) => sum + one.seconds, 0);
   return (
     results.map(lineOf).join("") +
-    `\n${killed} of ${results.length - invalid} mutants killed (${score(results).toFixed(1)} %), ` +
-    `${equivalent} equivalent, ${survived} survived, ${undecided} undecided; ` +
+    `\n${results.length - invalid} mutants: ${killed} killed, ${survived} survived, ` +
+    `${undecided} undecided, ${equivalent} equivalent\n` +
+    `killed of those that are not equivalent: ${score(results).toFixed(1)} %\n` +
     `${invalid} do not load; ${hunt.unreached} more are of code that no cell runs\n` +
     `${hunt.cells.length} cells, ${seconds.toFixed(1)} s\n`
   );
