@@ -20,9 +20,21 @@ const MODULE_MS = 5000;
 /** What Node says of a script that it stopped. */
 const OUT_OF_TIME = "ERR_SCRIPT_EXECUTION_TIMEOUT";
 
-/** Runs something that may have no end; Node's limit covers functions that a script calls, too. */
-function limited(run: () => void): void {
-  new Script("run()").runInNewContext({ run }, { timeout: MODULE_MS });
+/**
+ * The result of something that may have no end. Node's limit covers functions that a script calls,
+ * too.
+ * @throws PacketpathError PROGRAM_INVALID when it takes too long.
+ */
+export function limited<T>(work: () => T, file: string): T {
+  const sandbox: { run: () => void; result?: T } = { run: () => (sandbox.result = work()) };
+  try {
+    new Script("run()").runInNewContext(sandbox, { timeout: MODULE_MS });
+  } catch (error) {
+    // An error of that context is none of this one's.
+    if ((error as { code?: unknown } | null)?.code !== OUT_OF_TIME) throw error;
+    throw invalid(file, `the module runs for more than ${MODULE_MS / 1000} s`);
+  }
+  return sandbox.result as T;
 }
 
 /** Strips the types and makes imports calls of `require`. */
@@ -41,12 +53,9 @@ export function evaluate(code: string, file: string, { door, $ }: Surroundings):
   const module: { exports: { default?: unknown } } = { exports: {} };
   const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
   try {
-    limited(() => run(need, module, module.exports, $));
+    limited(() => run(need, module, module.exports, $), file);
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
-    if (error instanceof Error && "code" in error && error.code === OUT_OF_TIME) {
-      throw invalid(file, `the module runs for more than ${MODULE_MS / 1000} s`);
-    }
     throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
   }
   if (module.exports.default === undefined) {

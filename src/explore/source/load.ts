@@ -6,7 +6,7 @@ import { FREE, type LoadedProgram, OP, type Step, type ThreadCode, UNINIT } from
 import { PacketpathError } from "../../base/errors.js";
 import { KERNEL_PRIMITIVES } from "../requests.js";
 import { PRIMITIVES } from "./analyze.js";
-import { evaluate, transpile } from "./evaluate.js";
+import { evaluate, limited, transpile } from "./evaluate.js";
 import { rewrite } from "./rewrite.js";
 import type { PlacedCode } from "./placement.js";
 import { invalid } from "./invalid.js";
@@ -20,7 +20,9 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     door: { ...primitivesOf(PRIMITIVES), UNINIT, FREE },
     $: runtime,
   });
-  const parts = located(source, file, () => unpack(exported, file, usesOf(source)));
+  const parts = located(source, file, () =>
+    limited(() => unpack(exported, file, usesOf(source)), file),
+  );
   const { name, expect, memory, final, kernel } = parts;
   runtime.bounds = boundsOf(parts);
   const threads = located(source, file, () =>
