@@ -7,11 +7,12 @@ import type { CaseResult } from "../report/junit.js";
 export const EXPORTS = ["mermaid", "perfetto", "bpftrace"] as const;
 export type ExportName = (typeof EXPORTS)[number];
 
-/** The counterexample as a drawing. @throws PacketpathError USAGE when the token does not fit. */
+/** The counterexample as a drawing; `isKernel`: of the kernel path. @throws PacketpathError USAGE when the token does not fit. */
 export async function exportText(
   program: LoadedProgram,
   token: string,
   name: ExportName,
+  isKernel = false,
 ): Promise<string> {
   const { scene } = await import("../explore/explore.js");
   const drawn = scene(program, token);
@@ -21,7 +22,8 @@ export async function exportText(
   if (name === "perfetto") {
     return (await import("../explore/text/perfetto.js")).perfettoText(drawn);
   }
-  return (await import("../explore/text/bpftrace.js")).bpftraceText(drawn);
+  const { bpftraceText, kernelTraceText } = await import("../explore/text/bpftrace.js");
+  return isKernel ? kernelTraceText(drawn) : bpftraceText(drawn);
 }
 
 /** A program's exploration as a test case; its place is the last step of the counterexample. */

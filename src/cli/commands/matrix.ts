@@ -13,6 +13,7 @@ import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
 import { certifyCells } from "../matrix-certificates.js";
 import { isGuardFile, matrixExit, matrixJson, matrixWords } from "../matrix-text.js";
+import { type ExportName, EXPORTS } from "../program-results.js";
 import { THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
@@ -30,6 +31,7 @@ interface MatrixFlags extends ResultFlags {
   readonly timeline?: boolean;
   readonly allSteps?: boolean;
   readonly certificate?: string;
+  readonly export?: ExportName;
   readonly shard?: string;
   readonly out?: string;
   readonly replay?: string;
@@ -60,7 +62,8 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
     .option("--all-steps", "show steps that concern one thread only, too")
     .option("--certificate <folder>", "write what each SAFE verdict rests on")
     .option("--shard <i/n>", "decide one part of n, from 0 (or 1); see packetpath merge")
-    .option("--out <file>", "where --shard writes its part")
+    .addOption(new Option("--export <form>", "draw a cell's counterexample").choices(EXPORTS))
+    .option("--out <file>", "where --export or --shard writes")
     .option("--replay <token>", "repeat a schedule of the one cell that is selected")
     .option("--threads [times]", "repeat each failure on real threads, so often (100)", manyTimes)
     .option("--json", "print the result as one JSON object")
@@ -82,6 +85,7 @@ function manyTimes(text: string): number {
 async function matrix(flags: MatrixFlags): Promise<number> {
   const { openMatrix } = await import("../../explore/system/lab.js");
   const opened = await openMatrix(requestOf(flags));
+  if (flags.export !== undefined) return exportCell(opened, flags.export, flags);
   if (flags.replay !== undefined) return replayCell(opened, flags.replay, flags);
   if (flags.threads !== undefined) {
     const { repeatCells } = await import("../matrix-threads.js");
@@ -173,6 +177,24 @@ async function writeStory(opened: Matrix, cell: MatrixCell, flags: MatrixFlags):
   const { timelineTable } = await import("../../explore/text/timeline.js");
   const { head, counterexample } = storyText(cell, told, flags);
   await writeOut(process.stdout, `\n${head}\n${timelineTable(counterexample)}`);
+}
+
+/** The counterexample of the one cell that is selected, or another schedule of it, drawn. */
+async function exportCell(opened: Matrix, form: ExportName, flags: MatrixFlags): Promise<number> {
+  const all = opened.coordinates();
+  const [at] = all;
+  const schedule = at === undefined || all.length > 1 ? null : opened.schedule(at);
+  if (schedule === null) {
+    const what = all.length === 1 ? "it is SAFE" : `${all.length} are selected`;
+    throw new PacketpathError("USAGE", `--export needs one cell that fails; ${what}`, {
+      fix: "Give --guard, --kind, --hint, --profile and --event.",
+    });
+  }
+  const { exportText } = await import("../program-results.js");
+  const drawing = await exportText(schedule.program, flags.replay ?? schedule.token, form, true);
+  if (flags.out !== undefined) writeText(flags.out, drawing);
+  else await writeOut(process.stdout, drawing);
+  return EXIT.asExpected;
 }
 
 async function replayCell(opened: Matrix, token: string, flags: MatrixFlags): Promise<number> {

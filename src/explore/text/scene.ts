@@ -19,6 +19,8 @@ export interface SceneStep {
   readonly text: string;
   readonly line: number;
   readonly column: number;
+  /** The function that it stands in; "" if that has no name. */
+  readonly within: string;
   /** Index of the latest earlier step of another thread that it does not commute with, or -1. */
   readonly after: number;
 }
@@ -70,7 +72,8 @@ export function sceneOf(
     const { text, line, column } = story.timeline[i]!;
     const op = OP_NAMES[step.kind] ?? "";
     const cell = step.addr === 0 ? "" : (program.names[step.addr] ?? "");
-    steps.push({ thread, op, cell, value, isWrite, text, line, column, after });
+    const within = program.sites[step.site]?.within ?? "";
+    steps.push({ thread, op, cell, value, isWrite, text, line, column, within, after });
     addresses.push(step.addr);
   }
   const names = program.threads.map((one) => one.name);
