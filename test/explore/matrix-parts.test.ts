@@ -202,3 +202,29 @@ describe("a guard of a user's", () => {
     expect(stderr).toContain("--threads runs the shipped path");
   });
 });
+
+describe("drawings of a cell", () => {
+  const select = ["--guard", "none", "--kind", "veth", "--profile", "6.1", "--hint", "yes"];
+  const drawn = (form: string, event: string) =>
+    run("matrix", ...select, "--event", event, "--export", form);
+
+  it("bpftrace: functions, device and fields as in a trace of a real kernel", () => {
+    const { status, stdout } = drawn("bpftrace", "link-delete");
+    expect(status).toBe(0);
+    const lines = stdout.split("\n");
+    const at = (start: string) => lines.findIndex((line) => line.startsWith(start));
+    const zero = at("netdev_unregister_kobject dev0: real_num_tx_queues: 0, cpu: 0, comm: admin");
+    const pick = at("netdev_core_pick_tx dev0: real_num_tx_queues: 0, cpu: 0, comm: rx0");
+    const hash = at("skb_tx_hash dev0: real_num_tx_queues: 0");
+    expect([zero, pick, hash].every((line) => line >= 0)).toBe(true);
+    expect(zero).toBeLessThan(pick);
+    expect(pick).toBeLessThan(hash);
+    expect(stdout).toContain("# LOCKUP");
+  });
+
+  it("the others; a cell that is SAFE is refused", () => {
+    expect(drawn("mermaid", "link-delete").stdout).toMatch(/^sequenceDiagram/);
+    expect(() => JSON.parse(drawn("perfetto", "link-delete").stdout) as unknown).not.toThrow();
+    expect(drawn("mermaid", "del-port")).toMatchObject({ status: 2 });
+  });
+});
