@@ -5,6 +5,9 @@
 /** Up to so many hashes, the table grows fourfold. */
 const WIDE_COUNT = 1 << 22;
 
+/** Words of a step to be taken: what leads to the state, and its hash. */
+export const PENDING = 3;
+
 export class HashTable {
   count = 0;
   /** Hashes of the batch. */
@@ -46,12 +49,19 @@ export class HashTable {
     this.length = length + 1;
   }
 
-  /** Adds the batch. What led to the new ones goes into `into` from `at`; returns where that ends. */
+  /**
+   * Adds the batch. Of the new ones, what led to them and both words go into `into` from `at`;
+   * returns where that ends.
+   */
   addAll(into: Int32Array, at: number): number {
     const { low, high, by, length } = this;
     let end = at;
     for (let i = 0; i < length; i++) {
-      if (this.add(low[i]!, high[i]!)) into[end++] = by[i]!;
+      if (!this.add(low[i]!, high[i]!)) continue;
+      into[end] = by[i]!;
+      into[end + 1] = low[i]!;
+      into[end + 2] = high[i]!;
+      end += PENDING;
     }
     return end;
   }

@@ -5,7 +5,7 @@
 import { nowMs } from "../../base/clock.js";
 import type { TokenMove } from "../text/token.js";
 import { OP } from "../types.js";
-import { HashTable } from "./hash-table.js";
+import { HashTable, PENDING } from "./hash-table.js";
 import type { Machine, Vector } from "./machine.js";
 import { act, HOW, isOpen, NODE, NODE_SHIFT } from "./node-table.js";
 import type { SearchBounds } from "./states.js";
@@ -49,7 +49,7 @@ class HashedSearch {
   private readonly seen = new HashTable();
   /** Of each depth; grows. */
   private levels = new Int32Array(1 << 12);
-  /** Steps to be taken, of all depths: thread, and choice above bit 8. */
+  /** Steps to be taken, of all depths: thread, and choice above bit 8; the hash that they lead to. */
   private pending = new Int32Array(1 << 10);
   private pendingCount = 0;
   private depth = 0;
@@ -83,7 +83,7 @@ class HashedSearch {
       }
       if (this.bound !== null || this.bad !== null) break;
       isNew = this.pendingCount > this.levels[(this.depth << LEVEL_SHIFT) + LEVEL.pending]!;
-      if (isNew) this.descend(this.pending[--this.pendingCount]!);
+      if (isNew) this.descend();
       else if (this.depth === 0) break;
       else this.back();
     }
@@ -109,7 +109,7 @@ class HashedSearch {
     }
     if (seen.length === 0) this.end();
     this.transitions += seen.length;
-    const most = this.pendingCount + seen.length;
+    const most = this.pendingCount + PENDING * seen.length;
     while (most > this.pending.length) this.pending = doubled(this.pending);
     this.pendingCount = seen.addAll(this.pending, this.pendingCount);
   }
@@ -139,8 +139,10 @@ class HashedSearch {
     this.seen.touch(low, high, thread | (choice << 8));
   }
 
-  private descend(by: number): void {
-    const { machine, s } = this;
+  private descend(): void {
+    const { machine, s, pending } = this;
+    const step = (this.pendingCount -= PENDING);
+    const by = pending[step]!;
     const to = ++this.depth << LEVEL_SHIFT;
     if (to + (1 << LEVEL_SHIFT) > this.levels.length) this.levels = doubled(this.levels);
     const { levels } = this;
@@ -157,10 +159,8 @@ class HashedSearch {
     levels[to + LEVEL.low] = this.low;
     levels[to + LEVEL.high] = this.high;
     machine.take(s, thread, by >> 8);
-    const next = s[place]!;
-    const now = s[addr]!;
-    this.low ^= lowOf(place, node) ^ lowOf(place, next) ^ lowOf(addr, old) ^ lowOf(addr, now);
-    this.high ^= highOf(place, node) ^ highOf(place, next) ^ highOf(addr, old) ^ highOf(addr, now);
+    this.low = pending[step + 1]!;
+    this.high = pending[step + 2]!;
   }
 
   private back(): void {
