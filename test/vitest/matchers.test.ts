@@ -54,6 +54,8 @@ describe("guards", () => {
     await expect("carrier").toLockUp({ ...cells, kinds: ["dummy"] });
     await expect("carrier").not.toLockUp(cells);
     await expect(guard("runs", "dev.running")).toBeSafe(cells);
+    const misspelt = expect(guard("misspelt", "dev.runing")).toBeSafe(cells);
+    await expect(misspelt).rejects.toThrow('the guard asks for "runing"');
     await expect(guard("up", "dev.carrierOk")).toLockUp({ ...cells, kinds: ["dummy"] });
   });
 
