@@ -303,6 +303,10 @@ function checkGone(k: Kernel, dev: Addr, isMoved: boolean): void {
   assert(ld(m, dev + DEV.regState) === expected, released);
   assert(ld(m, dev + DEV.listed) === (isMoved ? 1 : 0), "the device list is wrong");
   assert(!isUp(k, dev), "a device that was closed is up");
+  const queues = ld(m, dev + DEV.numQueues);
+  assert(isMoved || queues === 0, "a tun device is gone and has queues");
+  const file = ld(m, txq(dev, 0) + TXQ.tfile);
+  assert(isMoved || file === NULL, "a tun device is gone and has a file");
   for (let port = 0; port < k.config.ports; port++) {
     const vport = k.map.vports + port * VPORT_WORDS;
     assert(ld(m, portSlot(k, port)) === NULL, "the port is still published");
