@@ -32,7 +32,8 @@ function predictionText({ report, confirmed }: Prediction): string {
 /** What a verdict without whole states leaves open. */
 function collisionText({ collisionBound: chance }: Exploration): string | null {
   if (chance === undefined) return null;
-  return `states by hash: one is taken for another with a chance of ${chance.toExponential(1)} at most`;
+  const most = chance.toExponential(1);
+  return `states by hash: one is taken for another with a chance of ${most} at most`;
 }
 
 /** How often random runs would show the verdict. */

@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { PacketpathError } from "../base/errors.js";
-import type { Coordinates, Matrix, MatrixCell, MatrixResult } from "../explore/system/matrix.js";
+import type { Coordinates, Matrix, MatrixCell, MatrixResult } from "../explore/matrix/matrix.js";
 import type { Certificate } from "../explore/types.js";
 import { writeText } from "./results.js";
 

@@ -1,6 +1,6 @@
 // The guard matrix as text and JSON, and what a process exits with for it. Main thread only.
 import { EXIT } from "../base/errors.js";
-import type { MatrixResult } from "../explore/system/matrix.js";
+import type { MatrixResult } from "../explore/matrix/matrix.js";
 
 /** A guard that is a file, and not built in. */
 export function isGuardFile(guard: string): boolean {
@@ -8,7 +8,7 @@ export function isGuardFile(guard: string): boolean {
 }
 
 export async function matrixWords({ cells, seconds }: MatrixResult): Promise<string> {
-  const { matrixText } = await import("../explore/text/matrix-table.js");
+  const { matrixText } = await import("../explore/matrix/table.js");
   const searched = cells.filter(({ sameAs }) => sameAs === null);
   const states = searched.reduce((sum, one) => sum + one.states, 0);
   const count = `${cells.length} cells, ${searched.length} searched, ${states} states`;

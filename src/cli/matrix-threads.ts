@@ -2,7 +2,7 @@
 // that run the shipped path, and in how many of the repetitions the verdict is the same. Main
 // thread only.
 import { EXIT, PacketpathError } from "../base/errors.js";
-import type { Matrix, MatrixCell } from "../explore/system/matrix.js";
+import type { Matrix, MatrixCell } from "../explore/matrix/matrix.js";
 import { writeOut } from "./failure.js";
 import { isGuardFile } from "./matrix-text.js";
 

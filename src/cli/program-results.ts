@@ -7,7 +7,10 @@ import type { CaseResult } from "../report/junit.js";
 export const EXPORTS = ["mermaid", "perfetto", "bpftrace"] as const;
 export type ExportName = (typeof EXPORTS)[number];
 
-/** The counterexample as a drawing; `isKernel`: of the kernel path. @throws PacketpathError USAGE when the token does not fit. */
+/**
+ * The counterexample as a drawing; `isKernel`: of the kernel path. @throws PacketpathError USAGE
+ * when the token does not fit.
+ */
 export async function exportText(
   program: LoadedProgram,
   token: string,

@@ -17,12 +17,12 @@ import {
   raceAlong,
   type Settings,
 } from "./outcome.js";
-import { countInterleavings, countTraces, topologicalOrder } from "./search/count.js";
+import { countInterleavings, countTraces, topologicalOrder } from "./states/count.js";
 import { collisionBound, exploreHashed } from "./search/hashed.js";
-import { type FairCycle, fairCycle, wayAround } from "./search/lasso.js";
+import { type FairCycle, fairCycle, wayAround } from "./states/lasso.js";
 import { Machine, type Vector } from "./search/machine.js";
-import { shortestTo } from "./search/shortest.js";
-import { StateGraph } from "./search/states.js";
+import { shortestTo } from "./states/shortest.js";
+import { StateGraph } from "./states/state-graph.js";
 import { shareOf } from "./shard/shards.js";
 import { exploreShare } from "./shard/traces.js";
 import { bugProbability } from "./strategies/probability.js";

@@ -4,7 +4,7 @@ import { baseKind } from "./detect/accesses.js";
 import { RaceWatcher } from "./detect/clocks.js";
 import { nextRace, raceText } from "./detect/races.js";
 import type { Machine, Vector } from "./search/machine.js";
-import type { StateGraph } from "./search/states.js";
+import type { StateGraph } from "./states/state-graph.js";
 import { tell, tellEnd } from "./text/timeline.js";
 import { stuckText, waitCycle } from "./text/waits.js";
 import { encodeToken, type TokenMove } from "./text/token.js";

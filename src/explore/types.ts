@@ -280,7 +280,10 @@ export interface Exploration {
   readonly predicted: readonly Prediction[];
   /** What a SAFE verdict rests on; null for every other one, and where no states are kept. */
   readonly certificate: Certificate | null;
-  /** How likely it is, at most, that a state was taken for another; absent: states are kept whole. */
+  /**
+   * How likely it is, at most, that a state was taken for another; absent: states are kept
+   * whole.
+   */
   readonly collisionBound?: number;
   readonly seconds: number;
   readonly executionsPerSecond: number | null;

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { PacketpathError } from "../base/errors.js";
-import { openMatrix } from "../explore/system/lab.js";
-import type { Matrix, MatrixCell } from "../explore/system/matrix.js";
+import { openMatrix } from "../explore/matrix/lab.js";
+import type { Matrix, MatrixCell } from "../explore/matrix/matrix.js";
 import { timelineTable } from "../explore/text/timeline.js";
 import type { MatcherResult } from "./programs.js";
 

@@ -12,7 +12,7 @@ import { searchToCertify } from "../../src/explore/certificate/reduced.js";
 import { certify, type Facts } from "../../src/explore/certificate/write.js";
 import { explore } from "../../src/explore/explore.js";
 import { Machine } from "../../src/explore/search/machine.js";
-import { StateGraph } from "../../src/explore/search/states.js";
+import { StateGraph } from "../../src/explore/states/state-graph.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { casrot, coa, fib, inc, lastzero, litmus } from "./programs.js";
 import { randomProgram } from "./random-program.js";

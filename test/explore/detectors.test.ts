@@ -6,7 +6,7 @@ import { RaceWatcher, scheduleToRace } from "../../src/explore/detect/clocks.js"
 import { graphCoverage } from "../../src/explore/detect/coverage.js";
 import { explore, replay } from "../../src/explore/explore.js";
 import { Machine } from "../../src/explore/search/machine.js";
-import { StateGraph } from "../../src/explore/search/states.js";
+import { StateGraph } from "../../src/explore/states/state-graph.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { watchMoves } from "../../src/explore/strategies/walk.js";
 import type { Coverage } from "../../src/explore/types.js";

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
-import { openMatrix } from "../../src/explore/system/lab.js";
-import type { MatrixCell, MatrixResult } from "../../src/explore/system/matrix.js";
+import { openMatrix } from "../../src/explore/matrix/lab.js";
+import type { MatrixCell, MatrixResult } from "../../src/explore/matrix/matrix.js";
 import {
   certifyCell,
   checkCell,

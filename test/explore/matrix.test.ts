@@ -1,8 +1,8 @@
 // The guard matrix: every cell of guard x kind x hint x profile x event against the model of the
 // path, packets together against packets one by one, guards of users, what is wrong in them.
 import { beforeAll, describe, expect, it } from "vitest";
-import { openMatrix, runMatrix } from "../../src/explore/system/lab.js";
-import type { MatrixCell } from "../../src/explore/system/matrix.js";
+import { openMatrix, runMatrix } from "../../src/explore/matrix/lab.js";
+import type { MatrixCell } from "../../src/explore/matrix/matrix.js";
 import { PROFILES } from "../../src/path/profiles.js";
 
 const LOSES_CARRIER_BEFORE_ZERO = ["veth", "bond"];

@@ -7,12 +7,12 @@ import {
   countInterleavings,
   countTraces,
   topologicalOrder,
-} from "../../src/explore/search/count.js";
+} from "../../src/explore/states/count.js";
 import { Machine, type Vector } from "../../src/explore/search/machine.js";
 import { NodeTable } from "../../src/explore/search/node-table.js";
-import { Packing } from "../../src/explore/search/packing.js";
+import { Packing } from "../../src/explore/states/packing.js";
 import { exploreRandomly } from "../../src/explore/search/random.js";
-import { StateGraph } from "../../src/explore/search/states.js";
+import { StateGraph } from "../../src/explore/states/state-graph.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { OP } from "../../src/explore/types.js";
 import { randomProgram, WITH_PLAIN } from "./random-program.js";

@@ -7,7 +7,7 @@ import { Random } from "../../src/base/random.js";
 import { explore, replay } from "../../src/explore/explore.js";
 import { endOf } from "../../src/explore/outcome.js";
 import { Machine, type Vector } from "../../src/explore/search/machine.js";
-import { StateGraph } from "../../src/explore/search/states.js";
+import { StateGraph } from "../../src/explore/states/state-graph.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { exploreBounded } from "../../src/explore/strategies/bounded.js";
 import { schedulesToFirstBug } from "../../src/explore/strategies/first-bug.js";

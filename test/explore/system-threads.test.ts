@@ -1,7 +1,7 @@
 // The kernel path on real threads, each step when a schedule says so: the shipped files of path and
 // models, with the primitives replaced, end in the verdicts that the matrix found.
 import { describe, expect, it } from "vitest";
-import { openMatrix } from "../../src/explore/system/lab.js";
+import { openMatrix } from "../../src/explore/matrix/lab.js";
 import * as controlled from "../../src/explore/threads/system/controlled-sync.js";
 import { replayCell } from "../../src/explore/threads/system/replay.js";
 import * as production from "../../src/sync/primitives.js";

@@ -3,7 +3,7 @@
 // Variants are made by changing the text of one file; the change must apply exactly once.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { decide, type Decision } from "../../src/explore/system/case.js";
+import { decide, type Decision } from "../../src/explore/matrix/case.js";
 import { type CellOptions, Cells } from "../../src/explore/system/cell.js";
 import { loadGraph } from "../../src/explore/system/graph.js";
 

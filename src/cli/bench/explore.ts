@@ -6,7 +6,7 @@ import { nowMs } from "../../base/clock.js";
 import { exploreTraces } from "../../explore/search/dpor.js";
 import { Machine } from "../../explore/search/machine.js";
 import { exploreRandomly } from "../../explore/search/random.js";
-import { StateGraph } from "../../explore/search/states.js";
+import { StateGraph } from "../../explore/states/state-graph.js";
 import { loadProgram } from "../../explore/source/load.js";
 import type { LoadedProgram } from "../../explore/types.js";
 import { readText } from "../input.js";

@@ -6,8 +6,8 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { parseShard } from "../../explore/shard/shards.js";
-import type { Matrix, MatrixCell, MatrixResult } from "../../explore/system/matrix.js";
-import type { SystemStory } from "../../explore/system/story.js";
+import type { Matrix, MatrixCell, MatrixResult } from "../../explore/matrix/matrix.js";
+import type { SystemStory } from "../../explore/matrix/story.js";
 import type { CaseResult } from "../../report/junit.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
@@ -83,7 +83,7 @@ function manyTimes(text: string): number {
 }
 
 async function matrix(flags: MatrixFlags): Promise<number> {
-  const { openMatrix } = await import("../../explore/system/lab.js");
+  const { openMatrix } = await import("../../explore/matrix/lab.js");
   const opened = await openMatrix(requestOf(flags));
   if (flags.export !== undefined) return exportCell(opened, flags.export, flags);
   if (flags.replay !== undefined) return replayCell(opened, flags.replay, flags);
@@ -127,7 +127,7 @@ async function decideAll(opened: Matrix, flags: MatrixFlags): Promise<MatrixResu
   const count = opened.coordinates().length;
   const jobs = flags.jobs ?? (count < MANY_CELLS ? 1 : Math.min(8, availableParallelism()));
   if (jobs === 1) return opened.run();
-  const { runInParallel } = await import("../../explore/system/matrix-pool.js");
+  const { runInParallel } = await import("../../explore/matrix/pool.js");
   const onCells = (done: number, total: number) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${total} cells `);
   };

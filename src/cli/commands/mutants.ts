@@ -1,5 +1,6 @@
-// `packetpath mutants`: takes one synchronisation of the explored path away at a time, and says which
-// of these mutants the matrix notices. Needs neither root nor a native library. Main thread only.
+// `packetpath mutants`: takes one synchronisation of the explored path away at a time, and says
+// which of these mutants the matrix notices. Needs neither root nor a native library. Main thread
+// only.
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { Hunt, Result } from "../../explore/mutants/hunt.js";
@@ -23,9 +24,10 @@ export function addMutantsCommand(program: Command, exit: (code: number) => void
   addResultOptions(program.command("mutants"))
     .summary("take away one synchronisation at a time: which does the explorer notice?")
     .description(
-      "Takes one lock, grace period, guard test, reference, ordering store or order of two steps\n" +
-        "away at a time, in src/path and src/models, and explores the result in cells of the matrix\n" +
-        `that are SAFE as shipped. Exits with 0 if at least ${KILLED_MIN} % of the mutants are killed.`,
+      "Takes one lock, grace period, guard test, reference, ordering store or order of two\n" +
+        "steps away at a time, in src/path and src/models, and explores the result in cells of\n" +
+        "the matrix that are SAFE as shipped.\n" +
+        `Exits with 0 if at least ${KILLED_MIN} % of the mutants are killed.`,
     )
     .option("--file <file...>", "mutants of these files only, as rtnl.ts or path/core/rtnl.ts")
     .option("--operator <operator...>", "mutants by these operators only, as drop-lock")

@@ -3,7 +3,7 @@
 // thread only.
 import { resolve } from "node:path";
 import { EXIT, PacketpathError } from "../../base/errors.js";
-import type { Coordinates, Matrix } from "../../explore/system/matrix.js";
+import type { Coordinates, Matrix } from "../../explore/matrix/matrix.js";
 import type { Exploration, Verdict } from "../../explore/types.js";
 import { isModulePath } from "../../scenario/parse.js";
 import { expectedVerdict, type Scenario } from "../../scenario/types.js";
@@ -72,7 +72,7 @@ async function open(file: string, flags: ScenarioFlags): Promise<Opened> {
   const guard = flags.guard ?? scenario.guard;
   const cell = scenarioCell(scenario);
   const isOwn = isModulePath(guard);
-  const { openMatrix } = await import("../../explore/system/lab.js");
+  const { openMatrix } = await import("../../explore/matrix/lab.js");
   const { kind, profile, event, hint, sorts, cpus, queues } = cell;
   const matrix = await openMatrix({
     ...(isOwn ? { guard: { file: resolve(guard), text: readText(guard) } } : { guards: [guard] }),

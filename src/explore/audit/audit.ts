@@ -5,7 +5,7 @@
 import { explore } from "../explore.js";
 import { Machine, type Vector } from "../search/machine.js";
 import { NOT_HELD } from "../search/node-table.js";
-import { StateGraph } from "../search/states.js";
+import { StateGraph } from "../states/state-graph.js";
 import { type LoadedProgram, OP, type Step, VERDICTS } from "../types.js";
 import { Rerun } from "./rerun.js";
 

@@ -2,7 +2,7 @@
 // and the states in an order that steps only go forward in. Also what results say of it. Called by
 // the engines' front; any thread; writes no file.
 import { gzipSync } from "node:zlib";
-import { components, type EdgeList } from "../search/lasso.js";
+import { components, type EdgeList } from "../states/lasso.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { KERNEL_FIRST } from "../search/kernel-steps.js";
 import { type Certificate, type ExploreOptions, OP, type Step } from "../types.js";

@@ -2,7 +2,7 @@
 // finished state graph the answer is exact: the order exists or it does not. From runs it is what
 // was seen. Any thread.
 import type { Machine, Vector } from "../search/machine.js";
-import type { StateGraph } from "../search/states.js";
+import type { StateGraph } from "../states/state-graph.js";
 import type { Watcher } from "../strategies/walk.js";
 import type { Coverage, Step } from "../types.js";
 import { lockUseOf } from "./lock-uses.js";

@@ -2,7 +2,7 @@
 // least one is plain. A program of which no reachable state is like that has no data race, and one
 // that has a data race in any execution has such a state. Any thread.
 import type { Machine, Vector } from "../search/machine.js";
-import type { StateGraph } from "../search/states.js";
+import type { StateGraph } from "../states/state-graph.js";
 import { OP } from "../types.js";
 import { accessOf, baseKind, doRace, plainFinder } from "./accesses.js";
 

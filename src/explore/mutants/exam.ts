@@ -1,9 +1,9 @@
-// The cells that mutants are held against, and what a cell says of a system. Main thread or a worker
-// that explores.
+// The cells that mutants are held against, and what a cell says of a system. Main thread or a
+// worker that explores.
 import { createHash } from "node:crypto";
 import { encodeToken } from "../text/token.js";
 import type { Verdict } from "../types.js";
-import { decide } from "../system/case.js";
+import { decide } from "../matrix/case.js";
 import { type CellOptions, Cells } from "../system/cell.js";
 import type { Graph } from "../system/graph.js";
 
@@ -58,7 +58,10 @@ export function cellName({ guard, kind, profile, event }: CellOptions): string {
   return `${guard}/${kind}/${profile}/${event}`;
 }
 
-/** A system under examination: its cells, what they say, and which of its sites their threads meet. */
+/**
+ * A system under examination: its cells, what they say, and which of its sites their threads
+ * meet.
+ */
 export class Examinee {
   /** Sites that a thread has come by; what only the set-up does is not among them. */
   readonly reached = new Set<number>();

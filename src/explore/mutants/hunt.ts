@@ -1,6 +1,6 @@
 // Synchronisation mutants of the explored system: each is a change of one file, and is explored in
-// cells where the shipped system is SAFE, until one of them is not. Main thread or a worker; goes on
-// between mutants only.
+// cells where the shipped system is SAFE, until one of them is not. Main thread or a worker; goes
+// on between mutants only.
 import { nowMs } from "../../base/clock.js";
 import type { CellOptions } from "../system/cell.js";
 import { evaluateGraph, hashTexts, systemTexts } from "../system/graph.js";
@@ -12,8 +12,9 @@ import { type Mutant, mutantsOf, mutated } from "./operators.js";
 
 /**
  * `killed`: a cell is not SAFE any more. `equivalent`: every cell is SAFE by a finished search, and
- * its executions end in the same memories as those of the shipped system. `survived`: SAFE, but they
- * end in others. `undecided`: a search met its bound. `invalid`: it does not load, or has no start.
+ * its executions end in the same memories as those of the shipped system. `survived`: SAFE, but
+ * they end in others. `undecided`: a search met its bound. `invalid`: it does not load, or has no
+ * start.
  */
 export type Fate = "killed" | "equivalent" | "survived" | "undecided" | "invalid";
 

@@ -1,5 +1,5 @@
-// The ways in which one synchronisation of the explored system is taken away or weakened, as changes
-// of its TypeScript text. Needs the TypeScript compiler. Pure; any thread.
+// The ways in which one synchronisation of the explored system is taken away or weakened, as
+// changes of its TypeScript text. Needs the TypeScript compiler. Pure; any thread.
 import ts from "typescript";
 import { type FunctionNode, functionOf } from "../source/nodes.js";
 
@@ -51,11 +51,17 @@ const GRACE = new Set(["synchronizeNet", "synchronizeRcu", "rcuBarrier"]);
 const REFERENCES = new Set(["devHold", "devPut"]);
 const STORES = new Set(["st", "add", "setBits", "clearBits", "setLinkState", "clearLinkState"]);
 /** Words whose stores tell others what to do from now on. */
-const ORDERING =
-  /LINK_STATE\.start|DEV\.(flags|regState|privFlags|rxHandler|listed|refcnt|numQueues)\b|TXQ\.(qdisc|tfile|state)\b|portSlot|\bslot\b|KERNEL\.|\btail\b|realNumTxQueues|VPORT\.(dev|state)\b|BACKLOG\.length/;
+const ORDERING = new RegExp(
+  "LINK_STATE\\.start|" +
+    "DEV\\.(flags|regState|privFlags|rxHandler|listed|refcnt|numQueues)\\b|" +
+    "TXQ\\.(qdisc|tfile|state)\\b|portSlot|\\bslot\\b|KERNEL\\.|\\btail\\b|realNumTxQueues|" +
+    "VPORT\\.(dev|state)\\b|BACKLOG\\.length",
+);
 /** Tests of what another thread may store, which keep something away. */
-const SHARED_TEST =
-  /PRIV\.ovsDatapath|attached|NETREG\.(registered|unregistering)|isUp\(|netifRunning\(|(vport|peer|slave) === NULL/;
+const SHARED_TEST = new RegExp(
+  "PRIV\\.ovsDatapath|attached|NETREG\\.(registered|unregistering)|isUp\\(|netifRunning\\(|" +
+    "(vport|peer|slave) === NULL",
+);
 /** Calls that only tell observers, and so stand between two steps without ordering them. */
 const SILENT = new Set(["trace", "deed", "tally", "tick", "assert"]);
 

@@ -1,6 +1,6 @@
-// A set of 64-bit hashes, each as two words, with open addressing. Hashes come in batches: the places
-// of a batch are read first, so that the processor waits for memory once and not for each. One owner,
-// the search by hashes.
+// A set of 64-bit hashes, each as two words, with open addressing. Hashes come in batches: the
+// places of a batch are read first, so that the processor waits for memory once and not for each.
+// One owner, the search by hashes.
 
 /** Up to so many hashes, the table grows fourfold. */
 const WIDE_COUNT = 1 << 22;

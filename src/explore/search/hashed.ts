@@ -1,6 +1,6 @@
-// All states of a program of cells and plain locks, of which only 64-bit hashes are kept: depth first,
-// on one state that each step changes and going back restores. Two states with the same hash would
-// be taken for one; how likely that is, is part of the result. It sees neither
+// All states of a program of cells and plain locks, of which only 64-bit hashes are kept: depth
+// first, on one state that each step changes and going back restores. Two states with the same
+// hash would be taken for one; how likely that is, is part of the result. It sees neither
 // livelocks nor data races: where there may be some, it says so and proves nothing. Any thread.
 import { nowMs } from "../../base/clock.js";
 import type { TokenMove } from "../text/token.js";
@@ -8,7 +8,7 @@ import { OP } from "../types.js";
 import { HashTable, PENDING } from "./hash-table.js";
 import type { Machine, Vector } from "./machine.js";
 import { act, HOW, isOpen, NODE, NODE_SHIFT } from "./node-table.js";
-import type { SearchBounds } from "./states.js";
+import type { SearchBounds } from "../states/state-graph.js";
 import { doubled } from "./wakeup.js";
 
 export interface HashedResult {
@@ -49,7 +49,10 @@ class HashedSearch {
   private readonly seen = new HashTable();
   /** Of each depth; grows. */
   private levels = new Int32Array(1 << 12);
-  /** Steps to be taken, of all depths: thread, and choice above bit 8; the hash that they lead to. */
+  /**
+   * Steps to be taken, of all depths: thread, and choice above bit 8; the hash that they lead
+   * to.
+   */
   private pending = new Int32Array(1 << 10);
   private pendingCount = 0;
   private depth = 0;

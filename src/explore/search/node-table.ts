@@ -182,7 +182,10 @@ function writesOf(kind: number): number {
   return isRead ? WRITES.never : WRITES.always;
 }
 
-/** The words by which a plain or guarded step is taken. A lock holds 0 or its holder's thread + 1. */
+/**
+ * The words by which a plain or guarded step is taken. A lock holds 0 or its holder's thread +
+ * 1.
+ */
 function effect({ kind, a }: Step, thread: number) {
   switch (kind) {
     case OP.st:

@@ -146,8 +146,9 @@ class RandomWalk {
   }
 
   /**
-   * The same step as `takeWary`, of whoever is at a place, while the nodes are on the tape: by guard,
-   * special, or along an edge that is not there yet. False if no thread can take any, or none is left.
+   * The same step as `takeWary`, of whoever is at a place, while the nodes are on the tape: by
+   * guard, special, or along an edge that is not there yet. False if no thread can take any, or
+   * none is left.
    */
   private takeFromTape(wish: number): boolean {
     const { machine, random } = this;
@@ -241,7 +242,10 @@ class RandomWalk {
     return this.tape.words[this.tape.alive + place]!;
   }
 
-  /** Takes a step that may need a guard, a choice or a new edge; false if no thread can take any. */
+  /**
+   * Takes a step that may need a guard, a choice or a new edge; false if no thread can take
+   * any.
+   */
   private takeWary(wish: number, moves: TokenMove[] | null): boolean {
     const { machine, random } = this;
     const { s } = this.tape;

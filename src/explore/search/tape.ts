@@ -1,7 +1,7 @@
-// A program as random runs read it: in one integer array the state, the living threads and all nodes
-// with their edges. A plain step is some reads and two writes of it; with one array instead of six,
-// the compiler keeps its address and length in registers. One owner, the random walk, which makes a
-// new one when enough has been added to the automata.
+// A program as random runs read it: in one integer array the state, the living threads and all
+// nodes with their edges. A plain step is some reads and two writes of it; with one array instead
+// of six, the compiler keeps its address and length in registers. One owner, the random walk,
+// which makes a new one when enough has been added to the automata.
 import { OP } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
 import { HOW, NODE, NODE_SHIFT, type NodeTable } from "./node-table.js";

@@ -3,8 +3,8 @@
 // one after the other as long as the schedule still comes to the same verdict. Any thread.
 import { racingStates } from "../detect/races.js";
 import type { Machine, Vector } from "../search/machine.js";
-import { shortestTo } from "../search/shortest.js";
-import { StateGraph } from "../search/states.js";
+import { shortestTo } from "../states/shortest.js";
+import { StateGraph } from "../states/state-graph.js";
 import type { TokenMove } from "../text/token.js";
 import type { Verdict } from "../types.js";
 

@@ -2,8 +2,8 @@
 // chance, and among the outcomes of a choice likewise, meets a failure. From the state graph, so
 // that no run is needed. Any thread.
 import { racingStates } from "../detect/races.js";
-import { topologicalOrder } from "../search/count.js";
-import { END, type StateGraph } from "../search/states.js";
+import { topologicalOrder } from "../states/count.js";
+import { END, type StateGraph } from "../states/state-graph.js";
 import type { Verdict } from "../types.js";
 
 export interface Probability {

@@ -5,7 +5,7 @@ import { type Detectors, WATCHED_RUNS } from "../detect/detectors.js";
 import { endOf, type Found, narrate, NOTHING, raceAlong, type Settings } from "../outcome.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { exploreRandomly } from "../search/random.js";
-import { StateGraph } from "../search/states.js";
+import { StateGraph } from "../states/state-graph.js";
 import type { TokenMove } from "../text/token.js";
 import type { Strategy, Verdict } from "../types.js";
 import { exploreBounded } from "./bounded.js";

@@ -3,9 +3,9 @@
 // executions that begin with it. Without it, threads weigh as many steps as they are thought to
 // have left (Sen, ASE 2007). Any thread.
 import type { Random } from "../../base/random.js";
-import { topologicalOrder } from "../search/count.js";
+import { topologicalOrder } from "../states/count.js";
 import type { Machine } from "../search/machine.js";
-import type { StateGraph } from "../search/states.js";
+import type { StateGraph } from "../states/state-graph.js";
 import type { Scheduler } from "./walk.js";
 
 /**

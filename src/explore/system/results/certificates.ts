@@ -12,8 +12,8 @@ import { independentReader } from "../../reduced/readers.js";
 import type { Certificate, LoadedProgram } from "../../types.js";
 import { type CellOptions, Cells } from "../cell.js";
 import { loadGraph } from "../graph.js";
-import { ownGuard } from "../lab.js";
-import type { CellProgram, Coordinates, Matrix } from "../matrix.js";
+import { ownGuard } from "../../matrix/lab.js";
+import type { CellProgram, Coordinates, Matrix } from "../../matrix/matrix.js";
 import type { GuardSource } from "../prepared.js";
 
 /** What a certificate of the matrix says beside what one of a program does. */

@@ -4,7 +4,7 @@ import { explore } from "../../explore.js";
 import { NOTHING } from "../../outcome.js";
 import { partOf, sum } from "../../shard/merge.js";
 import type { Exploration, ExploreOptions, Verdict } from "../../types.js";
-import type { Coordinates, Matrix } from "../matrix.js";
+import type { Coordinates, Matrix } from "../../matrix/matrix.js";
 
 /** What the result says of itself. */
 export interface Named {

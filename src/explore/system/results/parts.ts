@@ -2,7 +2,7 @@
 // differ in the profile only are in one part, so that each part finds what the whole would. Pure.
 import { mustBeWhole } from "../../shard/merge.js";
 import type { Shard } from "../../types.js";
-import type { MatrixCell, MatrixResult } from "../matrix.js";
+import type { MatrixCell, MatrixResult } from "../../matrix/matrix.js";
 
 export interface MatrixPart extends MatrixResult {
   readonly sourceHash: string;
@@ -23,7 +23,10 @@ export function isMatrixPart(content: unknown): content is MatrixPart {
   return Array.isArray(cells) && typeof request === "object" && isWhole && sourceHash !== undefined;
 }
 
-/** The matrix of all parts, in its order. @throws PacketpathError USAGE naming what does not fit. */
+/**
+ * The matrix of all parts, in its order. @throws PacketpathError USAGE naming what does not
+ * fit.
+ */
 export function mergeMatrix(files: readonly MatrixPartFile[]): MatrixResult {
   mustBeWhole(files, ({ sourceHash, request }) => {
     const texts = Object.entries(request).map(([name, value]) => [name, JSON.stringify(value)]);

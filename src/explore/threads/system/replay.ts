@@ -2,7 +2,7 @@
 // atomic operations on shared memory, each step when the schedule says so. Main thread only.
 import { Machine } from "../../search/machine.js";
 import { type CellOptions, kernelConfig } from "../../system/cell.js";
-import type { CellSchedule } from "../../system/matrix.js";
+import type { CellSchedule } from "../../matrix/matrix.js";
 import { decodeToken, type TokenMove } from "../../text/token.js";
 import { Member } from "../member.js";
 import { type Plan, planOf, type PlanStep } from "../plan.js";

@@ -1,10 +1,10 @@
 // The matrix for callers: a graph, its cells, what was found and how it came about. What the
 // command line, test matchers and worker threads use; everything else of this folder is behind it.
 import { PacketpathError } from "../../base/errors.js";
-import type { GuardFunction } from "./cell.js";
-import { type Graph, loadGraph } from "./graph.js";
+import type { GuardFunction } from "../system/cell.js";
+import { type Graph, loadGraph } from "../system/graph.js";
 import { dimensions, Matrix, type MatrixOptions, type MatrixResult } from "./matrix.js";
-import { GUARD, type GuardSource, MODEL } from "./prepared.js";
+import { GUARD, type GuardSource, MODEL } from "../system/prepared.js";
 
 /** What to explore; what is left out is all there is. */
 export interface MatrixRequest extends Partial<MatrixOptions> {

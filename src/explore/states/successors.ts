@@ -1,9 +1,9 @@
 // The successors of states, made packed: a step changes one cell and one thread's node, so a
 // successor is the state's own words with two fields written over. Steps of kernel kinds may change
 // anything and are packed whole. Owned by a state graph.
-import { HOW, act, isOpen, NODE, NODE_SHIFT } from "./node-table.js";
+import { HOW, act, isOpen, NODE, NODE_SHIFT } from "../search/node-table.js";
 import { OP } from "../types.js";
-import type { Machine, Vector } from "./machine.js";
+import type { Machine, Vector } from "../search/machine.js";
 import { hashOf, type Lookups, type StateStore } from "./state-store.js";
 
 /** What `expand` says when no step can be taken, or a value has no room in the packing. */

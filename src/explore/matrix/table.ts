@@ -1,6 +1,6 @@
 // The matrix as text: for each way of taking the device away a table, a row per kind of device, a
 // column per guard. Pure.
-import type { MatrixCell } from "../system/matrix.js";
+import type { MatrixCell } from "./matrix.js";
 
 /** What the letters of the tables mean. */
 const LEGEND =

@@ -1,7 +1,7 @@
 // Executions without end: cycles of the state graph that a fair scheduler can stay on, as a way to
 // one and once around it. A cycle that only starves a thread that could run all along is the
 // scheduler's fault and no verdict: so a spin that somebody will end is none.
-import type { StateGraph } from "./states.js";
+import type { StateGraph } from "./state-graph.js";
 
 export interface FairCycle {
   /** The states that lie on it. */

@@ -1,7 +1,7 @@
 // All states of a search, packed, each once: an arena of states by number and a hash table that
 // finds the number. States come in batches, because nearly every lookup misses the processor's
 // caches: the places of a whole batch are touched first, so that these misses overlap. One owner.
-import type { Vector } from "./machine.js";
+import type { Vector } from "../search/machine.js";
 import type { Packing } from "./packing.js";
 
 /** Packed states to be looked up, and the numbers that they turn out to have. */

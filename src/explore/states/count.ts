@@ -2,8 +2,8 @@
 // counting paths that sleep sets leave. Nothing is enumerated, so 10^15 executions cost no more
 // than their states.
 import { nowMs } from "../../base/clock.js";
-import type { Machine } from "./machine.js";
-import { END, type StateGraph } from "./states.js";
+import type { Machine } from "../search/machine.js";
+import { END, type StateGraph } from "./state-graph.js";
 
 /** States in an order in which edges lead forward; shorter than the graph if it has a cycle. */
 export function topologicalOrder(graph: StateGraph): Int32Array {
@@ -28,8 +28,8 @@ export function topologicalOrder(graph: StateGraph): Int32Array {
 const CLOCK_STATES = 1024;
 
 /**
- * Counts paths; call it for graphs without cycles and without unexpanded states. Null when the clock
- * passes `endMs`.
+ * Counts paths; call it for graphs without cycles and without unexpanded states. Null when the
+ * clock passes `endMs`.
  */
 export function countInterleavings(
   graph: StateGraph,
@@ -62,8 +62,8 @@ const THREADS_MAX = 30;
 /**
  * Counts executions up to commuting neighboring steps. Of each class, exactly one order is left by
  * sleep sets (Godefroid 1996): a thread is asleep when its step was tried before at this point and
- * nothing that conflicts with it has happened since. Null when there are too many pairs, or when the
- * clock passes `endMs`.
+ * nothing that conflicts with it has happened since. Null when there are too many pairs, or when
+ * the clock passes `endMs`.
  */
 export function countTraces(
   graph: StateGraph,

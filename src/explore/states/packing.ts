@@ -1,8 +1,8 @@
-// States in as few words as their values need: each cell, lock and node gets a field of some bits in
-// one word. What values need is not known before the search; a field that turns out too narrow is
-// widened, and the states so far are packed anew. One owner, the state graph that keeps them.
+// States in as few words as their values need: each cell, lock and node gets a field of some bits
+// in one word. What values need is not known before the search; a field that turns out too narrow
+// is widened, and the states so far are packed anew. One owner, the state graph that keeps them.
 import { Random } from "../../base/random.js";
-import type { Machine, Vector } from "./machine.js";
+import type { Machine, Vector } from "../search/machine.js";
 
 /** Steps of random runs from which the first widths are guessed. */
 const GUESS_STEPS = 10_000;

@@ -6,7 +6,7 @@ import type { Counterexample, Verdict } from "../types.js";
 import { OP } from "../types.js";
 import { isRead } from "../reduced/thread.js";
 import type { Decision } from "./case.js";
-import type { CellOptions, Cells } from "./cell.js";
+import type { CellOptions, Cells } from "../system/cell.js";
 
 export interface SystemStory {
   readonly verdict: Verdict;

@@ -1,7 +1,7 @@
 // One case of the matrix, decided: SAFE by a finished search, or its cheapest counterexample.
 import { nowMs } from "../../base/clock.js";
 import type { Verdict } from "../types.js";
-import type { CellOptions, Cells } from "./cell.js";
+import type { CellOptions, Cells } from "../system/cell.js";
 import { failureTest, fewestSwitches, type Schedule } from "../reduced/minimal.js";
 import type { SystemMachine } from "../reduced/machine.js";
 import { independentReader } from "../reduced/readers.js";

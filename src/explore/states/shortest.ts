@@ -1,7 +1,7 @@
 // The counterexample with the fewest context switches, and among those the fewest steps, by
 // Dijkstra's algorithm over pairs of state and thread that ran last. On a finished graph the answer
 // is a minimum, not a good guess.
-import type { StateGraph } from "./states.js";
+import type { StateGraph } from "./state-graph.js";
 
 export interface Schedule {
   /** Thread of each step, and its choice above bit 8. */

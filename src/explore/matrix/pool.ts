@@ -4,7 +4,7 @@ import { Piscina } from "piscina";
 import { nowMs } from "../../base/clock.js";
 import type { MatrixRequest } from "./lab.js";
 import type { Coordinates, Matrix, MatrixCell, MatrixResult } from "./matrix.js";
-import type { CellsTask } from "./matrix-worker.js";
+import type { CellsTask } from "./worker.js";
 
 export interface MatrixPlan {
   readonly request: MatrixRequest;
@@ -15,7 +15,7 @@ export interface MatrixPlan {
 export async function runInParallel(matrix: Matrix, plan: MatrixPlan): Promise<MatrixResult> {
   const startMs = nowMs();
   const pool = new Piscina<CellsTask, MatrixCell[]>({
-    filename: new URL("./matrix-worker.js", import.meta.url).href,
+    filename: new URL("./worker.js", import.meta.url).href,
     minThreads: plan.jobs,
     maxThreads: plan.jobs,
   });

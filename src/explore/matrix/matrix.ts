@@ -5,8 +5,8 @@ import { encodeToken } from "../text/token.js";
 import { inShard } from "../shard/shards.js";
 import type { LoadedProgram, Shard, Verdict } from "../types.js";
 import { decide, type Decision, singles } from "./case.js";
-import { type CellOptions, Cells, type GuardFunction } from "./cell.js";
-import type { Graph } from "./graph.js";
+import { type CellOptions, Cells, type GuardFunction } from "../system/cell.js";
+import type { Graph } from "../system/graph.js";
 import { type SystemStory, tellCase } from "./story.js";
 
 /** What a user may choose of; each list is a part of what `dimensions` gives. */

@@ -9,7 +9,7 @@
 import { nowMs } from "../../base/clock.js";
 import type { Step, Verdict } from "../types.js";
 import { OP, VERDICTS } from "../types.js";
-import type { Machine, Vector } from "./machine.js";
+import type { Machine, Vector } from "../search/machine.js";
 import { guessPacking } from "./packing.js";
 import { hashOf, StateStore } from "./state-store.js";
 import { NO_ROOM, Successors } from "./successors.js";
