@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
 import { CertificateFile, checkFile } from "../exploration/certificates.js";
-import { resultText, storyText } from "../exploration-text.js";
+import { resultText, storyText } from "../exploration/text.js";
 import { auditProgram } from "../exploration/audit.js";
 import { exploreParts, optionsOf, type PartFlags } from "../exploration/parts.js";
 import { exploreScenario } from "../exploration/scenario.js";

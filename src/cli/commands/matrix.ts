@@ -11,7 +11,7 @@ import type { SystemStory } from "../../explore/matrix/story.js";
 import type { CaseResult } from "../../report/junit.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
-import { certifyCells } from "../matrix-certificates.js";
+import { certifyCells } from "../exploration/matrix-certificates.js";
 import { isGuardFile, matrixExit, matrixJson, matrixWords } from "../matrix-text.js";
 import { type ExportName, EXPORTS } from "../program-results.js";
 import { THREAD_TIMES } from "../thread-replay.js";
@@ -88,7 +88,7 @@ async function matrix(flags: MatrixFlags): Promise<number> {
   if (flags.export !== undefined) return exportCell(opened, flags.export, flags);
   if (flags.replay !== undefined) return replayCell(opened, flags.replay, flags);
   if (flags.threads !== undefined) {
-    const { repeatCells } = await import("../matrix-threads.js");
+    const { repeatCells } = await import("../exploration/matrix-threads.js");
     return repeatCells(opened, flags.threads === true ? THREAD_TIMES : flags.threads, flags);
   }
   const decided = await decideAll(opened, flags);

@@ -8,7 +8,7 @@ import {
   mergeMatrix,
   type MatrixPartFile,
 } from "../../explore/system/results/parts.js";
-import { resultText } from "../exploration-text.js";
+import { resultText } from "../exploration/text.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
 import { matrixExit, matrixJson, matrixWords } from "../matrix-text.js";

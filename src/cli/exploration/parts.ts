@@ -2,7 +2,7 @@
 // --jobs. Main thread only.
 import { EXIT } from "../../base/errors.js";
 import type { ExploreOptions, LoadedProgram, Strategy } from "../../explore/types.js";
-import { resultText } from "../exploration-text.js";
+import { resultText } from "./text.js";
 import { writeOut } from "../failure.js";
 import { writeText } from "../results.js";
 import { listenForStop } from "../signals.js";

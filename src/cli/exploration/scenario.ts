@@ -7,12 +7,12 @@ import type { Coordinates, Matrix } from "../../explore/matrix/matrix.js";
 import type { Exploration, Verdict } from "../../explore/types.js";
 import { isModulePath } from "../../scenario/parse.js";
 import { expectedVerdict, type Scenario } from "../../scenario/types.js";
-import { resultText, storyText } from "../exploration-text.js";
+import { resultText, storyText } from "./text.js";
 import { writeOut } from "../failure.js";
 import { readScenario, readText } from "../input.js";
 import { type ExportName, programCase } from "../program-results.js";
 import { type ResultFlags, writeResults, writeText } from "../results.js";
-import { certify } from "../matrix-certificates.js";
+import { certify } from "./matrix-certificates.js";
 import { THREAD_TIMES } from "../thread-replay.js";
 import { optionsOf, type PartFlags } from "./parts.js";
 import { type ScenarioCell, scenarioCell } from "./scenario-cell.js";
@@ -42,7 +42,7 @@ export async function exploreScenario(file: string, flags: ScenarioFlags): Promi
   const opened = await open(file, flags);
   const { matrix, at } = opened;
   if (flags.threads !== undefined) {
-    const { repeatCells } = await import("../matrix-threads.js");
+    const { repeatCells } = await import("./matrix-threads.js");
     return repeatCells(matrix, flags.threads === true ? THREAD_TIMES : flags.threads, flags);
   }
   if (flags.replay !== undefined) return replayScenario(opened, flags.replay, flags);

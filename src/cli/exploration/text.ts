@@ -1,5 +1,5 @@
 // The result of an exploration as text for the terminal. Main thread only.
-import type { Exploration, Prediction } from "../explore/types.js";
+import type { Exploration, Prediction } from "../../explore/types.js";
 
 /** The result with its numbers, the counterexample and what is expected of locks. */
 export async function resultText(result: Exploration): Promise<string> {
@@ -63,7 +63,7 @@ function coverageText(result: Exploration): string | null {
 
 /** The counterexample as a table. */
 export async function storyText(one: NonNullable<Exploration["counterexample"]>): Promise<string> {
-  const { timelineTable } = await import("../explore/text/timeline.js");
+  const { timelineTable } = await import("../../explore/text/timeline.js");
   const fewest = one.minimal ? ", no schedule has fewer switches" : "";
   const why = one.message === "" ? "" : `  ${one.message}\n`;
   const count = `  ${one.steps} steps, ${one.switches} context switches${fewest}\n`;

@@ -2,10 +2,10 @@
 // that was explored by itself, of each SAFE cell. Main thread only.
 import { mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { PacketpathError } from "../base/errors.js";
-import type { Coordinates, Matrix, MatrixCell, MatrixResult } from "../explore/matrix/matrix.js";
-import type { Certificate } from "../explore/types.js";
-import { writeText } from "./results.js";
+import { PacketpathError } from "../../base/errors.js";
+import type { Coordinates, Matrix, MatrixCell, MatrixResult } from "../../explore/matrix/matrix.js";
+import type { Certificate } from "../../explore/types.js";
+import { writeText } from "../results.js";
 
 /** The certificates of a cell in one. */
 export interface CertifiedBy extends Certificate {
@@ -49,7 +49,7 @@ export async function certify(
   at: Coordinates,
   folder: string,
 ): Promise<CertifiedBy | null> {
-  const { certifyCell, sumOf } = await import("../explore/system/results/certificates.js");
+  const { certifyCell, sumOf } = await import("../../explore/system/results/certificates.js");
   makeFolder(folder);
   const parts = certifyCell(matrix, at);
   const files = parts.map((one, i) => {

@@ -1,10 +1,10 @@
 // `packetpath matrix --threads`: the counterexample of each cell repeated on real worker threads
 // that run the shipped path, and in how many of the repetitions the verdict is the same. Main
 // thread only.
-import { EXIT, PacketpathError } from "../base/errors.js";
-import type { Matrix, MatrixCell } from "../explore/matrix/matrix.js";
-import { writeOut } from "./failure.js";
-import { isGuardFile } from "./matrix-text.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
+import type { Matrix, MatrixCell } from "../../explore/matrix/matrix.js";
+import { writeOut } from "../failure.js";
+import { isGuardFile } from "../matrix-text.js";
 
 interface Repeated {
   readonly cell: string;
@@ -25,7 +25,7 @@ export async function repeatCells(
     const fix = "Repeat its schedules with --replay; threads take built-in guards.";
     throw new PacketpathError("USAGE", message, { fix });
   }
-  const { replayCell } = await import("../explore/threads/system/replay.js");
+  const { replayCell } = await import("../../explore/threads/system/replay.js");
   const cells: Repeated[] = [];
   for (const cell of matrix.run().cells) {
     const schedule = matrix.schedule(cell);
