@@ -281,7 +281,7 @@ export interface Exploration {
   /** What a SAFE verdict rests on; null for every other one, and where no states are kept. */
   readonly certificate: Certificate | null;
   /**
-   * How likely it is, at most, that a state was taken for another; absent: states are kept
+   * About how likely it is that a state was taken for another; absent: states are kept
    * whole.
    */
   readonly collisionBound?: number;

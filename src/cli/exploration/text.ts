@@ -32,8 +32,8 @@ function predictionText({ report, confirmed }: Prediction): string {
 /** What a verdict without whole states leaves open. */
 function collisionText({ collisionBound: chance }: Exploration): string | null {
   if (chance === undefined) return null;
-  const most = chance.toExponential(1);
-  return `states by hash: one is taken for another with a chance of ${most} at most`;
+  const about = chance.toExponential(1);
+  return `states by hash: one is taken for another with a chance of about ${about}`;
 }
 
 /** How often random runs would show the verdict. */

@@ -20,7 +20,7 @@ export interface HashedResult {
   readonly bad: TokenMove[] | null;
 }
 
-/** How likely it is, at most, that two of so many states have the same hash of 64 bits. */
+/** About how likely it is that two of so many states have the same 64 bits, as a good hash has. */
 export function collisionBound(states: number): number {
   return states ** 2 / 2 ** 65;
 }
