@@ -54,11 +54,25 @@ export type Action =
       readonly maxBytes: number;
       readonly reason: ControllerReason;
       readonly id: number;
+      /** Handed back with the packet-in; absent: none. */
+      readonly userdata?: Uint8Array;
+      /** The pipeline halts until the controller resumes it; here: it ends. */
+      readonly pause?: boolean;
+      /** Packet-ins are limited by this meter. */
+      readonly meter?: number;
     }
   /** The same as no actions at all, which is what the parser makes of `drop`. */
   | { readonly type: "drop" }
-  /** null: the packet's own in_port; the current table. */
-  | { readonly type: "resubmit"; readonly port: number | null; readonly table: number | null }
+  /**
+   * `port` null: the packet's own in_port; `table` null: the current one. With `ct` the lookup sees
+   * the connection's original 5-tuple in the place of the packet's.
+   */
+  | {
+      readonly type: "resubmit";
+      readonly port: number | null;
+      readonly table: number | null;
+      readonly ct?: boolean;
+    }
   | { readonly type: "goto-table"; readonly table: number }
   /**
    * Sets the bits of `mask` in a field to those of `value`; both have the field's number of words,
@@ -79,7 +93,151 @@ export type Action =
   | { readonly type: "pop-vlan" }
   | { readonly type: "dec-ttl"; readonly controllerIds: readonly number[] }
   /** Does nothing; `bytes` are the user's. */
-  | { readonly type: "note"; readonly bytes: Uint8Array };
+  | { readonly type: "note"; readonly bytes: Uint8Array }
+  /** The priority of the queue for the outputs that follow, or for one output. */
+  | { readonly type: "set-queue"; readonly queue: number }
+  | { readonly type: "pop-queue" }
+  | { readonly type: "enqueue"; readonly port: number; readonly queue: number }
+  /** The stack of a translation: 64 KiB (OVS ofproto-dpif-xlate.c, MAX_STACK). */
+  | { readonly type: "push"; readonly source: SubField }
+  | { readonly type: "pop"; readonly target: SubField }
+  | { readonly type: "group"; readonly group: number }
+  /** An instruction: comes first, whatever its place in the text. */
+  | { readonly type: "meter"; readonly meter: number }
+  | Learn
+  /** This flow is one clause of a conjunctive match. `clause` counts from 1, to `clauses`. */
+  | {
+      readonly type: "conjunction";
+      readonly id: number;
+      readonly clause: number;
+      readonly clauses: number;
+    }
+  /** Ends the whole pipeline, including the callers of this list. */
+  | { readonly type: "exit" }
+  /** On a copy: what the list changes is undone afterwards. */
+  | { readonly type: "clone"; readonly actions: readonly Action[] }
+  | Conntrack
+  /** Only inside `ct(...)`. */
+  | Nat
+  | { readonly type: "ct-clear" }
+  /** Instructions on the action set, which is executed at the end of the pipeline. */
+  | { readonly type: "write-actions"; readonly actions: readonly Action[] }
+  | { readonly type: "clear-actions" }
+  /** `mask` all ones: not printed. */
+  | { readonly type: "write-metadata"; readonly value: bigint; readonly mask: bigint };
+
+/** What a learned flow matches or does, one part of `learn(...)` (OVS ofpact_learn_spec). */
+export type LearnPart =
+  /** The learned flow matches this in `target`. */
+  | { readonly type: "match"; readonly target: SubField; readonly from: LearnSource }
+  /** The learned flow loads this into `target`. */
+  | { readonly type: "load"; readonly target: SubField; readonly from: LearnSource }
+  /** The learned flow outputs to the port that the packet has in `source` now. */
+  | { readonly type: "output"; readonly source: SubField };
+
+/** A constant (big-endian words, lowest bits in the last), or a part of the packet at hand. */
+export type LearnSource =
+  | { readonly type: "value"; readonly value: Uint32Array }
+  | { readonly type: "field"; readonly source: SubField };
+
+/** Adds or changes a flow as a strict mod-flows would, made from the packet at hand. */
+export interface Learn {
+  readonly type: "learn";
+  readonly table: number;
+  readonly priority: number;
+  readonly cookie: bigint;
+  /** Seconds; 0: never. */
+  readonly idleTimeout: number;
+  readonly hardTimeout: number;
+  readonly finIdleTimeout: number;
+  readonly finHardTimeout: number;
+  readonly flags: readonly FlowFlag[];
+  /** Most flows with this cookie in the table; 0: no limit. */
+  readonly limit: number;
+  /** One bit that says whether the flow was learned, or null. */
+  readonly resultDst: SubField | null;
+  /** Learned flows die with the flow that learned them. */
+  readonly deleteLearned: boolean;
+  readonly parts: readonly LearnPart[];
+}
+
+/** Sends the packet through the connection tracker (ovs-actions(7), "ct"). */
+export interface Conntrack {
+  readonly type: "ct";
+  readonly commit: boolean;
+  readonly force: boolean;
+  /** A number, or the sub-field that holds it. */
+  readonly zone: number | SubField;
+  /** Where a copy of the packet goes on with its connection's state; null: nowhere. */
+  readonly table: number | null;
+  /** Helper: `ftp` or `tftp` as an IANA port number; 0: none. */
+  readonly alg: number;
+  /** `nat(...)`, and the set-field and move actions of `exec(...)`, in this order. */
+  readonly actions: readonly Action[];
+}
+
+/** Address translation inside `ct` (ovs-actions(7), "nat"). */
+export interface Nat {
+  readonly type: "nat";
+  /** null: as the connection's first packet was translated. */
+  readonly direction: "src" | "dst" | null;
+  readonly range: {
+    /** 4 or 16 bytes each; `last` null: one address. */
+    readonly first: Uint8Array;
+    readonly last: Uint8Array | null;
+    /** 0: not given. */
+    readonly firstPort: number;
+    readonly lastPort: number;
+  } | null;
+  readonly persistent: boolean;
+  readonly hash: boolean;
+  readonly random: boolean;
+}
+
+/** A bucket of a group. */
+export interface Bucket {
+  /** Unique within the group. */
+  readonly id: number;
+  /** Share of the packets of a select group; 0: none. */
+  readonly weight: number;
+  /** Live while this port is; null: not watched. */
+  readonly watchPort: number | null;
+  /** Live while this group has a live bucket; null: not watched. */
+  readonly watchGroup: number | null;
+  readonly actions: readonly Action[];
+}
+
+/** A group of a group table (ovs-ofctl(8), "Group Syntax"). */
+export interface Group {
+  /** 0 to 0xffffff00. */
+  readonly id: number;
+  readonly type: "all" | "select" | "indirect" | "ff";
+  readonly buckets: readonly Bucket[];
+  /** "" is the default: dp_hash. */
+  readonly selectionMethod: "" | "hash" | "dp_hash";
+  readonly selectionParam: bigint;
+  /** Fields of selection method `hash`; value words are masks. */
+  readonly fields: readonly { readonly field: FieldId; readonly mask: Uint32Array }[];
+}
+
+/** A band of a meter: what exceeds `rate` is dropped. */
+export interface MeterBand {
+  readonly type: "drop";
+  /** kilobits or packets per second. */
+  readonly rate: number;
+  /** kilobits or packets; 0: as much as a second's rate. */
+  readonly burst: number;
+}
+
+/** A meter of a meter table (ovs-ofctl(8), "Meter Syntax"). */
+export interface Meter {
+  /** 1 to 0xffff0000. */
+  readonly id: number;
+  readonly unit: "kbps" | "pktps";
+  readonly hasBurst: boolean;
+  readonly hasStats: boolean;
+  readonly bands: readonly MeterBand[];
+}
 
 /** Why a packet went to the controller, as ofctl text spells it. */
 export type ControllerReason =

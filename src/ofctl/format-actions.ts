@@ -145,6 +145,8 @@ function formatAction(action: Action, options: FormatOptions): string {
       return formatDecTtl(action.controllerIds);
     case "note":
       return formatNote(action.bytes);
+    default:
+      throw new Error(`no text for ${action.type}`);
   }
 }
 

@@ -176,6 +176,8 @@ export class Pipeline {
       case "drop":
       case "note":
         return true;
+      default:
+        return false;
     }
   }
 
