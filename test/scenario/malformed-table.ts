@@ -162,6 +162,11 @@ export const FAULT_ROWS: readonly Row[] = [
   [FAULT, "¶" + fault("kind: netns-move"), 'netns-move needs "toNamespace"'],
   [FAULT, fault("kind: netns-move, toNamespace: ¶server"), 'is in "server" already'],
   [FAULT, fault("kind: netns-move, toNamespace: ¶atlantis"), 'no namespace "atlantis"'],
+  [
+    FAULT,
+    fault("kind: netns-move, toNamespace: ¶client"),
+    '"client" has or gets a device "eth0" already',
+  ],
   [FAULT, "¶" + fault("kind: txqueuelen"), 'txqueuelen needs "txQueueLen"'],
   [FAULT, "{ kind: worker-stall, worker: ¶2, stallMs: 5, at: { afterMs: 1 } }", "no worker 2"],
   [

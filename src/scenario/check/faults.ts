@@ -59,13 +59,7 @@ export function checkFaults(text: Text, problems: Problems): void {
     checkTrigger(fault, path, text, problems);
     checkFields(fault, path, problems);
     if (fault.queues !== undefined) checkQueues(fault, path, text, problems);
-    if (fault.toNamespace !== undefined) {
-      const at = [...path, "toNamespace"];
-      const known = checkNamespaceName(fault.toNamespace, text.namespaces, at, problems);
-      if (known && portOf(fault, text)?.namespace === fault.toNamespace) {
-        problems.add(at, `"${fault.target}" is in "${fault.toNamespace}" already`);
-      }
-    }
+    if (fault.toNamespace !== undefined) checkMove(fault, path, text, problems);
     if (fault.worker !== undefined && fault.worker >= workersOf(text)) {
       const range = `workers are 0 to ${workersOf(text) - 1}`;
       problems.add([...path, "worker"], `no worker ${fault.worker}; ${range}`);
@@ -81,6 +75,26 @@ export function workersOf(text: Pick<Text, "workers" | "ports" | "defaults">): n
 
 function portOf(fault: FaultText, text: Text) {
   return text.ports.find((port) => port.name === fault.target);
+}
+
+/** A device keeps its name when it moves, so the name must be free where it goes. */
+function checkMove(fault: FaultText, path: Path, text: Text, problems: Problems): void {
+  const at = [...path, "toNamespace"];
+  const to = fault.toNamespace!;
+  const port = portOf(fault, text);
+  if (!checkNamespaceName(to, text.namespaces, at, problems) || port === undefined) return;
+  if (port.namespace === to) return problems.add(at, `"${port.name}" is in "${to}" already`);
+  const comes = (name: string) =>
+    text.faults.some((other) => other.target === name && other.toNamespace === to);
+  const holder = text.ports.find(
+    (other) =>
+      other !== port &&
+      other.device === port.device &&
+      (other.namespace === to || comes(other.name)),
+  );
+  if (holder === undefined) return;
+  const why = `"${to}" has or gets a device "${port.device}" already, that of port "${holder.name}"`;
+  problems.add(at, `${why}; give one of the two another "device"`);
 }
 
 function checkTarget(fault: FaultText, path: Path, text: Text, problems: Problems): void {
