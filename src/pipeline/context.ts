@@ -11,6 +11,7 @@ import {
   WORD,
 } from "../flow/key.js";
 import { ODP } from "../flow/odp.js";
+import type { Observer } from "./observer.js";
 
 /** The bits of word `typeVlan` that hold the TCI. */
 const TCI_BITS = 0xffff;
@@ -31,6 +32,8 @@ export interface Context {
   nowMs: number;
   /** False in a trace: nothing is learned. */
   sideEffects: boolean;
+  /** Who watches this translation; null in production. */
+  observer: Observer | null;
 }
 
 export function newContext(): Context {
@@ -45,6 +48,7 @@ export function newContext(): Context {
     macStamp: -1,
     nowMs: 0,
     sideEffects: true,
+    observer: null,
   };
 }
 

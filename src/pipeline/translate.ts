@@ -19,6 +19,7 @@ import {
 import type { FlowTables } from "./flow-tables.js";
 import type { MacTable } from "./mac-table.js";
 import { flood, normal } from "./normal.js";
+import type { Observer, TranslationError } from "./observer.js";
 import { PORT_FLAG, type PortTable } from "./ports.js";
 import { decTtl, move, popVlan, pushVlan, readSubField, setField } from "./set-field.js";
 
@@ -46,6 +47,7 @@ export class Pipeline {
   private readonly ctx: Context = newContext();
   private readonly stack: Frame[] = [];
   private resubmits = 0;
+  private error: TranslationError | null = null;
 
   constructor(options: { tables: FlowTables; ports: PortTable; macs: MacTable; clock: Clock }) {
     this.tables = options.tables;
@@ -68,29 +70,42 @@ export class Pipeline {
    * Translates a packet.
    * @param key of the packet as it came in; metadata words are its metadata. Not changed.
    * @param options.sideEffects false: learn nothing (for traces). Default true.
+   * @param options.observer is told what happens.
    */
-  translate(key: Uint32Array, options: { sideEffects?: boolean } = {}): Megaflow {
+  translate(
+    key: Uint32Array,
+    options: { sideEffects?: boolean; observer?: Observer } = {},
+  ): Megaflow {
     const { ctx, stack } = this;
     // Noted before anything is read: a change in the middle makes the result stale.
     const stamp = this.stamp();
     resetContext(ctx, key, this.clock.nowMs());
     ctx.sideEffects = options.sideEffects ?? true;
+    ctx.observer = options.observer ?? null;
     this.resubmits = 0;
+    this.error = null;
     stack.length = 0;
     this.enterTable(0, key[WORD.inPort]!, 0);
     let ok = true;
     while (ok && stack.length > 0) {
       const frame = stack[stack.length - 1]!;
-      if (frame.next === frame.actions.length) stack.pop();
+      if (frame.next === frame.actions.length) this.leave();
       else ok = this.perform(frame.actions[frame.next++]!, frame);
     }
+    while (stack.length > 0) this.leave();
     if (!ok || ctx.actions.length > ACTION_WORDS_MAX) {
       // "Translation failed, packet is dropped": what was gathered so far is discarded.
       ctx.actions.length = 0;
       ctx.outputs = 0;
       ctx.dropReason = DROP["translation-limit"];
     }
+    ctx.observer?.end(ctx, this.error);
     return this.megaflow(key, stamp);
+  }
+
+  private leave(): void {
+    this.stack.pop();
+    this.ctx.observer?.leave();
   }
 
   private megaflow(key: Uint32Array, stamp: number): Megaflow {
@@ -122,7 +137,11 @@ export class Pipeline {
     ctx.flow[WORD.inPort] = inPort;
     const entry = this.tables.lookup(table, ctx.flow, ctx.wildcards);
     ctx.flow[WORD.inPort] = ownPort;
-    if (entry === null) return noteDrop(ctx, DROP["table-miss"]);
+    ctx.observer?.table(table, entry, ctx);
+    if (entry === null) {
+      ctx.observer?.leave();
+      return noteDrop(ctx, DROP["table-miss"]);
+    }
     const { actions } = entry.flow;
     const drops = actions.length === 0 || actions[0]!.type === "drop";
     noteDrop(ctx, drops ? DROP["action-drop"] : DROP["no-output"]);
@@ -130,8 +149,21 @@ export class Pipeline {
     this.stack.push({ actions, next: 0, table, depth });
   }
 
+  private fail(error: TranslationError): false {
+    this.error = error;
+    return false;
+  }
+
   private resubmit(frame: Frame, table: number, inPort: number): boolean {
-    if (frame.depth >= DEPTH_MAX || this.resubmits >= RESUBMITS_MAX) return false;
+    const { ctx } = this;
+    if (frame.depth >= DEPTH_MAX) {
+      ctx.observer?.error(`over max translation depth ${DEPTH_MAX}`);
+      return this.fail("Recursion too deep");
+    }
+    if (this.resubmits >= RESUBMITS_MAX) {
+      ctx.observer?.error(`over ${RESUBMITS_MAX} resubmit actions`);
+      return this.fail("Too many resubmits");
+    }
     const depth = frame.depth + (table <= frame.table ? 1 : 0);
     this.resubmits++;
     this.enterTable(table, inPort, depth);
@@ -141,6 +173,7 @@ export class Pipeline {
   /** @returns false when a limit is passed and the packet must be dropped. */
   private perform(action: Action, frame: Frame): boolean {
     const { ctx } = this;
+    ctx.observer?.action(action, ctx);
     switch (action.type) {
       case "output":
         return this.output(action.port, frame);
