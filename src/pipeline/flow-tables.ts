@@ -13,7 +13,7 @@ import { Classifier } from "../classifier/classifier.js";
 import { KEY_WORDS, STAGE_WORDS } from "../flow/key.js";
 import { matchesEqual } from "../flow/match.js";
 import { RECORD } from "../flow/odp.js";
-import type { Flow, Match } from "../flow/types.js";
+import type { Action, Flow, Match } from "../flow/types.js";
 
 /** Tables that flows may be in; 254 is Open vSwitch's own, 255 means "all". */
 export const TABLES = 254;
@@ -28,6 +28,8 @@ export interface FlowEntry {
   /** Offset of its statistics record. */
   readonly record: number;
   readonly addedMs: number;
+  /** When it was added or last modified. */
+  readonly modifiedMs: number;
 }
 
 /** Which flows a deletion or a dump means; what is not given does not matter. */
@@ -41,12 +43,19 @@ export interface FlowSelector {
   readonly cookieMask?: bigint;
   /** Only flows with an output to this port. */
   readonly outPort?: number;
+  /** Only flows with an action that sends to this group. */
+  readonly outGroup?: number;
 }
 
 /** One change; plain data, so that the main thread can post it to the workers. */
 export type FlowChange =
   | { readonly type: "add"; readonly flow: Flow }
   | { readonly type: "delete"; readonly selector: FlowSelector }
+  /**
+   * The selected flows get the actions, cookie and flags of `flow`; match, time-outs, and age stay
+   * (ofproto.c modify_flows_start__). Counters stay too, unless a flag is `reset_counts`.
+   */
+  | { readonly type: "modify"; readonly selector: FlowSelector; readonly flow: Flow }
   /** All flows of all tables are replaced. */
   | { readonly type: "replace"; readonly flows: readonly Flow[] };
 
@@ -107,6 +116,7 @@ export class FlowTables {
     for (const change of changes) {
       if (change.type === "add") this.addOne(change.flow);
       else if (change.type === "delete") this.deleteSome(change.selector);
+      else if (change.type === "modify") this.modifySome(change.selector, change.flow);
       else this.replaceAll(change.flows);
     }
     this.generation++;
@@ -164,7 +174,8 @@ export class FlowTables {
     const record = this.freeRecords.pop() ?? this.usedRecords++ * RECORD.size;
     const { match, priority } = flow;
     const id = ++this.lastId;
-    const entry = { flow, match, priority, id, record, addedMs: this.clock.nowMs() };
+    const now = this.clock.nowMs();
+    const entry = { flow, match, priority, id, record, addedMs: now, modifiedMs: now };
     this.records.fill(0, record, record + RECORD.size);
     this.records[record + RECORD.flowId] = id;
     const table = (this.tables[flow.table] ??= new Classifier(STAGE_WORDS));
@@ -176,6 +187,19 @@ export class FlowTables {
     for (const entry of this.entries(selector)) {
       this.tables[entry.flow.table]!.remove(entry);
       this.release(entry);
+    }
+  }
+
+  private modifySome(selector: FlowSelector, change: Flow): void {
+    for (const entry of this.entries(selector)) {
+      const { actions, cookie, flags } = change;
+      const flow = { ...entry.flow, actions, cookie, flags };
+      if (flags.includes("reset_counts")) {
+        this.records[entry.record + RECORD.packets] = 0;
+        this.records[entry.record + RECORD.bytes] = 0;
+      }
+      const modified = { ...entry, flow, modifiedMs: this.clock.nowMs() };
+      this.tables[flow.table]!.insert(modified);
     }
   }
 
@@ -223,7 +247,10 @@ function selects(selector: FlowSelector, entry: FlowEntry): boolean {
     const mask = selector.cookieMask ?? 0xffffffffffffffffn;
     if (((flow.cookie ^ selector.cookie) & mask) !== 0n) return false;
   }
-  return selector.outPort === undefined || outputsTo(flow, selector.outPort);
+  if (selector.outGroup !== undefined && !sendsToGroup(flow.actions, selector.outGroup)) {
+    return false;
+  }
+  return selector.outPort === undefined || outputsTo(flow.actions, selector.outPort);
 }
 
 /** Whether every key that fulfills `inner` fulfills `outer`. */
@@ -236,9 +263,21 @@ function isWithin(inner: Match, outer: Match): boolean {
   return true;
 }
 
-function outputsTo(flow: Flow, port: number): boolean {
-  return flow.actions.some(
-    (action) =>
-      (action.type === "output" || action.type === "output-truncated") && action.port === port,
-  );
+function outputsTo(actions: readonly Action[], port: number): boolean {
+  return someAction(actions, (action) => {
+    const isOutput = action.type === "output" || action.type === "output-truncated";
+    return (isOutput || action.type === "enqueue") && action.port === port;
+  });
+}
+
+function sendsToGroup(actions: readonly Action[], group: number): boolean {
+  return someAction(actions, (action) => action.type === "group" && action.group === group);
+}
+
+/** Whether an action of the list, or of one inside it, is as wanted. */
+function someAction(actions: readonly Action[], wanted: (action: Action) => boolean): boolean {
+  return actions.some((action) => {
+    const nested = action.type === "write-actions" || action.type === "clone";
+    return wanted(action) || (nested && someAction(action.actions, wanted));
+  });
 }

@@ -7,7 +7,7 @@ import {
   sumFlowStats,
   type FlowChange,
 } from "../../src/pipeline/flow-tables.js";
-import type { Flow } from "../../src/flow/types.js";
+import type { Action, Flow } from "../../src/flow/types.js";
 import { decTtl, ends, flow, lab, match, output, resubmit, udp } from "./fixtures.js";
 
 const clock = new SteppedClock(1000);
@@ -140,5 +140,38 @@ describe("statistics", () => {
     worker.send(udp(), 1);
     late.send(udp(), 1);
     expect(sumFlowStats(dump.entries()[0]!, records).packets).toBe(1);
+  });
+});
+
+describe("modify", () => {
+  it("changes actions and cookie, keeps age, time-outs and counters, restarts the hard age", () => {
+    const { tables, clock, send } = lab([
+      { ...flow({ in_port: 1 }, [output(2)], { idleTimeout: 7 }), cookie: 5n },
+      flow({ in_port: 2 }, [output(3)]),
+    ]);
+    send(udp(), 1);
+    clock.step(5000);
+    const [before] = tables.entries({ cookie: 5n });
+    const change = { ...flow({}, [output(4)], { idleTimeout: 70 }), cookie: 9n };
+    tables.apply([{ type: "modify", selector: { match: before!.match }, flow: change }]);
+    const [after, other] = tables.entries();
+    expect(after!.flow).toMatchObject({ actions: [output(4)], cookie: 9n, idleTimeout: 7 });
+    expect(after).toMatchObject({ id: before!.id, addedMs: 1_000_000, modifiedMs: 1_005_000 });
+    expect(sumFlowStats(after!, [tables.records]).packets).toBe(1);
+    expect(other!.flow.actions).toEqual([output(3)]);
+    expect(send(udp(), 1).map((fate) => fate.port)).toEqual([4]);
+  });
+
+  it("reset_counts sets the counters to 0, and an output to a group is found for deletion", () => {
+    const group: Action = { type: "write-actions", actions: [{ type: "group", group: 7 }] };
+    const { tables, send } = lab([flow({}, [output(2)])]);
+    send(udp(), 1);
+    const change: Flow = { ...flow({}, [group]), flags: ["reset_counts"] };
+    tables.apply([{ type: "modify", selector: {}, flow: change }]);
+    expect(sumFlowStats(tables.entries()[0]!, [tables.records]).packets).toBe(0);
+    tables.delete({ outGroup: 8 });
+    expect(tables.size).toBe(1);
+    tables.delete({ outGroup: 7 });
+    expect(tables.size).toBe(0);
   });
 });
