@@ -87,14 +87,19 @@ function range(first: number, end: number): number[] {
 }
 
 /**
- * Words by lookup stage, in the order of a staged lookup: what can be known first comes first
- * (lib/classifier.h: metadata, L2, L3, L4). Together they are all words that a match can use.
+ * Words by lookup stage, in the order of a staged lookup: what can be known first comes first.
+ * Together they are all words that a match can use. Metadata, L2, L3, L4, with the borders where
+ * FLOW_SEGMENT_*_ENDS_AT has them: the addresses of a tracked connection count as L3, its ports
+ * and everything of ARP and neighbor discovery but the IP addresses as L4.
  */
 export const STAGE_WORDS: readonly (readonly number[])[] = [
-  [WORD.inPort, ...range(WORD.reg0, KEY_WORDS)],
+  [WORD.inPort, ...range(WORD.reg0, WORD.ctNwSrc), ...range(WORD.ctIpv6Dst + 4, KEY_WORDS)],
   [WORD.ethDst, WORD.ethMid, WORD.ethSrc, WORD.typeVlan, WORD.outerTpid, WORD.innerVlan],
-  [WORD.ip, WORD.nwSrc, WORD.nwDst, ...range(WORD.ipv6Src, KEY_PACKET_WORDS)],
-  [WORD.ports, WORD.tcpFlags],
+  [
+    ...[WORD.ip, WORD.nwSrc, WORD.nwDst, WORD.ctNwSrc, WORD.ctNwDst],
+    ...[...range(WORD.ipv6Src, WORD.ndTarget), ...range(WORD.ctIpv6Src, WORD.ctIpv6Dst + 4)],
+  ],
+  [WORD.ports, WORD.tcpFlags, WORD.ctPorts, ...range(WORD.ndTarget, KEY_PACKET_WORDS)],
 ];
 
 export function newKey(): Uint32Array {

@@ -10,7 +10,8 @@
 import type { Clock } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { Classifier } from "../classifier/classifier.js";
-import { KEY_WORDS, STAGE_WORDS } from "../flow/key.js";
+import type { Conjunction } from "../classifier/types.js";
+import { KEY_WORDS } from "../flow/key.js";
 import { matchesEqual } from "../flow/match.js";
 import { RECORD } from "../flow/odp.js";
 import type { Action, Flow, Match } from "../flow/types.js";
@@ -23,6 +24,8 @@ export interface FlowEntry {
   readonly flow: Flow;
   readonly match: Match;
   readonly priority: number;
+  /** The clauses that its actions say it is. */
+  readonly conjunctions: readonly Conjunction[];
   /** Counts from 1; never used twice. */
   readonly id: number;
   /** Offset of its statistics record. */
@@ -175,10 +178,12 @@ export class FlowTables {
     const { match, priority } = flow;
     const id = ++this.lastId;
     const now = this.clock.nowMs();
-    const entry = { flow, match, priority, id, record, addedMs: now, modifiedMs: now };
+    const times = { addedMs: now, modifiedMs: now };
+    const conjunctions = conjunctionsOf(flow);
+    const entry = { flow, match, priority, conjunctions, id, record, ...times };
     this.records.fill(0, record, record + RECORD.size);
     this.records[record + RECORD.flowId] = id;
-    const table = (this.tables[flow.table] ??= new Classifier(STAGE_WORDS));
+    const table = (this.tables[flow.table] ??= new Classifier());
     const replaced = table.insert(entry);
     if (replaced !== null) this.release(replaced);
   }
@@ -198,7 +203,8 @@ export class FlowTables {
         this.records[entry.record + RECORD.packets] = 0;
         this.records[entry.record + RECORD.bytes] = 0;
       }
-      const modified = { ...entry, flow, modifiedMs: this.clock.nowMs() };
+      const conjunctions = conjunctionsOf(flow);
+      const modified = { ...entry, flow, conjunctions, modifiedMs: this.clock.nowMs() };
       this.tables[flow.table]!.insert(modified);
     }
   }
@@ -214,6 +220,10 @@ export class FlowTables {
     this.records[entry.record + RECORD.flowId] = 0;
     this.freeRecords.push(entry.record);
   }
+}
+
+function conjunctionsOf(flow: Flow): Conjunction[] {
+  return flow.actions.filter((action) => action.type === "conjunction");
 }
 
 /** The counters of a flow, summed over the records of all workers. Any thread. */
