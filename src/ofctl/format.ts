@@ -1,8 +1,8 @@
 // Printing flows as Open vSwitch 3.1 does: `ovs-ofctl dump-flows` and `parse-flows`, in the
 // OpenFlow 1.0 style that is their default. Slow path; any thread.
 import { DEFAULT_PRIORITY, type Flow } from "../flow/types.js";
-import { formatActions } from "./format-actions.js";
-import { formatMatch, hex, type FormatOptions } from "./format-match.js";
+import { formatActions } from "./actions/format-actions.js";
+import { formatMatch, hex, type FormatOptions } from "./match/format-match.js";
 
 /** Counters of a flow, as `dump-flows` shows them. */
 export interface FlowStats {

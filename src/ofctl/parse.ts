@@ -11,10 +11,10 @@ import {
   type FlowFlag,
   type Match,
 } from "../flow/types.js";
-import { parseActions } from "./actions.js";
-import { applyField, applyProtocol, normalizeMatch } from "./match.js";
-import { parseTable, type PortMap } from "./ports.js";
-import { FlowTextError, parseInteger, parseUnsigned, scanPairs, type Pair } from "./scan.js";
+import { parseActions } from "./actions/parse-actions.js";
+import { applyField, applyProtocol, normalizeMatch } from "./match/parse-match.js";
+import { parseTable, type PortMap } from "./text/ports.js";
+import { FlowTextError, parseInteger, parseUnsigned, scanPairs, type Pair } from "./text/scan.js";
 
 /** Where the text comes from and what its names mean. */
 export interface ParseOptions {

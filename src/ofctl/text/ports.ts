@@ -1,5 +1,5 @@
 // Port numbers and their names in ofctl text (lib/ofp-port.c, Open vSwitch 3.1).
-import { OFPP } from "../flow/types.js";
+import { OFPP } from "../../flow/types.js";
 import { parseUnsigned } from "./scan.js";
 
 /** Port numbers by name: the interfaces of the switch that the text is for. */

@@ -1,6 +1,6 @@
 // Sub-fields: `reg0[0..15]`, `NXM_OF_ETH_SRC[]` (lib/nx-match.c mf_parse_subfield__, 3.1).
-import { fieldByName, fieldOf, type Field } from "../flow/fields.js";
-import type { SubField } from "../flow/types.js";
+import { fieldByName, fieldOf, type Field } from "../../flow/fields.js";
+import type { SubField } from "../../flow/types.js";
 import { FlowTextError } from "./scan.js";
 
 /** Fields that an ofctl name exists for but no wire name; actions cannot name them. */

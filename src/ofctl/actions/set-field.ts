@@ -1,9 +1,15 @@
 // The actions that write fields: set_field, load, move and mod_* (lib/ofp-actions.c and
 // lib/nx-match.c of Open vSwitch 3.1). Slow path; any thread.
-import { fieldByName, fieldFullMask, fieldOf, type Field, type FieldId } from "../flow/fields.js";
-import type { Action, SubField } from "../flow/types.js";
-import { parseIpv4, parseMac } from "./addresses.js";
-import type { PortMap } from "./ports.js";
+import {
+  fieldByName,
+  fieldFullMask,
+  fieldOf,
+  type Field,
+  type FieldId,
+} from "../../flow/fields.js";
+import type { Action, SubField } from "../../flow/types.js";
+import { parseIpv4, parseMac } from "../text/addresses.js";
+import type { PortMap } from "../text/ports.js";
 import {
   FlowTextError,
   numberOf,
@@ -12,9 +18,9 @@ import {
   parseUnsigned,
   wordsOf,
   type Pair,
-} from "./scan.js";
-import { parseSubField } from "./subfield.js";
-import { parseValue } from "./values.js";
+} from "../text/scan.js";
+import { parseSubField } from "../text/subfield.js";
+import { parseValue } from "../text/values.js";
 
 /** Refuses fields that no action, or none outside of `ct(exec(...))`, may write. */
 function checkWritable(field: Field, at: number): void {

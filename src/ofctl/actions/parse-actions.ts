@@ -1,13 +1,13 @@
 // The action half of a flow: names and arguments to `Action`s, and the rules on their order
 // (lib/ofp-actions.c ofpacts_parse, Open vSwitch 3.1). Slow path; any thread.
-import { fieldOf, type FieldId } from "../flow/fields.js";
-import { VLAN_PRESENT } from "../flow/key.js";
-import { cloneMatch, prerequisiteHolds, setMatchField } from "../flow/match.js";
-import { OFPP, type Action, type ControllerReason, type Match } from "../flow/types.js";
-import { isOutputPort, parsePort, parseTable, reservedPort, type PortMap } from "./ports.js";
-import { FlowTextError, parseUnsigned, scanPairs, type Pair } from "./scan.js";
+import { fieldOf, type FieldId } from "../../flow/fields.js";
+import { VLAN_PRESENT } from "../../flow/key.js";
+import { cloneMatch, prerequisiteHolds, setMatchField } from "../../flow/match.js";
+import { OFPP, type Action, type ControllerReason, type Match } from "../../flow/types.js";
+import { isOutputPort, parsePort, parseTable, reservedPort, type PortMap } from "../text/ports.js";
+import { FlowTextError, parseUnsigned, scanPairs, type Pair } from "../text/scan.js";
 import { numberArgument, parseLoad, parseMod, parseMove, parseSetField } from "./set-field.js";
-import { parseSubField } from "./subfield.js";
+import { parseSubField } from "../text/subfield.js";
 
 /** What an action may need to know of its flow. */
 export interface ActionContext {

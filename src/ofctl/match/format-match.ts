@@ -1,12 +1,12 @@
 // Printing a match in Open vSwitch's order and style (lib/match.c match_format, 3.1).
-import { fieldOf, getField, isFieldZero, type FieldId } from "../flow/fields.js";
-import { VLAN_PRESENT } from "../flow/key.js";
-import { getMatchField } from "../flow/match.js";
-import type { Match } from "../flow/types.js";
-import { formatIpv4, formatIpv6, formatMac, prefixLength } from "./addresses.js";
-import { formatPort } from "./ports.js";
-import { numberOf, onesOf } from "./scan.js";
-import { CT_STATE_NAMES, FRAGMENT_TYPES, TCP_FLAG_NAMES } from "./values.js";
+import { fieldOf, getField, isFieldZero, type FieldId } from "../../flow/fields.js";
+import { VLAN_PRESENT } from "../../flow/key.js";
+import { getMatchField } from "../../flow/match.js";
+import type { Match } from "../../flow/types.js";
+import { formatIpv4, formatIpv6, formatMac, prefixLength } from "../text/addresses.js";
+import { formatPort } from "../text/ports.js";
+import { numberOf, onesOf } from "../text/scan.js";
+import { CT_STATE_NAMES, FRAGMENT_TYPES, TCP_FLAG_NAMES } from "../text/values.js";
 
 /** How numbers are shown where there is a choice. */
 export interface FormatOptions {

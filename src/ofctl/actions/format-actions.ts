@@ -1,14 +1,14 @@
 // Printing actions in Open vSwitch's OpenFlow 1.0 style (lib/ofp-actions.c, 3.1): what has an
 // OpenFlow 1.0 action is printed as that (`mod_nw_src:`), everything else as Nicira extension
 // (`load:0x5->NXM_NX_REG0[]`). Slow path; any thread.
-import { fieldFullMask, fieldOf } from "../flow/fields.js";
-import { VLAN_PRESENT } from "../flow/key.js";
-import { OFPP, type Action } from "../flow/types.js";
-import { formatIpv4, formatMac } from "./addresses.js";
-import { hex, type FormatOptions } from "./format-match.js";
-import { formatPort } from "./ports.js";
-import { numberOf, onesOf } from "./scan.js";
-import { formatSubField } from "./subfield.js";
+import { fieldFullMask, fieldOf } from "../../flow/fields.js";
+import { VLAN_PRESENT } from "../../flow/key.js";
+import { OFPP, type Action } from "../../flow/types.js";
+import { formatIpv4, formatMac } from "../text/addresses.js";
+import { hex, type FormatOptions } from "../match/format-match.js";
+import { formatPort } from "../text/ports.js";
+import { numberOf, onesOf } from "../text/scan.js";
+import { formatSubField } from "../text/subfield.js";
 
 type SetField = Extract<Action, { type: "set-field" }>;
 

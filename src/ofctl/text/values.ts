@@ -1,6 +1,6 @@
 // Values of match fields: from text to (value, mask) and Open vSwitch's sentences when it is none
 // (lib/meta-flow.c mf_parse, 3.1). The printing side is format-match.ts.
-import { fieldFullMask, type Field } from "../flow/fields.js";
+import { fieldFullMask, type Field } from "../../flow/fields.js";
 import { parseIpv4, parseIpv6, parseMac } from "./addresses.js";
 import { parsePort, type PortMap } from "./ports.js";
 import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf } from "./scan.js";

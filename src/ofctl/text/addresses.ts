@@ -1,5 +1,5 @@
 // Texts of MAC, IPv4 and IPv6 addresses, as Open vSwitch 3.1 reads and prints them.
-import { getBits } from "../flow/fields.js";
+import { getBits } from "../../flow/fields.js";
 import { numberOf, onesOf } from "./scan.js";
 
 /** `1:2:3:4:5:6` as a 48-bit number, or null. Each part has one or two digits. */

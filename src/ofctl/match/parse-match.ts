@@ -11,14 +11,14 @@ import {
   setField,
   type Field,
   type FieldId,
-} from "../flow/fields.js";
-import { VLAN_PRESENT } from "../flow/key.js";
-import { getMatchField, prerequisiteHolds, setMatchField } from "../flow/match.js";
-import type { Match } from "../flow/types.js";
-import type { PortMap } from "./ports.js";
-import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "./scan.js";
-import { parseSubField } from "./subfield.js";
-import { parseValue, type MaskedValue } from "./values.js";
+} from "../../flow/fields.js";
+import { VLAN_PRESENT } from "../../flow/key.js";
+import { getMatchField, prerequisiteHolds, setMatchField } from "../../flow/match.js";
+import type { Match } from "../../flow/types.js";
+import type { PortMap } from "../text/ports.js";
+import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "../text/scan.js";
+import { parseSubField } from "../text/subfield.js";
+import { parseValue, type MaskedValue } from "../text/values.js";
 
 /** Shorthand, ethertype, IP protocol (-1: none). */
 export const PROTOCOLS: readonly (readonly [string, number, number])[] = [
