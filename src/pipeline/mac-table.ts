@@ -1,23 +1,34 @@
 // The MAC learning table, shared by all workers: (MAC, VLAN) -> (port, generation of the port).
-// A hash table of fixed size in shared memory; every worker looks up and learns, the main thread
-// dumps it. Steps and constants: Open vSwitch 3.1, lib/mac-learning.c and ovs-actions(7) "normal".
+// A chained hash table in shared memory; every worker looks up and learns, the main thread dumps
+// it. Steps and constants: Open vSwitch 3.1, lib/mac-learning.c and ovs-actions(7) "normal".
 //
-// Concurrency. Buckets of 8 entries, each bucket with a sequence word (a seqlock). A learner
-// makes it odd by compare-and-exchange, writes, and makes it even again; it tries a bounded number
-// of times and else leaves the learning to the next frame (counted): learning is a hint, never
-// a duty. A reader that saw the sequence move reads again, a bounded number of times, and then
-// answers "not learned", which floods: never a torn entry, never a wrong port. Only the time
-// of last use is written without the lock; the worst that can bring is a younger stranger.
+// Order. Entries of one port form a list, least recently used first, and ports that have entries
+// form a list too. When the table is full, the port with most entries loses its least recently used
+// one, so that a port that floods the table with MACs displaces its own.
+//
+// Concurrency. Writers take one lock; a learner tries a bounded number of times and else leaves the
+// learning to the next frame (counted): learning is a hint, never a duty. Readers take no lock:
+// every chain has a sequence word (a seqlock), odd while it is changed. A reader that saw it move
+// reads again, a bounded number of times, and then answers "not learned", which floods: never a
+// torn entry, never a wrong port. Only the time of last use is read without more ado.
 //
 // A port that is deleted or plugged in again leaves entries whose generation no longer fits:
 // counted as stale by the caller and taken for "not learned" (FDio/vpp#1866, #1941: there they
 // crashed). Every change that may alter an answer bumps the revision, so that the megaflows made
 // from the old answer are translated again.
-
-const HEADER_WORDS = 32;
-/** Word 0: revision; 1: number of buckets; 2 on: counters. */
-const WORD_REVISION = 0;
-const WORD_BUCKETS = 1;
+import { PacketpathError } from "../base/errors.js";
+import {
+  AT,
+  entryAt,
+  HEADER,
+  HEADER_WORDS,
+  linkFirst,
+  linkLast,
+  PORT,
+  tableWords,
+  unlink,
+  unlinkPort,
+} from "./mac-lists.js";
 
 /** Counters (all threads; they are summed by the hardware). */
 export const MAC_COUNTER = {
@@ -27,22 +38,20 @@ export const MAC_COUNTER = {
   expired: 5,
   /** Lookups that found an entry of a port that is gone or was plugged in again. */
   stale: 6,
-  /** Learnings left to a later frame because another worker held the bucket. */
+  /** Learnings left to a later frame because another worker held the table. */
   contended: 7,
 } as const;
 
-const BUCKET_ENTRIES = 8;
-const ENTRY_WORDS = 4;
-/** Sequence word, three spares, then the entries. */
-const ENTRIES_AT = 4;
-const BUCKET_WORDS = ENTRIES_AT + BUCKET_ENTRIES * ENTRY_WORDS;
-/** Entry: MAC[0..3]; MAC[4..5] << 16 | VLAN; port << 16 | generation (0 = free); last use, s. */
-const AT_HIGH = 0;
-const AT_LOW = 1;
-const AT_PORT = 2;
-const AT_USED = 3;
-
+/** Limits of Open vSwitch: what is beyond counts as the nearest. */
+export const MAC_LIMITS = { entries: [10, 1_000_000], agingSeconds: [15, 3600] } as const;
+const DEFAULT_ENTRIES = 8192;
+const DEFAULT_AGING_SECONDS = 300;
 const TRIES = 64;
+/** Entries on one chain that a lookup is ready to pass. */
+const CHAIN_MAX = 256;
+/** Times TRIES that the control thread tries: seconds. */
+const CONTROL_WAITS_MAX = 10_000_000;
+const STATIC = 1;
 
 /** What `learn` did; texts for traces. */
 export const LEARNED = { known: 0, fresh: 1, moved: 2, skipped: 3 } as const;
@@ -54,36 +63,69 @@ export interface MacEntry {
   /** `aa:bb:cc:dd:ee:ff` */
   readonly mac: string;
   readonly ageSeconds: number;
+  /** Added by hand: neither moves nor ages. */
+  readonly isStatic: boolean;
+}
+
+function clamp(value: number, [least, most]: readonly [number, number]): number {
+  return Math.min(most, Math.max(least, Math.floor(value)));
 }
 
 export class MacTable {
   readonly buffer: SharedArrayBuffer;
-  readonly agingSeconds: number;
   private readonly words: Int32Array;
-  private readonly buckets: number;
+  private readonly chains: number;
 
-  constructor(buffer: SharedArrayBuffer, agingSeconds = 300) {
+  /** @param buffer of `MacTable.create().buffer`, in the threads that did not create it. */
+  constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
-    this.agingSeconds = agingSeconds;
     this.words = new Int32Array(buffer);
-    this.buckets = this.words[WORD_BUCKETS]!;
+    this.chains = this.words[HEADER.chains]!;
   }
 
   /**
-   * @param entries capacity, rounded up to a power of two, at least 8 (OVS default: 8192).
-   * @param agingSeconds an entry not used for so long is forgotten (OVS default: 300).
+   * @param entries the most entries at a time; clamped to 10 to 1,000,000 (default 8192).
+   * @param agingSeconds an entry not used for so long is forgotten; clamped to 15 to 3600
+   *   (default 300).
    */
-  static create(entries = 8192, agingSeconds = 300): MacTable {
-    const buckets = 2 ** Math.ceil(Math.log2(Math.max(entries, BUCKET_ENTRIES) / BUCKET_ENTRIES));
-    const words = HEADER_WORDS + buckets * BUCKET_WORDS;
-    const buffer = new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT);
-    new Int32Array(buffer)[WORD_BUCKETS] = buckets;
-    return new MacTable(buffer, agingSeconds);
+  static create(entries = DEFAULT_ENTRIES, agingSeconds = DEFAULT_AGING_SECONDS): MacTable {
+    const most = clamp(entries, MAC_LIMITS.entries);
+    const chains = 2 ** Math.ceil(Math.log2(most));
+    const bytes = tableWords(chains, most) * Int32Array.BYTES_PER_ELEMENT;
+    const words = new Int32Array(new SharedArrayBuffer(bytes));
+    words[HEADER.chains] = chains;
+    words[HEADER.maxEntries] = most;
+    const table = new MacTable(words.buffer);
+    table.setAging(agingSeconds);
+    return table;
+  }
+
+  get maxEntries(): number {
+    return this.words[HEADER.maxEntries]!;
+  }
+
+  /** Entries in the table, also those that are too old and not yet swept. */
+  get size(): number {
+    return Atomics.load(this.words, HEADER.size);
+  }
+
+  /** Entries that were added by hand. */
+  get staticEntries(): number {
+    return Atomics.load(this.words, HEADER.staticSize);
+  }
+
+  get agingSeconds(): number {
+    return Atomics.load(this.words, HEADER.aging);
+  }
+
+  setAging(seconds: number): void {
+    Atomics.store(this.words, HEADER.aging, clamp(seconds, MAC_LIMITS.agingSeconds));
+    this.changed();
   }
 
   /** Rises with every change that may alter the answer of a lookup. */
   revision(): number {
-    return Atomics.load(this.words, WORD_REVISION);
+    return Atomics.load(this.words, HEADER.revision);
   }
 
   /** One of MAC_COUNTER. */
@@ -96,10 +138,16 @@ export class MacTable {
     Atomics.add(this.words, word, 1);
   }
 
+  /** Sets all counters to 0 (fdb/stats-clear). */
+  clearCounters(): void {
+    for (const word of Object.values(MAC_COUNTER)) Atomics.store(this.words, word, 0);
+  }
+
   /**
    * Notes that a MAC is behind a port.
    * @param high,low the MAC: its first four bytes, its last two.
-   * @param nowSeconds monotonic time, whole seconds.
+   * @param more.nowSeconds monotonic time, whole seconds.
+   * @param more.isStatic adds the entry by hand (fdb/add): what is learned never moves it.
    * @returns one of LEARNED.
    */
   learn(
@@ -107,31 +155,28 @@ export class MacTable {
     low: number,
     vlan: number,
     port: number,
-    more: { generation: number; nowSeconds: number },
+    more: { generation: number; nowSeconds: number; isStatic?: boolean },
   ): number {
     const { words } = this;
     const tail = (low << 16) | vlan;
     const place = (port << 16) | more.generation;
-    const bucket = this.bucketOf(high, tail);
-    // The common case, without the lock: known, and nothing changes but the time.
-    const known = this.peek(bucket, high, tail);
-    if (known >= 0 && Atomics.load(words, known + AT_PORT) === (place | 0)) {
-      const now = more.nowSeconds | 0;
-      if (Atomics.load(words, known + AT_USED) === now) return LEARNED.known;
-      if (!this.isOld(known, now)) {
-        Atomics.store(words, known + AT_USED, now);
-        return LEARNED.known;
-      }
+    const now = more.nowSeconds | 0;
+    const chain = this.chainOf(high, tail);
+    // The common case, without the lock: known, and used in this second already.
+    const known = this.peek(chain, high, tail);
+    if (known > 0 && more.isStatic !== true) {
+      if ((Atomics.load(words, known + AT.flags) & STATIC) !== 0) return LEARNED.known;
+      const same = Atomics.load(words, known + AT.place) === (place | 0);
+      if (same && Atomics.load(words, known + AT.used) === now) return LEARNED.known;
     }
-    const sequence = this.lock(bucket);
-    if (sequence < 0) {
+    if (!this.lock()) {
       this.count(MAC_COUNTER.contended);
       return LEARNED.skipped;
     }
-    const result = this.write(bucket, high | 0, tail | 0, place | 0, more.nowSeconds | 0);
-    Atomics.store(words, bucket, (sequence + 2) & 0x7ffffffe);
+    const result = this.write(chain, high | 0, tail | 0, place | 0, now, more.isStatic === true);
+    this.unlock();
     // After the entry, so that who sees the new revision also sees the new entry.
-    Atomics.add(words, WORD_REVISION, 1);
+    if (result !== LEARNED.known) this.changed();
     return result;
   }
 
@@ -142,142 +187,257 @@ export class MacTable {
   lookup(high: number, low: number, vlan: number, nowSeconds: number): number {
     const { words } = this;
     const tail = (low << 16) | vlan;
-    const bucket = this.bucketOf(high, tail);
+    const chain = this.chainOf(high, tail);
     for (let tries = 0; tries < TRIES; tries++) {
-      const sequence = Atomics.load(words, bucket);
+      const sequence = Atomics.load(words, chain);
       if ((sequence & 1) !== 0) continue;
-      const at = this.scan(bucket, high, tail);
-      const place = at < 0 || this.isOld(at, nowSeconds) ? 0 : Atomics.load(words, at + AT_PORT);
-      if (Atomics.load(words, bucket) === sequence) return place >>> 0;
+      const at = this.scan(chain, high, tail);
+      const place = at === 0 || this.isOld(at, nowSeconds) ? 0 : Atomics.load(words, at + AT.place);
+      if (Atomics.load(words, chain) === sequence) return place >>> 0;
     }
     return 0;
   }
 
-  /** Forgets everything (fdb/flush). */
-  flush(): void {
-    for (let i = 0; i < this.buckets; i++) {
-      const bucket = HEADER_WORDS + i * BUCKET_WORDS;
-      const sequence = this.lock(bucket);
-      if (sequence < 0) continue;
-      for (let entry = 0; entry < BUCKET_ENTRIES; entry++) {
-        Atomics.store(this.words, bucket + ENTRIES_AT + entry * ENTRY_WORDS + AT_PORT, 0);
-      }
-      Atomics.store(this.words, bucket, (sequence + 2) & 0x7ffffffe);
-    }
-    Atomics.add(this.words, WORD_REVISION, 1);
+  /**
+   * Forgets one entry (fdb/del).
+   * @returns false if there is none.
+   */
+  remove(high: number, low: number, vlan: number): boolean {
+    return this.locked(() => {
+      const at = this.scan(this.chainOf(high, (low << 16) | vlan), high, (low << 16) | vlan);
+      if (at !== 0) this.release(at);
+      return at !== 0;
+    });
   }
 
-  /** All entries that are not too old, for fdb/show; a snapshot entry by entry. */
+  /** Forgets everything but entries added by hand (fdb/flush). */
+  flush(): void {
+    this.removeWhere((at) => (this.words[at + AT.flags]! & STATIC) === 0);
+  }
+
+  /**
+   * Forgets all entries of a port that is deleted, static ones too.
+   * @returns them: the other switches that know these addresses must forget them as well
+   *   (Open vSwitch, bundle_flush_macs).
+   */
+  flushPort(port: number): { high: number; low: number; vlan: number }[] {
+    const gone: { high: number; low: number; vlan: number }[] = [];
+    this.removeWhere((at) => {
+      if (this.words[at + AT.place]! >>> 16 !== port) return false;
+      const tail = this.words[at + AT.tail]!;
+      gone.push({ high: this.words[at + AT.high]! >>> 0, low: tail >>> 16, vlan: tail & 0xfff });
+      return true;
+    });
+    return gone;
+  }
+
+  /** Forgets entries that are too old, counted as expired (mac_learning_run). */
+  expire(nowSeconds: number): void {
+    this.removeWhere((at) => {
+      if (!this.isOld(at, nowSeconds)) return false;
+      this.count(MAC_COUNTER.expired);
+      return true;
+    });
+  }
+
+  /** All entries that are not too old, least recently used first: the order of fdb/show. */
   entries(nowSeconds: number): MacEntry[] {
-    const found: MacEntry[] = [];
-    for (let i = 0; i < this.buckets * BUCKET_ENTRIES; i++) {
-      const bucket = HEADER_WORDS + Math.floor(i / BUCKET_ENTRIES) * BUCKET_WORDS;
-      const at = bucket + ENTRIES_AT + (i % BUCKET_ENTRIES) * ENTRY_WORDS;
-      const sequence = Atomics.load(this.words, bucket);
-      const place = Atomics.load(this.words, at + AT_PORT);
-      const [high, tail] = [this.words[at + AT_HIGH]!, this.words[at + AT_LOW]!];
+    const { words } = this;
+    const found: { order: number; entry: MacEntry }[] = [];
+    for (let index = 0; index < words[HEADER.taken]!; index++) {
+      const at = entryAt(this.chains, index);
+      const chain = this.chainOf(words[at + AT.high]!, words[at + AT.tail]!);
+      const sequence = Atomics.load(words, chain);
+      const [high, tail] = [words[at + AT.high]!, words[at + AT.tail]!];
+      const place = Atomics.load(words, at + AT.place);
       if (place === 0 || (sequence & 1) !== 0 || this.isOld(at, nowSeconds)) continue;
-      if (Atomics.load(this.words, bucket) !== sequence) continue;
-      found.push({
+      const entry = {
         port: place >>> 16,
         generation: place & 0xffff,
         vlan: tail & 0xfff,
         mac: macText(high, tail >>> 16),
-        ageSeconds: nowSeconds - Atomics.load(this.words, at + AT_USED),
-      });
+        ageSeconds: nowSeconds - Atomics.load(words, at + AT.used),
+        isStatic: (words[at + AT.flags]! & STATIC) !== 0,
+      };
+      const order = words[at + AT.order]!;
+      if (Atomics.load(words, chain) === sequence) found.push({ order, entry });
     }
-    return found;
+    return found.sort((a, b) => a.order - b.order).map((each) => each.entry);
   }
 
-  private bucketOf(high: number, tail: number): number {
+  private chainOf(high: number, tail: number): number {
     let hash = Math.imul(high ^ Math.imul(tail, 0x85ebca6b), 0x9e3779b1);
     hash ^= hash >>> 15;
     hash = Math.imul(hash, 0xc2b2ae35);
     hash ^= hash >>> 13;
-    return HEADER_WORDS + (hash & (this.buckets - 1)) * BUCKET_WORDS;
+    return HEADER_WORDS + (hash & (this.chains - 1)) * 2;
   }
 
   private isOld(at: number, nowSeconds: number): boolean {
-    return nowSeconds - Atomics.load(this.words, at + AT_USED) >= this.agingSeconds;
+    if ((Atomics.load(this.words, at + AT.flags) & STATIC) !== 0) return false;
+    return nowSeconds - Atomics.load(this.words, at + AT.used) >= this.agingSeconds;
   }
 
-  /** The entry of a key in a bucket, read as it is now, or -1. */
-  private scan(bucket: number, high: number, tail: number): number {
+  /** The entry of a key on a chain, read as it is now, or 0. */
+  private scan(chain: number, high: number, tail: number): number {
     const { words } = this;
-    for (let entry = 0; entry < BUCKET_ENTRIES; entry++) {
-      const at = bucket + ENTRIES_AT + entry * ENTRY_WORDS;
-      if (Atomics.load(words, at + AT_PORT) === 0) continue;
-      if (Atomics.load(words, at + AT_HIGH) !== (high | 0)) continue;
-      if (Atomics.load(words, at + AT_LOW) === (tail | 0)) return at;
+    let at = Atomics.load(words, chain + 1);
+    for (let steps = 0; at !== 0 && steps < CHAIN_MAX; steps++) {
+      const isKey =
+        Atomics.load(words, at + AT.high) === (high | 0) &&
+        Atomics.load(words, at + AT.tail) === (tail | 0);
+      if (isKey && Atomics.load(words, at + AT.place) !== 0) return at;
+      at = Atomics.load(words, at + AT.chainNext);
     }
-    return -1;
+    return 0;
   }
 
-  private peek(bucket: number, high: number, tail: number): number {
-    const sequence = Atomics.load(this.words, bucket);
-    const at = this.scan(bucket, high, tail);
-    return (sequence & 1) === 0 && Atomics.load(this.words, bucket) === sequence ? at : -1;
+  private peek(chain: number, high: number, tail: number): number {
+    const sequence = Atomics.load(this.words, chain);
+    const at = this.scan(chain, high, tail);
+    return (sequence & 1) === 0 && Atomics.load(this.words, chain) === sequence ? at : 0;
   }
 
-  /** Makes the sequence odd; answers what it was, or -1 if others kept it too long. */
-  private lock(bucket: number): number {
+  private changed(): void {
+    Atomics.add(this.words, HEADER.revision, 1);
+  }
+
+  private lock(): boolean {
     for (let tries = 0; tries < TRIES; tries++) {
-      const sequence = Atomics.load(this.words, bucket) & 0x7ffffffe;
-      if (Atomics.compareExchange(this.words, bucket, sequence, sequence | 1) === sequence) {
-        return sequence;
-      }
+      if (Atomics.compareExchange(this.words, HEADER.lock, 0, 1) === 0) return true;
     }
-    return -1;
+    return false;
+  }
+
+  private unlock(): void {
+    Atomics.store(this.words, HEADER.lock, 0);
+  }
+
+  /** For the control thread, which may wait; workers hold the lock for microseconds. */
+  private locked<T>(change: () => T): T {
+    let waits = 0;
+    while (!this.lock()) {
+      if (++waits < CONTROL_WAITS_MAX) continue;
+      throw new PacketpathError("INTERNAL", "the MAC table stays locked: a worker died in it");
+    }
+    try {
+      return change();
+    } finally {
+      this.unlock();
+      this.changed();
+    }
+  }
+
+  private removeWhere(unwanted: (at: number) => boolean): void {
+    this.locked(() => {
+      for (let index = 0; index < this.words[HEADER.taken]!; index++) {
+        const at = entryAt(this.chains, index);
+        if (this.words[at + AT.place] !== 0 && unwanted(at)) this.release(at);
+      }
+    });
   }
 
   /** Under the lock: finds or makes room for an entry, and writes it. */
-  private write(bucket: number, high: number, tail: number, place: number, now: number): number {
+  private write(
+    chain: number,
+    high: number,
+    tail: number,
+    place: number,
+    now: number,
+    isStatic: boolean,
+  ): number {
     const { words } = this;
-    let at = this.scan(bucket, high, tail);
-    let result: number = LEARNED.fresh;
-    if (at >= 0) {
-      const expired = this.isOld(at, now);
-      if (words[at + AT_PORT] !== place && !expired) result = LEARNED.moved;
-      if (expired) this.count(MAC_COUNTER.expired);
-    } else {
-      at = this.victim(bucket, now);
+    let at = this.scan(chain, high, tail);
+    if (at !== 0 && this.isOld(at, now)) {
+      this.count(MAC_COUNTER.expired);
+      this.release(at);
+      at = 0;
     }
-    this.count(result === LEARNED.moved ? MAC_COUNTER.moved : MAC_COUNTER.learned);
-    Atomics.store(words, at + AT_HIGH, high);
-    Atomics.store(words, at + AT_LOW, tail);
-    Atomics.store(words, at + AT_USED, now);
-    Atomics.store(words, at + AT_PORT, place);
-    return result;
+    if (at === 0) return this.add(chain, { high, tail, place, now, isStatic });
+    if ((words[at + AT.flags]! & STATIC) !== 0 && !isStatic) return LEARNED.known;
+    const moves = words[at + AT.place] !== place;
+    unlinkPort(words, this.chains, at);
+    this.change(chain, () => {
+      Atomics.store(words, at + AT.place, place);
+      Atomics.store(words, at + AT.used, now);
+      this.setStatic(at, isStatic);
+    });
+    linkLast(words, this.chains, at);
+    if (!moves) return LEARNED.known;
+    this.count(MAC_COUNTER.moved);
+    return LEARNED.moved;
   }
 
-  /**
-   * A free or expired entry; else the least recently used one of the port that has most entries
-   * in the bucket, so that a port that floods the table with MACs displaces its own.
-   */
-  private victim(bucket: number, now: number): number {
+  private add(
+    chain: number,
+    entry: { high: number; tail: number; place: number; now: number; isStatic: boolean },
+  ): number {
     const { words } = this;
-    let chosen = -1;
-    let chosenCount = 0;
-    for (let entry = 0; entry < BUCKET_ENTRIES; entry++) {
-      const at = bucket + ENTRIES_AT + entry * ENTRY_WORDS;
-      if (words[at + AT_PORT] === 0) return at;
-      if (this.isOld(at, now)) {
-        this.count(MAC_COUNTER.expired);
-        return at;
-      }
-      let count = 0;
-      for (let other = 0; other < BUCKET_ENTRIES; other++) {
-        const otherAt = bucket + ENTRIES_AT + other * ENTRY_WORDS;
-        if (words[otherAt + AT_PORT]! >>> 16 === words[at + AT_PORT]! >>> 16) count++;
-      }
-      const older = chosen < 0 || words[at + AT_USED]! < words[chosen + AT_USED]!;
-      if (count > chosenCount || (count === chosenCount && older)) {
-        chosen = at;
-        chosenCount = count;
-      }
+    const at = this.freeEntry();
+    this.change(chain, () => {
+      Atomics.store(words, at + AT.high, entry.high);
+      Atomics.store(words, at + AT.tail, entry.tail);
+      Atomics.store(words, at + AT.used, entry.now);
+      Atomics.store(words, at + AT.place, entry.place);
+      this.setStatic(at, entry.isStatic);
+      linkFirst(words, chain, at);
+    });
+    linkLast(words, this.chains, at);
+    Atomics.add(words, HEADER.size, 1);
+    this.count(MAC_COUNTER.learned);
+    return LEARNED.fresh;
+  }
+
+  private setStatic(at: number, isStatic: boolean): void {
+    const was = this.words[at + AT.flags]! & STATIC;
+    Atomics.store(this.words, at + AT.flags, isStatic ? STATIC : 0);
+    Atomics.add(this.words, HEADER.staticSize, (isStatic ? 1 : 0) - was);
+  }
+
+  /** Changes a chain so that readers notice: its sequence is odd meanwhile. */
+  private change(chain: number, edit: () => void): void {
+    const sequence = Atomics.load(this.words, chain);
+    Atomics.store(this.words, chain, (sequence + 1) | 0);
+    edit();
+    Atomics.store(this.words, chain, (sequence + 2) | 0);
+  }
+
+  /** An entry that nobody uses; when the table is full, one that somebody did. */
+  private freeEntry(): number {
+    const { words } = this;
+    if (words[HEADER.size]! >= this.maxEntries) {
+      this.release(this.victim());
+      this.count(MAC_COUNTER.evicted);
     }
-    this.count(MAC_COUNTER.evicted);
-    return chosen;
+    const free = words[HEADER.free]!;
+    if (free === 0) return entryAt(this.chains, words[HEADER.taken]!++);
+    words[HEADER.free] = words[free + AT.portNext]!;
+    return free;
+  }
+
+  /** The least recently used entry of the port that has most; of several, the lowest number. */
+  private victim(): number {
+    const { words } = this;
+    let chosen = words[HEADER.firstPort]!;
+    for (let port = chosen; port !== 0; port = words[port + PORT.next]!) {
+      const more = words[port + PORT.count]! - words[chosen + PORT.count]!;
+      if (more > 0 || (more === 0 && port < chosen)) chosen = port;
+    }
+    return words[chosen + PORT.first]!;
+  }
+
+  private release(at: number): void {
+    const { words } = this;
+    const chain = this.chainOf(words[at + AT.high]!, words[at + AT.tail]!);
+    unlinkPort(words, this.chains, at);
+    this.change(chain, () => {
+      unlink(words, chain, at);
+      Atomics.store(words, at + AT.place, 0);
+      this.setStatic(at, false);
+    });
+    words[at + AT.portNext] = words[HEADER.free]!;
+    words[HEADER.free] = at;
+    Atomics.sub(words, HEADER.size, 1);
   }
 }
 
