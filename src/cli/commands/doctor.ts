@@ -54,7 +54,9 @@ async function clean(flags: JsonFlag): Promise<number> {
     });
   }
   const { sweep } = await import("../../host/ledger.js");
+  const { sweepFolders } = await import("../../host/peers/folders.js");
   const { removed, kept } = sweep();
+  removed.push(...sweepFolders());
   const lines = [
     ...removed.map((name) => `removed ${name}`),
     ...kept.map(({ name, reason }) => `kept ${name}: ${reason}`),
