@@ -20,37 +20,48 @@ import { randomProgram, WITH_PLAIN } from "./random-program.js";
 const INT_MIN = -(2 ** 31);
 const INT_MAX = 2 ** 31 - 1;
 
-function naive(machine: Machine): { states: string[]; transitions: number } {
+function naive(machine: Machine): { states: string[]; edges: number[][] } {
   const first = machine.initial();
-  const known = new Set([first.join()]);
+  const known = new Map([[first.join(), 0]]);
   const queue = [first];
-  let transitions = 0;
+  const edges: number[][] = [];
   for (const s of queue) {
+    edges.push([]);
     if (machine.ended(s) >= 0) continue;
     for (let t = 0; t < machine.threads.length; t++) {
       if (!machine.isEnabled(s, t)) continue;
       for (let choice = 0; choice < Math.max(1, machine.choices(s, t)); choice++) {
         const next = s.slice();
         machine.take(next, t, choice);
-        transitions++;
-        if (known.has(next.join())) continue;
-        known.add(next.join());
-        queue.push(next);
+        const text = next.join();
+        if (!known.has(text)) known.set(text, queue.push(next) - 1);
+        edges.at(-1)!.push(known.get(text)!, t | (choice << 8));
       }
     }
   }
-  return { states: [...known], transitions };
+  return { states: [...known.keys()], edges };
 }
 
 async function compare(source: string): Promise<number> {
   const machine = new Machine(await loadProgram(source, "p.ts"), 1000);
   const graph = new StateGraph(machine);
   graph.explore({ maxStates: 1e6, maxSeconds: 30 });
-  const { states, transitions } = naive(machine);
+  const { states, edges } = naive(machine);
   const found = Array.from({ length: graph.count }, (_, i) => graph.state(i).join());
   // Both are breadth first and take threads in order: even the numbers agree.
   expect(found, source).toEqual(states);
-  expect(graph.edgeTo.length, source).toBe(transitions);
+  const { firstEdge, edgeTo, edgeBy } = graph;
+  const edgesOf = (state: number): number[] => {
+    const all: number[] = [];
+    const end = firstEdge.data[state + 1]!;
+    for (let e = firstEdge.data[state]!; e < end; e++) all.push(edgeTo.data[e]!, edgeBy.data[e]!);
+    return all;
+  };
+  expect(
+    states.map((_text, i) => edgesOf(i)),
+    source,
+  ).toEqual(edges);
+  expect(edgeTo.length, source).toBe(edges.flat().length / 2);
   expect(graph.bound).toBeNull();
   return graph.count;
 }

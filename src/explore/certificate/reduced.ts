@@ -4,7 +4,7 @@
 // kept all. Any thread.
 import { nowMs } from "../../base/clock.js";
 import { Machine, type Vector } from "../search/machine.js";
-import { Growing } from "../states/state-graph.js";
+import { Growing } from "../states/edges.js";
 import type { LoadedProgram } from "../types.js";
 import { Reduction } from "./reduction.js";
 import type { Finished } from "./write.js";

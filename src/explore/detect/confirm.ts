@@ -3,7 +3,7 @@
 // real execution; that it finds nothing within its bound says nothing. Any thread.
 import { endOf } from "../outcome.js";
 import type { Machine, Vector } from "../search/machine.js";
-import { Growing } from "../states/state-graph.js";
+import { Growing } from "../states/edges.js";
 import { shorten } from "../strategies/minimize.js";
 import { turnScheduler } from "../strategies/schedulers.js";
 import { VectorStore } from "../strategies/store.js";

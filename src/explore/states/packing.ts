@@ -79,13 +79,8 @@ export class Packing {
 
   /** Reads the state at `at` into `s`. */
   unpack(from: Int32Array, at: number, s: Vector): void {
-    s.set(this.least);
-    this.unpackOver(from, at, s);
-  }
-
-  /** The same over a state that was unpacked before: what has no bits is there. */
-  unpackOver(from: Int32Array, at: number, s: Vector): void {
     const { fields } = this;
+    s.set(this.least);
     for (let f = 0; f < fields.length; f += FIELD) {
       const value = (from[at + fields[f + 1]!]! >>> fields[f + 2]!) & fields[f + 3]!;
       s[fields[f]!] = value + fields[f + 4]!;

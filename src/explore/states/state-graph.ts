@@ -10,8 +10,9 @@ import { nowMs } from "../../base/clock.js";
 import type { Step, Verdict } from "../types.js";
 import { OP, VERDICTS } from "../types.js";
 import type { Machine, Vector } from "../search/machine.js";
+import { Edges, Growing } from "./edges.js";
 import { guessPacking } from "./packing.js";
-import { hashOf, StateStore } from "./state-store.js";
+import { STATES_MAX, StateStore } from "./state-store.js";
 import { NO_ROOM, Successors } from "./successors.js";
 
 /** Most words of all states together: half a gigabyte. */
@@ -38,37 +39,14 @@ export interface SearchBounds {
   readonly maxSeconds: number;
 }
 
-/** Numbers in an array that grows. */
-export class Growing {
-  data = new Int32Array(1024);
-  length = 0;
-
-  push(value: number): void {
-    this.reserve(1);
-    this.data[this.length++] = value;
-  }
-
-  /** Makes room for so many more. */
-  reserve(more: number): void {
-    if (this.length + more <= this.data.length) return;
-    const wider = new Int32Array(2 * (this.data.length + more));
-    wider.set(this.data);
-    this.data = wider;
-  }
-}
-
 export class StateGraph {
   readonly machine: Machine;
-  /** First edge of each state; one entry more than expanded states. */
-  readonly firstEdge = new Growing();
-  readonly edgeTo = new Growing();
-  /** Thread of each edge, and its choice above bit 8. */
-  readonly edgeBy = new Growing();
   readonly ends = new Growing();
   readonly violations: Violation[] = [];
   /** The bound that ended the search, or null. */
   bound: string | null = null;
   count = 0;
+  private readonly edges = new Edges();
   private readonly store: StateStore;
   private readonly successors: Successors;
   private unpacked: { readonly index: number; readonly s: Vector } | null = null;
@@ -76,7 +54,21 @@ export class StateGraph {
   constructor(machine: Machine) {
     this.machine = machine;
     this.store = new StateStore(guessPacking(machine));
-    this.successors = new Successors(machine, this.store);
+    this.successors = new Successors(machine, this.store, this.edges);
+  }
+
+  /** First edge of each state; one entry more than expanded states. */
+  get firstEdge(): Growing {
+    return this.edges.first;
+  }
+
+  get edgeTo(): Growing {
+    return this.edges.to;
+  }
+
+  /** Thread of each edge, and its choice above bit 8. */
+  get edgeBy(): Growing {
+    return this.edges.by;
   }
 
   /** A state's words; not to be written. */
@@ -90,95 +82,59 @@ export class StateGraph {
 
   /** Runs the search. Violations are in breadth-first order. */
   explore(bounds: SearchBounds): void {
-    const { machine, store, successors } = this;
+    const { machine, store, successors, edges } = this;
     const endMs = nowMs() + 1000 * bounds.maxSeconds;
-    const scratch = machine.initial();
-    this.insertFirst(scratch);
-    const counts = new Int32Array(BATCH);
+    store.insertFirst(machine.initial());
     for (let index = 0; index < store.count;) {
-      const maxStates = Math.min(bounds.maxStates, Math.floor(WORDS_MAX / store.packing.words));
+      const room = Math.min(STATES_MAX, Math.floor(WORDS_MAX / store.packing.words));
+      const maxStates = Math.min(bounds.maxStates, room);
       if (store.count >= maxStates) this.bound ??= `${maxStates} states`;
       if (nowMs() > endMs) this.bound ??= `${bounds.maxSeconds} s`;
       // Near the bound one state at a time, so that it stops where it says.
       const isNear = store.count + BATCH * machine.threads.length >= maxStates;
-      const made = this.fill(index, isNear ? 1 : BATCH, counts, scratch);
-      store.insert(successors);
-      this.addEdges(made, counts);
+      const made = this.fill(index, isNear ? 1 : BATCH);
+      store.insert(successors, edges.to.data);
+      edges.close();
       index += made;
-      if (made === 0) store.repack(store.packing.widened(successors.misfit), scratch);
-      successors.clear();
+      if (made === 0) store.repack(store.packing.widened(successors.misfit), machine.initial());
     }
-    this.firstEdge.push(this.edgeTo.length);
+    edges.begin();
     this.count = store.count;
   }
 
-  private insertFirst(s: Vector): void {
-    const { store, successors } = this;
-    const { packing } = store;
-    packing.pack(s, successors.packed, 0);
-    successors.hashes[0] = hashOf(successors.packed, 0, packing.words);
-    successors.length = 1;
-    store.insert(successors);
-    successors.clear();
-  }
-
   /** Expands states from `index` on until the batch is full; returns how many it did. */
-  private fill(index: number, most: number, counts: Int32Array, s: Vector): number {
+  private fill(index: number, most: number): number {
     const { store, successors, machine } = this;
     const effort = machine.table.effort;
+    successors.clear();
     let made = 0;
-    store.read(index, s);
     for (; made < most && index + made < store.count; made++) {
       if (made > 0 && machine.table.effort - effort > EFFORT_MAX) break;
-      store.readOver(index + made, s);
-      counts[made] = this.bound === null ? this.expand(index + made, s) : this.leave();
-      if (counts[made]! === NO_ROOM) break;
+      if (!this.expand(index + made)) break;
       if (successors.length >= BATCH) return made + 1;
     }
     return made;
   }
 
-  private leave(): number {
-    this.ends.push(END.unexpanded);
-    return 0;
+  /** Adds a state's edges and says how it ends; false if a successor has no room. */
+  private expand(index: number): boolean {
+    if (this.bound !== null) {
+      this.edges.begin();
+      this.ends.push(END.unexpanded);
+      return true;
+    }
+    const made = this.successors.expand(index);
+    if (made === NO_ROOM) return false;
+    if (made > 0) this.ends.push(END.none);
+    else this.ends.push(this.endAt(index, this.state(index)));
+    return true;
   }
 
-  private addEdges(made: number, counts: Int32Array): void {
-    const { edgeTo, edgeBy, firstEdge, successors } = this;
-    const { length, numbers, by } = successors;
-    edgeTo.reserve(length);
-    edgeBy.reserve(length);
-    firstEdge.reserve(made);
-    const start = edgeTo.length;
-    for (let k = 0; k < length; k++) {
-      edgeTo.data[start + k] = numbers[k]!;
-      edgeBy.data[start + k] = by[k]!;
-    }
-    for (let i = 0, first = start; i < made; i++) {
-      firstEdge.data[firstEdge.length++] = first;
-      first += counts[i]!;
-    }
-    edgeTo.length = start + length;
-    edgeBy.length = start + length;
-  }
-
-  /** Adds a state's successors and says how it ends; how many it has, or NO_ROOM. */
-  private expand(index: number, s: Vector): number {
-    const { machine } = this;
-    const ended = machine.ended(s);
-    if (ended >= 0) {
-      this.ends.push(this.endOf(index, machine.stepOf(s, ended)));
-      return 0;
-    }
-    const made = this.successors.expand(index, s);
-    if (made === NO_ROOM) return NO_ROOM;
-    this.ends.push(made > 0 ? END.none : this.endAt(index, s));
-    return made;
-  }
-
-  /** How a state ends in which no thread can take a step. */
+  /** How a state ends without successors: a thread has ended it, or none can take a step. */
   private endAt(index: number, s: Vector): number {
     const { machine } = this;
+    const ended = machine.ended(s);
+    if (ended >= 0) return this.endOf(index, machine.stepOf(s, ended));
     if (!machine.isDone(s)) {
       this.violations.push({ verdict: "DEADLOCK", state: index, message: "", site: -1 });
       return END.blocked;

@@ -4,23 +4,31 @@
 import type { Vector } from "../search/machine.js";
 import type { Packing } from "./packing.js";
 
-/** Packed states to be looked up, and the numbers that they turn out to have. */
+/** Packed states to be looked up. */
 export interface Lookups {
   /** One after the other, each in as many words as the packing says. */
-  packed: Int32Array;
-  hashes: Int32Array;
-  numbers: Int32Array;
-  length: number;
+  readonly packed: Int32Array;
+  readonly hashes: Int32Array;
+  /** The edge that leads to each. */
+  readonly edges: Int32Array;
+  readonly length: number;
 }
 
 /** Up to so many states, the table grows fourfold. */
 const WIDE_COUNT = 1 << 22;
 
+/** Low bits of an entry: a state's number + 1. Above them are the high bits of its hash. */
+const NUMBER_BITS = 27;
+const NUMBER = (1 << NUMBER_BITS) - 1;
+
+/** Most states. */
+export const STATES_MAX = NUMBER - 1;
+
 export class StateStore {
   packing: Packing;
   count = 0;
   arena: Int32Array;
-  /** Pairs of a hash and a state's number + 1; 0 marks an empty pair. */
+  /** Open addressing; 0 marks an empty entry. */
   private table = new Int32Array(1 << 12);
   /** Written so that touching is no dead code. */
   touched = 0;
@@ -34,38 +42,48 @@ export class StateStore {
     this.packing.unpack(this.arena, index * this.packing.words, s);
   }
 
-  /** The same into an array that holds another state of this packing. */
-  readOver(index: number, s: Vector): void {
-    this.packing.unpackOver(this.arena, index * this.packing.words, s);
+  /** One word of a state. */
+  word(index: number, i: number): number {
+    const { word, shift, mask, least, words } = this.packing;
+    return ((this.arena[index * words + word[i]!]! >>> shift[i]!) & mask[i]!) + least[i]!;
   }
 
-  /** Numbers for all of the batch; new states get the next ones, in the batch's order. */
-  insert(batch: Lookups): void {
+  /** Gives the first state its number, 0. */
+  insertFirst(s: Vector): void {
+    const { packing, arena } = this;
+    packing.pack(s, arena, 0);
+    this.place(this.count++);
+  }
+
+  /**
+   * Makes the batch's edges lead to the numbers of its states; new ones get the next numbers, in
+   * the batch's order.
+   */
+  insert(batch: Lookups, numbers: Int32Array): void {
     this.reserve(batch.length);
     this.touch(batch);
     const { table, arena } = this;
     const { words } = this.packing;
-    const { packed, hashes, numbers, length } = batch;
+    const { packed, hashes, edges, length } = batch;
     const mask = table.length - 1;
     let { count } = this;
     for (let k = 0; k < length; k++) {
       const hash = hashes[k]!;
       const from = k * words;
-      for (let at = (hash << 1) & mask; ; at = (at + 2) & mask) {
-        const number = table[at + 1]!;
-        if (number === 0) {
-          table[at] = hash;
-          table[at + 1] = count + 1;
+      for (let at = hash & mask; ; at = (at + 1) & mask) {
+        const entry = table[at]!;
+        if (entry === 0) {
+          table[at] = (hash & ~NUMBER) | (count + 1);
           for (let w = 0; w < words; w++) arena[count * words + w] = packed[from + w]!;
-          numbers[k] = count++;
+          numbers[edges[k]!] = count++;
           break;
         }
-        if (table[at] !== hash) continue;
-        const start = (number - 1) * words;
+        if (((entry ^ hash) & ~NUMBER) !== 0) continue;
+        const start = ((entry & NUMBER) - 1) * words;
         let w = 0;
         while (w < words && arena[start + w] === packed[from + w]) w++;
         if (w < words) continue;
-        numbers[k] = number - 1;
+        numbers[edges[k]!] = (entry & NUMBER) - 1;
         break;
       }
     }
@@ -83,24 +101,18 @@ export class StateStore {
     this.packing = packing;
     this.arena = arena;
     this.table.fill(0);
-    for (let i = 0; i < this.count; i++)
-      this.place(hashOf(arena, i * packing.words, packing.words), i);
+    for (let i = 0; i < this.count; i++) this.place(i);
   }
 
   private touch({ hashes, length }: Lookups): void {
-    const { table, arena } = this;
-    const { words } = this.packing;
+    const { table } = this;
     const mask = table.length - 1;
     let touched = 0;
-    for (let k = 0; k < length; k++) touched ^= table[(hashes[k]! << 1) & mask]!;
-    for (let k = 0; k < length; k++) {
-      const at = (hashes[k]! << 1) & mask;
-      if (table[at] === hashes[k]) touched ^= arena[table[at + 1]! * words]!;
-    }
+    for (let k = 0; k < length; k++) touched ^= table[hashes[k]! & mask]!;
     this.touched = touched;
   }
 
-  /** Makes room for so many more states, with a table that is two thirds full at most. */
+  /** Makes room for so many more states, with a table that is half full at most. */
   private reserve(more: number): void {
     const count = this.count + more;
     const { words } = this.packing;
@@ -109,23 +121,21 @@ export class StateStore {
       wider.set(this.arena);
       this.arena = wider;
     }
-    if (3 * count <= this.table.length) return;
-    const before = this.table;
+    if (2 * count <= this.table.length) return;
     // Four times as wide, while that is cheap: filling a new table costs as much as a search step.
-    const factor = count < WIDE_COUNT ? 12 : 6;
+    const factor = count < WIDE_COUNT ? 8 : 4;
     this.table = new Int32Array(2 ** Math.ceil(Math.log2(factor * count)));
-    for (let at = 0; at < before.length; at += 2) {
-      if (before[at + 1] !== 0) this.place(before[at]!, before[at + 1]! - 1);
-    }
+    for (let i = 0; i < this.count; i++) this.place(i);
   }
 
-  private place(hash: number, index: number): void {
-    const { table } = this;
+  private place(index: number): void {
+    const { table, arena } = this;
+    const { words } = this.packing;
+    const hash = hashOf(arena, index * words, words);
     const mask = table.length - 1;
-    let at = (hash << 1) & mask;
-    while (table[at + 1] !== 0) at = (at + 2) & mask;
-    table[at] = hash;
-    table[at + 1] = index + 1;
+    let at = hash & mask;
+    while (table[at] !== 0) at = (at + 1) & mask;
+    table[at] = (hash & ~NUMBER) | (index + 1);
   }
 }
 

@@ -8,7 +8,7 @@ import { nowMs } from "../../base/clock.js";
 import { plainFinder } from "../detect/accesses.js";
 import { nextRace } from "../detect/races.js";
 import type { Machine, Vector } from "../search/machine.js";
-import { Growing } from "../states/state-graph.js";
+import { Growing } from "../states/edges.js";
 import type { TokenMove } from "../text/token.js";
 import type { Verdict } from "../types.js";
 import { VectorStore } from "./store.js";
