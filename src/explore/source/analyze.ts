@@ -6,7 +6,8 @@ import { PacketpathError } from "../../base/errors.js";
 import { DOOR } from "./evaluate.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
 import { PRIMITIVE_TABLE } from "../requests.js";
-import { checkFunction, checkModule } from "./rules.js";
+import { checkMutations } from "./rules/mutation.js";
+import { checkFunction, checkModule } from "./rules/rules.js";
 
 /** Names that are steps of a program; `program` is the only other one that the door has. */
 export const PRIMITIVES: ReadonlySet<string> = new Set([
@@ -63,6 +64,7 @@ export function analyze(tree: ts.SourceFile, file: string): Analysis {
   const analysis = { tree, primitives, explored, reached, named, calls, loops, problem };
   checkModule(analysis);
   for (const one of [...explored, ...reached]) checkFunction(one, analysis);
+  checkMutations([...explored, ...reached], analysis, true);
   if (problems.length > 0) raise(problems);
   return analysis;
 }

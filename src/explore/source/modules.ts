@@ -14,7 +14,8 @@ import {
 import type { PacketpathError } from "../../base/errors.js";
 import { type FunctionNode, functionOf } from "./nodes.js";
 import { rewriteTree, type Rewritten } from "./rewrite.js";
-import { checkFunction, checkModule } from "./rules.js";
+import { checkMutations } from "./rules/mutation.js";
+import { checkFunction, checkModule, holdsStep } from "./rules/rules.js";
 
 /** What an import from outside of the set means. */
 export interface Door {
@@ -71,12 +72,16 @@ export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; si
   const modules = [...files.values()].map((file) => {
     const analysis = analysisOf(file, explored, problems);
     checkModule(analysis);
-    if (set.properties !== undefined) checkImports(analysis);
+    if (set.properties !== undefined) {
+      checkImports(analysis);
+      checkReads(analysis, set.properties);
+    }
     // Of a user's file, everything may run in the middle of a thread.
     const isForeign = set.properties !== undefined;
-    for (const one of file.functions) {
-      if (isForeign || explored.has(one)) checkFunction(one, analysis);
-    }
+    const owners = file.functions.filter((one) => isForeign || explored.has(one));
+    for (const one of owners) checkFunction(one, analysis);
+    checkIterations(analysis);
+    checkMutations(owners, analysis, isForeign);
     return { path: file.path, ...rewriteTree(file.tree, analysis, sites, "statements") };
   });
   if (problems.length > 0) raise(problems);
@@ -108,6 +113,36 @@ function propertyReads(tree: ts.SourceFile, names: ReadonlySet<string>): ts.Expr
   };
   visit(tree);
   return found;
+}
+
+/** Statements make keys anew here, and nothing would say which round of a for...in it is. */
+function checkIterations(analysis: Analysis): void {
+  const visit = (node: ts.Node): void => {
+    if (ts.isForInStatement(node) && holdsStep(node.statement, analysis)) {
+      analysis.problem(node, "a step inside of for...in", "Use for...of over Object.keys().");
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(analysis.tree);
+}
+
+/** Properties whose reading is a step are read by their names: a token has to stand there. */
+function checkReads({ tree, problem }: Analysis, properties: ReadonlySet<string>): void {
+  const refuse = (node: ts.Node, name: string) => {
+    const message = `"${name}" is read in a way that cannot be followed`;
+    problem(node, message, `Write dev.${name}, where it is needed.`);
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isBindingElement(node) && ts.isObjectBindingPattern(node.parent)) {
+      const name = (node.propertyName ?? node.name).getText();
+      if (properties.has(name)) refuse(node, name);
+    } else if (ts.isElementAccessExpression(node)) {
+      const { argumentExpression: key } = node;
+      if (ts.isStringLiteralLike(key) && properties.has(key.text)) refuse(node, key.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
 }
 
 /** What a user's file may import: types. */

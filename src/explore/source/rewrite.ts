@@ -6,7 +6,7 @@ import type { Site } from "../types.js";
 import { type Analysis, analyze } from "./analyze.js";
 import { liveAt, localsAt } from "./locals.js";
 import { functionOf, isFunctionNode } from "./nodes.js";
-import { holdsLoop, holdsStep } from "./rules.js";
+import { holdsLoop, holdsStep } from "./rules/rules.js";
 
 export interface Insertion {
   /** Where in the source, in UTF-16 units. */
@@ -44,10 +44,10 @@ export function rewriteTree(
   const insertions: Insertion[] = [];
   const visit = (node: ts.Node): void => {
     if (places === "statements") insertions.push(...openStatement(node, analysis, sites));
-    const before = opening(node, analysis, sites);
+    const before = opening(node, analysis, sites, places);
     if (before !== null) insertions.push(...before);
     ts.forEachChild(node, visit);
-    insertions.push(...closing(node, analysis));
+    insertions.push(...closing(node, analysis, places));
   };
   visit(tree);
   // Stable: of two at one place, the one of the outer node came first when opening, and the one
@@ -83,7 +83,12 @@ export function erase(rewritten: Rewritten): string {
   return text + rewritten.text.slice(from);
 }
 
-function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] | null {
+function opening(
+  node: ts.Node,
+  analysis: Analysis,
+  sites: Site[],
+  places: KeyPlaces,
+): Insertion[] | null {
   const kind = analysis.calls.get(node);
   if (kind !== undefined) {
     const call = kind === "primitive" ? "(yield* $.step(" : "(yield* $.call(";
@@ -92,15 +97,20 @@ function opening(node: ts.Node, analysis: Analysis, sites: Site[]): Insertion[] 
   }
   if (isFunctionNode(node) && analysis.explored.has(node)) return openFunction(node);
   if (analysis.loops.has(node)) return openLoop(node, addSite(node, sites));
-  if (isIteration(node, analysis)) {
+  if (isIteration(node, analysis, places)) {
     return [{ at: node.expression.getStart(), text: `$.each(${addSite(node, sites)}, ` }];
   }
   return null;
 }
 
-/** A for...of around another loop: the runtime has to know how far it is. */
-function isIteration(node: ts.Node, analysis: Analysis): node is ts.ForOfStatement {
-  return ts.isForOfStatement(node) && holdsLoop(node, analysis);
+/** A for...of in which a key is made anew: the runtime has to know how far it is. */
+function isIteration(
+  node: ts.Node,
+  analysis: Analysis,
+  places: KeyPlaces,
+): node is ts.ForOfStatement {
+  if (!ts.isForOfStatement(node)) return false;
+  return places === "loops" ? holdsLoop(node, analysis) : holdsStep(node.statement, analysis);
 }
 
 /** Before a statement that holds a step, the live locals take the place of what was loaded. */
@@ -145,7 +155,7 @@ function firstSemicolon(node: ts.ForStatement): number {
   return token!.getStart();
 }
 
-function closing(node: ts.Node, analysis: Analysis): Insertion[] {
+function closing(node: ts.Node, analysis: Analysis, places: KeyPlaces): Insertion[] {
   const all: Insertion[] = [];
   // The condition of a loop closes after what is inside of it.
   if (analysis.calls.has(node)) all.push({ at: node.end, text: "))" });
@@ -153,7 +163,7 @@ function closing(node: ts.Node, analysis: Analysis): Insertion[] {
     all.push({ at: node.body.end, text: ts.isBlock(node.body) ? ")()" : "); })()" });
   }
   const { parent } = node;
-  if (parent !== undefined && isIteration(parent, analysis) && parent.expression === node) {
+  if (parent !== undefined && isIteration(parent, analysis, places) && parent.expression === node) {
     all.push({ at: node.end, text: ")" });
   }
   if (parent !== undefined && analysis.loops.has(parent) && conditionOf(parent) === node) {

@@ -87,7 +87,8 @@ export function evaluateGraph(prepared: Prepared): Graph {
   const runtime = new SystemRuntime();
   const codes = new Map(prepared.modules.map(({ path, code }) => [path, code]));
   const loaded = new Map<string, { exports: Record<string, unknown> }>();
-  const outside = outsideOf(runtime, () => load(SYNC), load);
+  const view = () => viewModule(runtime, prepared, () => load("path/guards.ts"));
+  const outside = outsideOf(runtime, view, load);
   function load(path: string): Record<string, unknown> {
     const known = loaded.get(path);
     if (known !== undefined) return known.exports;
@@ -110,7 +111,7 @@ export function evaluateGraph(prepared: Prepared): Graph {
 type Loader = (path: string) => Record<string, unknown>;
 
 /** What imports from outside of the rewritten modules get, or null for one from inside. */
-function outsideOf(runtime: SystemRuntime, sync: () => Record<string, unknown>, load: Loader) {
+function outsideOf(runtime: SystemRuntime, view: () => object, load: Loader) {
   const direct = primitivesOf(
     "ld st add cas xchg setBits clearBits lock unlock waitWhile waitUntil".split(" "),
   );
@@ -137,9 +138,9 @@ function outsideOf(runtime: SystemRuntime, sync: () => Record<string, unknown>, 
   };
   return (from: string, specifier: string): unknown => {
     const path = resolveModule(from, specifier);
-    if (path === VIEW) return viewModule(runtime, () => load("path/guards.ts"));
+    if (path === VIEW) return view();
     if (path === "explore/primitives.ts") return direct;
     if (path !== "sync/index.ts") return null;
-    return from === SYNC ? plain : { ...plain, ...sync() };
+    return from === SYNC ? plain : { ...plain, ...load(SYNC) };
   };
 }

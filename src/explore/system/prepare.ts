@@ -72,7 +72,7 @@ export function prepareGuard(system: Prepared, { file, text }: GuardSource): Pre
   });
   // By this name, since a .mjs file would stay the module that it is.
   const guard = compile(GUARD, modules[0]!.text);
-  return { hash: system.hash, sites, modules: [...system.modules, guard] };
+  return { hash: system.hash, sites, modules: [...system.modules, guard], guardFile: file };
 }
 
 /** Names of the functions that a module exports. */

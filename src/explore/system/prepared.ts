@@ -17,6 +17,8 @@ export interface Prepared {
   readonly hash: string;
   readonly modules: readonly { readonly path: string; readonly code: string }[];
   readonly sites: readonly Site[];
+  /** The file of the user's guard among the modules, as its sites name it. */
+  readonly guardFile?: string;
 }
 
 /** A guard of a user's: its text, and the file that errors and timelines name. */

@@ -10,6 +10,9 @@ const LOCAL_ROUNDS_MAX = 20_000;
 /** What freed memory holds (POISON_FREE of include/linux/poison.h); loading it is a verdict. */
 export const POISON_FREE = 0x6b6b6b6b;
 
+/** A guard has read a property of a device in a way that no token stands at. */
+export class UnaskedRead extends Error {}
+
 export class SystemRuntime implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
@@ -24,8 +27,12 @@ export class SystemRuntime implements Frames {
   reads = new Map<string, unknown>();
   /** Called when a step touches an address for the first time: states need one more word. */
   onSlot: (slot: number, address: number) => void = () => undefined;
+  /** Where the running code was last. */
+  site = -1;
   private readonly slots = new Map<number, number>();
   private words = 0;
+  /** A property of a device that has been read, until the step that this is has been asked for. */
+  private read: { readonly name: string; readonly body: unknown } | null = null;
   /** Memory that steps go to at once, while nobody else sees it; null: they are scheduled. */
   private direct: Int32Array | null = null;
 
@@ -43,6 +50,7 @@ export class SystemRuntime implements Frames {
 
   *step(site: number, request: Request): Generator<Step, unknown, number> {
     const { op, args } = request;
+    this.site = site;
     if (op === "assert") {
       if (!args[0]) yield failStep("ASSERT", String(args[1]), site);
       return undefined;
@@ -61,7 +69,10 @@ export class SystemRuntime implements Frames {
   }
 
   *call(site: number, body: unknown): Generator<Step, unknown, number> {
+    if (this.read?.body === body) this.read = null;
+    this.mustHaveAsked();
     if (!isGenerator(body)) return body;
+    this.site = site;
     this.keys.push(`@${site}`);
     const value: unknown = yield* body;
     const inner = this.keys.pop();
@@ -69,8 +80,45 @@ export class SystemRuntime implements Frames {
     return value;
   }
 
+  /**
+   * A user's guard has read a property. The token around it asks for its step at once; a read
+   * without one (`dev[name]`, `{ up } = dev`) would give the guard something else than a value.
+   */
+  reading(name: string, body: unknown): unknown {
+    this.mustHaveAsked();
+    this.read = { name, body };
+    return body;
+  }
+
+  /** @throws UnaskedRead when the last property that was read has not become a step. */
+  mustHaveAsked(): void {
+    const { read } = this;
+    this.read = null;
+    if (read !== null) throw new UnaskedRead(read.name);
+  }
+
+  /**
+   * The items of a for...of that holds a step. What stands in it may forget what was loaded before,
+   * but not how far the loop is.
+   */
+  *each<T>(site: number, items: Iterable<T>): Generator<T, void, undefined> {
+    const depth = this.keys.length;
+    let count = 0;
+    this.keys.push("", "");
+    try {
+      for (const item of items) {
+        this.keys[depth] = `each${site}:${count++}`;
+        yield item;
+      }
+    } finally {
+      const inner = this.keys.splice(depth).join("/");
+      this.keys[depth - 1] += `(${inner})`;
+    }
+  }
+
   /** Start of a statement that holds a step: from here on only the live locals matter. */
   at(site: number, locals: readonly unknown[]): void {
+    this.site = site;
     if (this.direct !== null) return;
     this.keys[this.keys.length - 1] = `${site}:${this.text(locals)}`;
     this.isReset = true;

@@ -1,11 +1,12 @@
 // The rules that a program keeps so that the explorer controls all of it. Each break is a build
 // error with its place: an uncontrolled program would be explored wrongly, not noisily. Pure.
 import ts from "typescript";
-import { PRIMITIVE_TABLE } from "../requests.js";
-import type { Analysis } from "./analyze.js";
-import { fromBinding } from "./locals.js";
-import { declaredNames, declaringFunction, hiddenName, isReference } from "./names.js";
-import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
+import { PRIMITIVE_TABLE } from "../../requests.js";
+import type { Analysis } from "../analyze.js";
+import { fromBinding } from "../locals.js";
+import { declaredNames, hiddenName, isReference } from "../names.js";
+import { type FunctionNode, functionOf, isFunctionNode } from "../nodes.js";
+import { targetsOf } from "./mutation.js";
 
 /** Globals whose value the explorer does not decide. */
 const UNCONTROLLED: ReadonlySet<string> = new Set(
@@ -15,9 +16,6 @@ const UNCONTROLLED: ReadonlySet<string> = new Set(
     "WeakRef FinalizationRegistry arguments"
   ).split(" "),
 );
-
-/** Methods that change the array, map or set they belong to. */
-const MUTATING = /^(push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete)$/;
 
 /** Rules about the file as a whole. */
 export function checkModule(analysis: Analysis): void {
@@ -30,12 +28,13 @@ export function checkModule(analysis: Analysis): void {
     }
   }
   const names = declaredNames(tree);
+  const tables = tablesOf(analysis);
   const visit = (node: ts.Node): void => {
     checkNode(node, analysis);
     if (ts.isIdentifier(node) && isReference(node) && !names.has(node.text)) {
       if (!UNCONTROLLED.has(node.text) && node.text !== "$") checkUndeclared(node, analysis);
     }
-    if (ts.isIdentifier(node) && isReference(node)) checkAlias(node, analysis);
+    if (ts.isIdentifier(node)) checkAlias(node, tables, analysis);
     ts.forEachChild(node, visit);
   };
   visit(tree);
@@ -50,24 +49,78 @@ function checkUndeclared(node: ts.Identifier, { problem }: Analysis): void {
 }
 
 /**
- * Outside of explored functions nothing waits for a step: under another name a primitive would be
- * called and do nothing.
+ * Outside of explored functions nothing waits for a step: under another name, or out of a table, a
+ * primitive or a function that holds one would be called and do nothing. A program's threads are
+ * handed to `program`, by way of tables of the module perhaps; those no function may look into.
  */
-function checkAlias(node: ts.Identifier, analysis: Analysis): void {
+function checkAlias(node: ts.Identifier, tables: ReadonlySet<string>, analysis: Analysis): void {
   const { primitives, named, explored, problem } = analysis;
+  if (!isValue(node) || isName(node)) return;
   const owner = functionOf(node);
-  if (owner !== null && explored.has(owner)) return;
-  const { parent } = node;
   const target = named.get(node.text);
-  const isRenamed =
-    target !== undefined && explored.has(target) && ts.isVariableDeclaration(parent);
-  const isPassedOn = primitives.has(node.text) && !ts.isImportSpecifier(parent);
-  if (!isRenamed && !isPassedOn) return;
-  if (ts.isVariableDeclaration(parent) && parent.initializer !== node) return;
-  if (ts.isCallExpression(parent) && parent.expression === node) return;
-  problem(node, `"${node.text}" is passed on as a value; call it by its name`);
+  const isStep = target !== undefined && explored.has(target);
+  if (isStep || primitives.has(node.text)) {
+    // In explored functions, `checkUse` looks.
+    if (owner !== null && explored.has(owner)) return;
+    const { parent } = node;
+    if (ts.isCallExpression(parent) && parent.expression === node) return;
+    if (isStep && (isThread(node) || tableOf(node) !== null)) return;
+    problem(node, `"${node.text}" is passed on as a value; call it by its name`);
+  } else if (tables.has(node.text) && !isThread(node)) {
+    problem(node, `"${node.text}" holds functions that hold steps; call them by their names`);
+  }
 }
 
+/** Tables of the module that explored functions are put into. */
+function tablesOf({ tree, named, explored }: Analysis): ReadonlySet<string> {
+  const tables = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    const target = ts.isIdentifier(node) && isValue(node) ? named.get(node.text) : undefined;
+    const table = target !== undefined && explored.has(target) ? tableOf(node) : null;
+    if (table !== null) tables.add(table);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return tables;
+}
+
+/** Whether an identifier is where something gets its name, or leaves the file under it. */
+function isName(node: ts.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isExportAssignment(parent) || ts.isExportSpecifier(parent)) return true;
+  if (ts.isImportSpecifier(parent) || ts.isTypeQueryNode(parent)) return true;
+  if (ts.isShorthandPropertyAssignment(parent)) return false;
+  return (parent as { readonly name?: ts.Node }).name === node;
+}
+
+/** Whether a function's name stands where `program` gets its threads. */
+function isThread(node: ts.Node): boolean {
+  for (let one = node; one.parent !== undefined && !isFunctionNode(one); one = one.parent) {
+    const { parent } = one;
+    if (ts.isCallExpression(parent) && parent.expression.getText() === "program") return true;
+  }
+  return false;
+}
+
+/** The name of the module's table that a function is put into, or null. */
+function tableOf(node: ts.Node): string | null {
+  let one = node;
+  while (isPartOfLiteral(one)) one = one.parent;
+  const { parent } = one;
+  if (one === node || !ts.isVariableDeclaration(parent) || functionOf(node) !== null) return null;
+  return ts.isIdentifier(parent.name) ? parent.name.text : null;
+}
+
+function isPartOfLiteral({ parent }: ts.Node): boolean {
+  return (
+    ts.isArrayLiteralExpression(parent) ||
+    ts.isObjectLiteralExpression(parent) ||
+    ts.isPropertyAssignment(parent) ||
+    ts.isShorthandPropertyAssignment(parent) ||
+    ts.isAsExpression(parent) ||
+    ts.isSatisfiesExpression(parent)
+  );
+}
 function checkNode(node: ts.Node, analysis: Analysis): void {
   const { problem, calls } = analysis;
   if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AsyncKeyword) {
@@ -159,7 +212,6 @@ function checkStatement(node: ts.Node, owner: FunctionNode, analysis: Analysis):
   } else if (ts.isCallExpression(node) && ts.isCallExpression(node.expression)) {
     problem(node, "calling the result of a call is not explored; name the function");
   } else if (ts.isIdentifier(node) && explored.has(owner)) checkUse(node, analysis);
-  checkMutation(node, owner, analysis);
   if (isLoop(node) && explored.has(owner)) checkHidden(node, analysis);
 }
 
@@ -179,50 +231,6 @@ function checkUse(node: ts.Identifier, analysis: Analysis): void {
 function checkHidden(node: ts.Node, { problem }: Analysis): void {
   const name = hiddenName(node);
   if (name !== null) problem(node, `"${name}" hides another "${name}" here`, "Rename one of them.");
-}
-
-function checkMutation(node: ts.Node, owner: FunctionNode, analysis: Analysis): void {
-  const target = mutated(node);
-  if (target === null) return;
-  let root = target;
-  while (ts.isPropertyAccessExpression(root) || ts.isElementAccessExpression(root)) {
-    root = root.expression;
-  }
-  if (!ts.isIdentifier(root)) return;
-  const name = root.text;
-  const isOfModule = analysis.tree.statements.some((statement) => {
-    if (!ts.isVariableStatement(statement)) return false;
-    const names = new Set<string>();
-    for (const one of statement.declarationList.declarations) fromBinding(one.name, names);
-    return names.has(name);
-  });
-  if (isOfModule) {
-    analysis.problem(node, `"${name}" of the module is changed`, "Make it a cell of the program.");
-    return;
-  }
-  const home = declaringFunction(node, name);
-  const isFactory =
-    home !== null && home !== owner && !analysis.explored.has(home) && !analysis.reached.has(home);
-  if (!isFactory || !analysis.explored.has(owner)) return;
-  const fix = "Make it a cell of the program, or a local of the thread.";
-  analysis.problem(node, `"${name}" of the function around the thread is changed`, fix);
-}
-
-function mutated(node: ts.Node): ts.Expression | null {
-  if (ts.isBinaryExpression(node)) {
-    const { kind } = node.operatorToken;
-    const isAssignment =
-      kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
-    return isAssignment ? node.left : null;
-  }
-  if (ts.isPrefixUnaryExpression(node) || ts.isPostfixUnaryExpression(node)) {
-    const { operator } = node;
-    const isStep =
-      operator === ts.SyntaxKind.PlusPlusToken || operator === ts.SyntaxKind.MinusMinusToken;
-    return isStep ? node.operand : null;
-  }
-  if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return null;
-  return MUTATING.test(node.expression.name.text) ? node.expression.expression : null;
 }
 
 function isLoop(node: ts.Node): node is ts.ForStatement | ts.WhileStatement | ts.DoStatement {
@@ -256,8 +264,10 @@ function isCounted(node: ts.Node): boolean {
   const bound = condition.right.getText();
   const isSteady = /^\d+$/.test(bound) || /^[\w.]+$/.test(bound);
   const changes = (child: ts.Node): boolean | undefined => {
-    const text = mutated(child)?.getText() ?? "";
-    const isBound = text !== "" && (text === name || bound.split(".")[0] === text.split(/[.[]/)[0]);
+    const isBound = targetsOf(child).some(({ to }) => {
+      const text = to.getText();
+      return text === name || bound.split(".")[0] === text.split(/[.[]/)[0];
+    });
     return isBound || ts.forEachChild(child, changes) || undefined;
   };
   return isSteady && changes(statement) !== true;
