@@ -36,9 +36,13 @@ export const DROP_REASONS = [
   ["learned-in-port", "NORMAL: the destination was learned on the port it came from"],
   ["reserved-mac", "NORMAL: a link-local destination that switches do not forward"],
   ["vlan-refused", "NORMAL: the VLAN is not allowed on the input port"],
+  ["port-refused", "a port's settings: no-forward, no-receive, protected, output of a mirror"],
   ["ttl-expired", "dec_ttl on a packet whose TTL is 1 or 0"],
   ["translation-limit", "the slow path's limits: depth 64, or 4096 resubmits"],
   ["no-output", "the actions were run and none of them was an output"],
+  ["no-live-bucket", "a group without a live bucket"],
+  ["metered", "over the rate of a meter's band"],
+  ["recirculation-limit", "recirculated more than 8 times (MAX_RECIRC_DEPTH)"],
   ["held-by-lockup", "in the hands of a worker that locked up"],
   ["stopped", "read, but the run ended before it was handled"],
 ] as const satisfies readonly (readonly [string, string])[];

@@ -28,7 +28,7 @@ import {
   tableWords,
   unlink,
   unlinkPort,
-} from "./mac-lists.js";
+} from "./switching/mac-lists.js";
 
 /** Counters (all threads; they are summed by the hardware). */
 export const MAC_COUNTER = {

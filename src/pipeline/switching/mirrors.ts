@@ -2,7 +2,7 @@
 // ofproto-dpif-xlate.c; ovs-vswitchd.conf.db(5), Mirror): copies of packets that come from, or go
 // to, selected ports or VLANs, sent to a port or into a VLAN. Kept in the port table's shared
 // memory. The control thread writes; the translation of each worker reads.
-import { MIRRORS_MAX, VLAN_SET_WORDS, type PortTable } from "./ports.js";
+import { MIRRORS_MAX, VLAN_SET_WORDS, type PortTable } from "../ports.js";
 
 /** A mirror as configured. */
 export interface Mirror {
