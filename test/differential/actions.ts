@@ -1,0 +1,162 @@
+// Random action lists for comparisons, as ofctl text, fit for what the flow's match says: an action
+// on a field whose protocol is not matched would be refused.
+import type { Random } from "../../src/base/random.js";
+import { PORTS } from "./ovs.js";
+
+/** What is known of the packets that the actions will see. */
+export interface ActionContext {
+  readonly table: number;
+  /** The ethertype that is matched; 0: any. */
+  readonly type: number;
+  /** -1: any. */
+  readonly protocol: number;
+  readonly isLater: boolean;
+  readonly icmpType: number;
+  readonly hasTag: boolean;
+}
+
+const octets = (random: Random): string => random.pick(["10.0.0.1", "10.9.9.9", "192.168.0.1"]);
+const mac = (random: Random): string =>
+  random.pick(["02:00:00:00:00:01", "02:00:00:00:00:02", "0a:0b:0c:0d:0e:0f", "aa:bb:cc:dd:ee:ff"]);
+const ipv6 = (random: Random): string =>
+  random.pick(["2001:db8::1", "2001:db8::2", "fe80::1", "::", "2001:db8:1::/48"]);
+const port = (random: Random): string => String(random.pick([0, 1, 80, 8080, 65535]));
+const outPort = (random: Random): string => String(1 + random.below(PORTS));
+
+type Make = (random: Random) => string;
+
+/** Width of what `load` and `move` may touch, by field. */
+const REGISTERS: readonly (readonly [string, number])[] = [
+  ["reg0", 32],
+  ["reg1", 32],
+  ["reg15", 32],
+  ["xreg0", 64],
+  ["xxreg0", 128],
+  ["metadata", 64],
+  ["tun_id", 64],
+  ["pkt_mark", 32],
+  ["eth_src", 48],
+  ["eth_dst", 48],
+  ["vlan_tci", 16],
+  ["in_port", 16],
+];
+
+const ANYWHERE: readonly Make[] = [
+  (r) => `output:${outPort(r)}`,
+  outPort,
+  (r) => r.pick(["in_port", "LOCAL", "flood", "all", "normal"]),
+  (r) => `output:reg${r.pick([0, 1, 15])}[0..15]`,
+  (r) => `output(port=${outPort(r)},max_len=${14 + r.below(99)})`,
+  (r) => `resubmit:${outPort(r)}`,
+  (r) => `resubmit(${outPort(r)},${r.below(4)})`,
+  (r) => `mod_dl_src:${mac(r)}`,
+  (r) => `mod_dl_dst:${mac(r)}`,
+  (r) => `mod_vlan_vid:${r.pick([0, 1, 100, 4095])}`,
+  (r) => `mod_vlan_pcp:${r.below(8)}`,
+  () => "strip_vlan",
+  (r) => `set_field:${mac(r)}${r.pick(["", "/00:00:00:00:ff:ff"])}->eth_src`,
+  (r) => `set_field:${r.below(4)}->reg${r.pick([0, 1, 15])}`,
+  (r) => `set_field:${r.below(4)}/0x${1 + r.below(7)}->pkt_mark`,
+  (r) => `set_field:${r.below(9)}->metadata`,
+  () => "note:01.02",
+  () => "load:0->in_port",
+  (r) => `load:${outPort(r)}->reg${r.pick([0, 1, 15])}[0..15]`,
+  (r) => r.pick(["push:reg0", "push:in_port", "push:eth_src", "push:reg1[3..9]"]),
+  (r) => r.pick(["pop:reg0", "pop:reg1[0..15]", "pop:eth_dst", "pop:pkt_mark"]),
+  loadPart,
+  movePart,
+];
+
+function loadPart(random: Random): string {
+  const [name, bits] = random.pick(REGISTERS);
+  const width = 1 + random.below(Math.min(bits, 31));
+  const low = random.below(bits - width + 1);
+  const value = random.pick([0, 1, 2 ** width - 1, Math.floor(random.fraction() * 2 ** width)]);
+  return `load:${value}->${name}[${low}..${low + width - 1}]`;
+}
+
+function movePart(random: Random): string {
+  const [from, fromBits] = random.pick(REGISTERS);
+  const [to, toBits] = random.pick(REGISTERS);
+  const width = 1 + random.below(Math.min(fromBits, toBits));
+  const at = random.below(fromBits - width + 1);
+  const target = random.below(toBits - width + 1);
+  return `move:${from}[${at}..${at + width - 1}]->${to}[${target}..${target + width - 1}]`;
+}
+
+const IP: readonly Make[] = [
+  () => "dec_ttl",
+  (r) => `mod_nw_ttl:${r.pick([1, 63, 255])}`,
+  (r) => `mod_nw_tos:${r.pick([0, 4, 0xb8])}`,
+  (r) => `mod_nw_ecn:${r.below(4)}`,
+  (r) => `set_field:${r.below(64)}->ip_dscp`,
+  (r) => `load:${r.below(4)}->nw_ecn[]`,
+  (r) => `move:nw_ttl[]->reg0[${r.pick([0, 24])}..${r.pick([7])}]`.replace("24..7", "24..31"),
+];
+
+const IPV4: readonly Make[] = [
+  (r) => `mod_nw_src:${octets(r)}`,
+  (r) => `mod_nw_dst:${octets(r)}`,
+  (r) => `set_field:${octets(r)}/255.255.0.0->ip_dst`,
+  () => "move:ip_src[]->ip_dst[]",
+  () => "move:ip_dst[0..15]->reg1[0..15]",
+];
+
+const IPV6: readonly Make[] = [
+  (r) => `set_field:${ipv6(r)}->ipv6_src`,
+  (r) => `set_field:${ipv6(r)}->ipv6_dst`,
+  (r) => `set_field:${r.below(3)}->ipv6_label`,
+  () => "move:ipv6_src[]->ipv6_dst[]",
+];
+
+const ARP: readonly Make[] = [
+  (r) => `set_field:${r.pick([1, 2])}->arp_op`,
+  (r) => `set_field:${octets(r)}->arp_spa`,
+  (r) => `set_field:${mac(r)}->arp_sha`,
+  () => "move:arp_sha[]->arp_tha[]",
+  () => "move:arp_spa[]->arp_tpa[]",
+  (r) => `load:${r.below(9)}->arp_tpa[0..3]`,
+];
+
+const transport = (name: string): readonly Make[] => [
+  (r) => `mod_tp_src:${port(r)}`,
+  (r) => `mod_tp_dst:${port(r)}`,
+  (r) => `set_field:${port(r)}->${name}_dst`,
+  () => `move:${name}_src[]->${name}_dst[]`,
+];
+
+const NAMES: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" };
+
+/** All actions that fit. */
+function choices(context: ActionContext): (readonly Make[])[] {
+  const { type, protocol, isLater, icmpType, table } = context;
+  const isIp = type === 0x0800 || type === 0x86dd;
+  const later: Make = (r) => `resubmit(,${table + 1 + r.below(4 - Math.min(3, table))})`;
+  const lists: (readonly Make[])[] = [ANYWHERE, [later, later, later]];
+  if (isIp) lists.push(IP);
+  if (type === 0x0800) lists.push(IPV4);
+  if (type === 0x86dd) lists.push(IPV6);
+  if (type === 0x0806 || type === 0x8035) lists.push(ARP);
+  const name = isIp && !isLater ? NAMES[protocol] : undefined;
+  if (name !== undefined) lists.push(transport(name));
+  if (isIp && !isLater && type === 0x0800 && protocol === 1) {
+    lists.push([(r) => `set_field:${r.pick([0, 8])}->icmp_type`, () => "set_field:1->icmp_code"]);
+  }
+  if (type === 0x86dd && protocol === 58 && !isLater) {
+    if (icmpType === 135) lists.push([(r) => `set_field:${mac(r)}->nd_sll`]);
+    if (icmpType === 136) lists.push([(r) => `set_field:${mac(r)}->nd_tll`]);
+    if (icmpType === 135 || icmpType === 136)
+      lists.push([(r) => `set_field:${ipv6(r)}->nd_target`]);
+  }
+  if (context.hasTag) lists.push([(r) => `set_field:${4096 + r.below(5)}->vlan_vid`]);
+  return lists;
+}
+
+export function randomActions(random: Random, context: ActionContext): string {
+  const lists = choices(context);
+  const count = random.pick([0, 1, 1, 2, 2, 3, 4, 6]);
+  const actions = Array.from({ length: count }, () => random.pick(random.pick(lists))(random));
+  // Something to see, most of the time.
+  if (random.below(4) > 0) actions.push(`output:${outPort(random)}`);
+  return actions.length === 0 ? "drop" : actions.join(",");
+}

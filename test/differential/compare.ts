@@ -1,0 +1,244 @@
+// One flow set and its packets, through Open vSwitch and through our pipeline: what differs.
+import { SteppedClock } from "../../src/base/clock.js";
+import { Random } from "../../src/base/random.js";
+import { KEY_PACKET_WORDS, WORD } from "../../src/flow/key.js";
+import type { Megaflow } from "../../src/flow/odp.js";
+import { parseFlow } from "../../src/ofctl/parse.js";
+import { FlowTables } from "../../src/pipeline/flow-tables.js";
+import { MacTable } from "../../src/pipeline/mac-table.js";
+import { PortTable } from "../../src/pipeline/ports.js";
+import { Pipeline } from "../../src/pipeline/translate.js";
+import { fieldsIn, ourEffects, ovsEffects } from "./effects.js";
+import { megaflowMask } from "./megaflow-text.js";
+import { fieldsOf, normalized, packetText } from "./packets.js";
+import { BRIDGE, PORTS, type PrivateOvs } from "./ovs.js";
+
+/** What to run: texts only, so that it can be kept in a file. */
+export interface Case {
+  readonly flows: readonly string[];
+  readonly groups: readonly string[];
+  readonly packets: readonly Uint32Array[];
+}
+
+export interface Difference {
+  readonly kind: "refused" | "actions" | "wildcards" | "trace";
+  /** Text of the packet; "" if the flows themselves differ. */
+  readonly packet: string;
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+export interface Outcome {
+  readonly differences: readonly Difference[];
+  readonly pairs: number;
+  /** Packets whose megaflow is the same, bit for bit; and those where ours is narrower. */
+  readonly same: number;
+  readonly narrower: number;
+  readonly flips: number;
+  /** Packets by the fields of which we look at more bits than Open vSwitch. */
+  readonly narrowerIn: ReadonlyMap<string, number>;
+  /** Flips in bits that Open vSwitch's own megaflow wildcards, and where it acts otherwise. */
+  readonly theirsWider: number;
+}
+
+/** Our switch, with the ports of the private one. */
+class OurSwitch {
+  private readonly pipeline: Pipeline;
+
+  /** @throws PacketpathError when a flow is refused. */
+  constructor(flows: readonly string[]) {
+    const clock = new SteppedClock();
+    const ports = PortTable.create();
+    for (let port = 1; port <= PORTS; port++) ports.add(port);
+    ports.add(65534);
+    const tables = new FlowTables({ clock });
+    tables.add(...flows.map((text) => parseFlow(text)));
+    this.pipeline = new Pipeline({ tables, ports, macs: MacTable.create(), clock });
+  }
+
+  translate(key: Uint32Array): Megaflow {
+    return this.pipeline.translate(key, { sideEffects: false });
+  }
+}
+
+interface Traced {
+  readonly megaflow: string;
+  readonly actions: string;
+}
+
+function readTrace(text: string): Traced {
+  const line = (name: string): string => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1] ?? "";
+  return { megaflow: line("Megaflow"), actions: line("Datapath actions") };
+}
+
+/** Outputs of the same packet, one after the other, may come in any order. */
+function inOrder(effects: readonly string[]): string[] {
+  const out: string[] = [];
+  let run: string[] = [];
+  const rest = (effect: string | undefined): string => (effect ?? "").replace(/^output \d+/, "");
+  for (const effect of effects) {
+    if (!effect.startsWith("output") || rest(run[0]) !== rest(effect)) {
+      out.push(...run.sort());
+      run = [];
+    }
+    run.push(effect);
+  }
+  return [...out, ...run.sort()];
+}
+
+const textOf = (effects: readonly string[]): string => inOrder(effects).join("; ") || "nothing";
+
+/** Runs a case; stops nowhere, so that one run shows all differences. */
+export async function compare(ovs: PrivateOvs, one: Case, random: Random): Promise<Outcome> {
+  const refused = ovs.replaceFlows(one.flows, one.groups);
+  let ours: OurSwitch | null = null;
+  let ourRefusal = "";
+  try {
+    ours = new OurSwitch(one.flows);
+  } catch (error) {
+    ourRefusal = (error as Error).message;
+  }
+  const none = { pairs: 0, same: 0, narrower: 0, flips: 0, narrowerIn: new Map(), theirsWider: 0 };
+  if (ours === null || refused !== "") {
+    const bothRefuse = ours === null && refused !== "";
+    const difference: Difference = {
+      ...{ kind: "refused", packet: "" },
+      ...{ ours: ourRefusal, theirs: refused },
+    };
+    return { ...none, differences: bothRefuse ? [] : [difference] };
+  }
+  return comparePackets(ovs, ours, one.packets, random);
+}
+
+async function comparePackets(
+  ovs: PrivateOvs,
+  ours: OurSwitch,
+  packets: readonly Uint32Array[],
+  random: Random,
+): Promise<Outcome> {
+  const differences: Difference[] = [];
+  const traces = await ovs.trace(packets.map((key) => [BRIDGE, packetText(key)]));
+  const flips: Flip[] = [];
+  const narrowerIn = new Map<string, number>();
+  let [same, narrower] = [0, 0];
+  packets.forEach((key, i) => {
+    const packet = packetText(key);
+    const { megaflow, actions } = readTrace(traces[i]!);
+    if (megaflow === "") {
+      differences.push({ kind: "trace", packet, ours: "", theirs: traces[i]! });
+      return;
+    }
+    const ourMegaflow = ours.translate(key);
+    const [mine, theirs] = [ourEffects(ourMegaflow, key), ovsEffects(actions, key)];
+    if (textOf(mine) !== textOf(theirs)) {
+      const text = `${textOf(theirs)}   [${actions}]`;
+      differences.push({ kind: "actions", packet, ours: textOf(mine), theirs: text });
+      return;
+    }
+    const mask = megaflowMask(megaflow);
+    const wider = mask.map((bits, w) => (w < KEY_PACKET_WORDS ? bits & ~ourMegaflow.mask[w]! : 0));
+    const extra = ourMegaflow.mask.map((bits, w) => bits & ~mask[w]!);
+    if (extra.some((bits) => bits !== 0)) {
+      narrower++;
+      const fields = fieldsIn(extra).join(" ");
+      narrowerIn.set(fields, (narrowerIn.get(fields) ?? 0) + 1);
+    } else if (wider.every((bits) => bits === 0)) same++;
+    flips.push(
+      ...chooseFlips({ key, mask: ourMegaflow.mask, theirs: mask, wider }, random).map((flip) => ({
+        ...flip,
+        effects: textOf(theirs),
+      })),
+    );
+  });
+  const { wrong, theirsWider } = await checkFlips(ovs, flips);
+  differences.push(...wrong);
+  const counts = { pairs: packets.length, same, narrower, flips: flips.length };
+  return { differences, ...counts, narrowerIn, theirsWider };
+}
+
+/** A packet that our megaflow covers too, and the effects it must have. */
+interface Flip {
+  readonly key: Uint32Array;
+  readonly original: Uint32Array;
+  readonly bits: Uint32Array;
+  /** Open vSwitch's own megaflow covers it as well. */
+  readonly theirsToo: boolean;
+  readonly effects: string;
+}
+
+interface Masks {
+  readonly key: Uint32Array;
+  readonly mask: Uint32Array;
+  readonly theirs: Uint32Array;
+  /** Bits that Open vSwitch looked at and we did not. */
+  readonly wider: Uint32Array;
+}
+
+/**
+ * Packets that differ from the one traced in wildcarded bits only: all bits that Open vSwitch looked
+ * at and we did not, one by one; and two random choices among all others.
+ */
+function chooseFlips({ key, mask, theirs, wider }: Masks, random: Random): Omit<Flip, "effects">[] {
+  const flips: Omit<Flip, "effects">[] = [];
+  const add = (bits: Uint32Array): void => {
+    const flipped = normalized(key.map((word, i) => word ^ bits[i]!));
+    if (!isSameIn(flipped, key, mask)) return;
+    const theirsToo = isSameIn(flipped, key, theirs);
+    flips.push({ key: flipped, original: key, bits, theirsToo });
+  };
+  for (let word = 0; word < wider.length; word++) {
+    for (let bit = 0; bit < 32; bit++) {
+      if ((wider[word]! & (1 << bit)) === 0) continue;
+      add(wider.map((_, i) => (i === word ? 1 << bit : 0)));
+    }
+  }
+  const present = presentBits(key);
+  for (let n = 0; n < 2; n++) {
+    add(present.map((bits, i) => (bits & ~(mask[i] ?? 0xffffffff) & random.next()) >>> 0));
+  }
+  return flips;
+}
+
+/** All bits of the frame's fields. */
+function presentBits(key: Uint32Array): Uint32Array {
+  const ones = normalized(
+    key.map((word, i) => (i === WORD.typeVlan || i === WORD.ip ? word : ~word)),
+  );
+  const bits = ones.map((word, i) => (i < KEY_PACKET_WORDS ? (word | key[i]!) >>> 0 : 0));
+  bits[WORD.typeVlan] = (key[WORD.typeVlan]! & 0x1000) === 0 ? 0 : 0xefff;
+  bits[WORD.ip] = fieldsOf(key).includes("nw_proto") ? 0xffffff00 : bits[WORD.ip]!;
+  bits[WORD.inPort] = 0;
+  bits[WORD.outerTpid] = 0;
+  return bits;
+}
+
+function isSameIn(a: Uint32Array, b: Uint32Array, mask: Uint32Array): boolean {
+  return mask.every((bits, i) => ((a[i]! ^ b[i]!) & bits) === 0);
+}
+
+async function checkFlips(
+  ovs: PrivateOvs,
+  flips: readonly Flip[],
+): Promise<{ wrong: Difference[]; theirsWider: number }> {
+  let theirsWider = 0;
+  const traces = await ovs.trace(flips.map(({ key }) => [BRIDGE, packetText(key)]));
+  const wrong = flips.flatMap(({ key, original, bits, theirsToo, effects }, i) => {
+    const { megaflow, actions } = readTrace(traces[i]!);
+    // Datapath actions do not depend on wildcarded bits: executed on the first packet, they must
+    // do what that packet's own actions do.
+    const theirs = megaflow === "" ? traces[i]! : textOf(ovsEffects(actions, original));
+    if (theirs === effects) return [];
+    if (theirsToo) {
+      theirsWider++;
+      return [];
+    }
+    const fields = fieldsIn(bits).join(" ");
+    const difference: Difference = {
+      ...{ kind: "wildcards", packet: packetText(original) },
+      ours: `wildcards ${fields}: ${effects}`,
+      theirs: `${packetText(key)}: ${theirs} [${actions}]`,
+    };
+    return [difference];
+  });
+  return { wrong, theirsWider };
+}

@@ -1,0 +1,191 @@
+// Datapath actions as what they do: a list of outputs, each with the packet as it is at that point.
+// Both our own form (flow/odp.ts) and the text of Open vSwitch are executed on the same key, so
+// that two ways to say the same thing compare equal.
+import {
+  FIELDS,
+  fieldOf,
+  getFieldWords,
+  setFieldWords,
+  type FieldId,
+} from "../../src/flow/fields.js";
+import { WORD } from "../../src/flow/key.js";
+import { ODP, ODP_WORDS, type Megaflow } from "../../src/flow/odp.js";
+import { readNumber, wordsOf } from "./field-text.js";
+import { LOCAL_DATAPATH_NUMBER } from "./ovs.js";
+
+/** A tag stack and a key, changed by actions. */
+interface Packet {
+  readonly key: Uint32Array;
+  /** TPID << 16 | TCI, outermost first. */
+  readonly tags: number[];
+}
+
+const LOCAL = 65534;
+
+function packetOf(key: Uint32Array): Packet {
+  const tags: number[] = [];
+  if ((key[WORD.typeVlan]! & 0x1000) !== 0) {
+    tags.push(((key[WORD.outerTpid]! & 0xffff0000) | (key[WORD.typeVlan]! & 0xffff)) >>> 0);
+  }
+  if (key[WORD.innerVlan] !== 0) tags.push(key[WORD.innerVlan]!);
+  return { key: key.slice(), tags };
+}
+
+/** Everything that tells the packet from the one that came. */
+function difference(packet: Packet, original: Uint32Array): string {
+  const parts: string[] = [`tags=${packet.tags.map((tag) => tag.toString(16)).join("+")}`];
+  for (let word = 0; word < original.length; word++) {
+    if ([WORD.outerTpid, WORD.innerVlan].includes(word as 10)) continue;
+    const mask = word === WORD.typeVlan ? 0xffff0000 : 0xffffffff;
+    const [now, then] = [(packet.key[word]! & mask) >>> 0, (original[word]! & mask) >>> 0];
+    if (now !== then) parts.push(`word${word}=${now.toString(16)}`);
+  }
+  return parts.join(" ");
+}
+
+/** Effects of our own datapath actions on a key. */
+export function ourEffects(megaflow: Megaflow, key: Uint32Array): string[] {
+  const { actions } = megaflow;
+  const packet = packetOf(key);
+  const effects: string[] = [];
+  let cut = "";
+  for (let at = 0; at < actions.length; at += ODP_WORDS[actions[at]!]!) {
+    const [first, second, third] = [actions[at + 1]!, actions[at + 2]!, actions[at + 3]!];
+    switch (actions[at]) {
+      case ODP.output:
+        effects.push(`output ${first}${cut} ${difference(packet, key)}`);
+        cut = "";
+        break;
+      case ODP.set:
+        packet.key[first] = (packet.key[first]! & ~second) | (third & second);
+        break;
+      case ODP.pushVlan:
+        packet.tags.unshift(first >>> 0);
+        break;
+      case ODP.popVlan:
+        packet.tags.shift();
+        break;
+      case ODP.truncate:
+        cut = ` cut to ${first}`;
+        break;
+      case ODP.controller:
+        effects.push("controller");
+        break;
+      default:
+        effects.push(`unknown operation ${actions[at]}`);
+    }
+  }
+  return effects;
+}
+
+/** Splits `a,b(c,d),e` at the commas that are in no parentheses. */
+export function splitActions(text: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === "(") depth++;
+    else if (text[i] === ")") depth--;
+    else if (text[i] === "," && depth === 0) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  return [...parts, text.slice(start)].map((part) => part.trim()).filter((part) => part !== "");
+}
+
+/** The fields behind the names in `set(kind(name=value))`. */
+const SET_FIELDS: Readonly<Record<string, Readonly<Record<string, FieldId>>>> = {
+  eth: { src: "eth_src", dst: "eth_dst" },
+  ipv4: { src: "ip_src", dst: "ip_dst", ttl: "nw_ttl", proto: "nw_proto" },
+  ipv6: { src: "ipv6_src", dst: "ipv6_dst", label: "ipv6_label", hlimit: "nw_ttl" },
+  tcp: { src: "tcp_src", dst: "tcp_dst" },
+  udp: { src: "udp_src", dst: "udp_dst" },
+  sctp: { src: "sctp_src", dst: "sctp_dst" },
+  icmp: { type: "icmp_type", code: "icmp_code" },
+  icmpv6: { type: "icmpv6_type", code: "icmpv6_code" },
+  arp: { sip: "arp_spa", tip: "arp_tpa", op: "arp_op", sha: "arp_sha", tha: "arp_tha" },
+  nd: { target: "nd_target", sll: "nd_sll", tll: "nd_tll" },
+};
+
+/** Sets the bits of a mask in a run of bits that begins at `start` of the key's bit stream. */
+function setBitsOf(key: Uint32Array, id: FieldId, value: bigint, mask: bigint | null): void {
+  const field = fieldOf(id);
+  const old = new Uint32Array(field.words);
+  getFieldWords(key, field, old);
+  const values = wordsOf(id, value);
+  const masks = mask === null ? null : wordsOf(id, mask);
+  setFieldWords(
+    key,
+    field,
+    values.map((word, i) => (masks === null ? word : (old[i]! & ~masks[i]!) | (word & masks[i]!))),
+  );
+}
+
+function setPart(key: Uint32Array, kind: string, part: string): void {
+  const at = part.indexOf("=");
+  const name = part.slice(0, at);
+  const [value, mask] = part
+    .slice(at + 1)
+    .split("/")
+    .map(readNumber);
+  if (name === "tos" || name === "tclass") {
+    const bits = Number(mask ?? 0xffn) << 16;
+    key[WORD.ip] = (key[WORD.ip]! & ~bits) | ((Number(value) << 16) & bits);
+    return;
+  }
+  const id = SET_FIELDS[kind]?.[name];
+  if (id === undefined) throw new Error(`set(${kind}(${part})): not known here`);
+  setBitsOf(key, id, value!, mask ?? null);
+}
+
+function applySet(packet: Packet, text: string): void {
+  const [, kind, inside] = /^(\w+)\((.*)\)$/s.exec(text)!;
+  const metadata = { skb_mark: "pkt_mark", skb_priority: "skb_priority" } as const;
+  if (kind === "skb_mark" || kind === "skb_priority") {
+    const [value, mask] = inside!.split("/").map(readNumber);
+    setBitsOf(packet.key, metadata[kind], value!, mask ?? null);
+    return;
+  }
+  for (const part of splitActions(inside!)) setPart(packet.key, kind!, part);
+}
+
+function pushTag(packet: Packet, text: string): void {
+  const of = (name: string, otherwise: number): number => {
+    const found = new RegExp(`\\b${name}=(\\w+)`).exec(text);
+    return found === null ? otherwise : Number(found[1]);
+  };
+  const tci = of("vid", 0) | (of("pcp", 0) << 13) | (of("cfi", 1) << 12);
+  packet.tags.unshift(((of("tpid", 0x8100) << 16) | tci) >>> 0);
+}
+
+/** Effects of the actions that Open vSwitch prints, on a key. */
+export function ovsEffects(text: string, key: Uint32Array): string[] {
+  const packet = packetOf(key);
+  const effects: string[] = [];
+  let cut = "";
+  for (const action of splitActions(text)) {
+    const inside = /\((.*)\)$/s.exec(action)?.[1] ?? "";
+    if (/^\d+$/.test(action)) {
+      const port = Number(action) === LOCAL_DATAPATH_NUMBER ? LOCAL : Number(action);
+      effects.push(`output ${port}${cut} ${difference(packet, key)}`);
+      cut = "";
+    } else if (action === "drop") continue;
+    else if (action.startsWith("set(")) applySet(packet, inside);
+    else if (action.startsWith("push_vlan")) pushTag(packet, inside);
+    else if (action === "pop_vlan") packet.tags.shift();
+    else if (action.startsWith("trunc(")) cut = ` cut to ${inside}`;
+    else if (action.startsWith("userspace(")) effects.push("controller");
+    else effects.push(action);
+  }
+  return effects;
+}
+
+/** The fields that have bits in a mask, for messages. */
+export function fieldsIn(mask: Uint32Array): string[] {
+  return FIELDS.filter((field) => {
+    const words = new Uint32Array(field.words);
+    getFieldWords(mask, field, words);
+    return words.some((word) => word !== 0);
+  }).map((field) => field.id);
+}

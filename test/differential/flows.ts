@@ -1,0 +1,176 @@
+// Random flow sets for comparisons, as ofctl text. Matches are cut from a few template packets, so
+// that flows overlap and packets meet them; actions fit the protocol that the match names.
+import type { Random } from "../../src/base/random.js";
+import { fieldFullMask, fieldOf, getFieldWords, type FieldId } from "../../src/flow/fields.js";
+import { NW_FRAG_LATER, WORD } from "../../src/flow/key.js";
+import { fieldText } from "./field-text.js";
+import { fieldsOf, normalized, randomPacket } from "./packets.js";
+import { PORTS } from "./ovs.js";
+import { randomActions, type ActionContext } from "./actions.js";
+
+export interface FlowSet {
+  readonly flows: readonly string[];
+  readonly groups: readonly string[];
+  readonly packets: readonly Uint32Array[];
+}
+
+/** Tables that random flows are in. */
+const TABLES = [0, 0, 0, 1, 2, 3];
+
+/** A mask that flows of real life have, on a field of any width. */
+function randomMask(random: Random, id: FieldId): Uint32Array {
+  const field = fieldOf(id);
+  const full = fieldFullMask(field);
+  if (!field.maskable || id === "ip_frag" || random.below(2) === 0) return full;
+  const isAddress = field.format === "ipv4" || field.format === "ipv6";
+  if (isAddress && random.below(4) > 0)
+    return prefixMask(field.words, 1 + random.below(field.bits));
+  const mask = full.map((word) => (word & random.next()) >>> 0);
+  // Of an IPv6 mask that begins with a digit, ovs-ofctl makes a prefix length.
+  if (field.format === "ipv6") mask[0]! |= 0xf0000000;
+  return mask;
+}
+
+function prefixMask(words: number, length: number): Uint32Array {
+  return Uint32Array.from({ length: words }, (_, i) => {
+    const bits = Math.max(0, Math.min(32, length - 32 * i));
+    return bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0;
+  });
+}
+
+/** Fields that say which protocol a packet is; the others depend on them. */
+const PROTOCOL: readonly FieldId[] = ["eth_type", "nw_proto"];
+const NEEDS_TYPE = (id: FieldId): boolean =>
+  !["none", "ethernet", "vlan"].includes(fieldOf(id).prerequisite);
+const NEEDS_PROTOCOL = (id: FieldId): boolean =>
+  !["none", "ethernet", "vlan", "ip", "ipv4", "ipv6", "arp"].includes(fieldOf(id).prerequisite);
+
+/** Fields to match, with what they need. */
+function chooseFields(random: Random, template: Uint32Array): FieldId[] {
+  const all = fieldsOf(template).filter((id) => !PROTOCOL.includes(id));
+  const isLater = (template[WORD.ip]! & NW_FRAG_LATER) !== 0;
+  const count = random.pick([0, 1, 1, 2, 2, 3, 5]);
+  const chosen = new Set(Array.from({ length: count }, () => random.pick(all)));
+  const list = [...chosen].filter((id) => !(isLater && NEEDS_PROTOCOL(id)));
+  const type = list.some(NEEDS_TYPE) || random.below(3) > 0 ? ["eth_type" as const] : [];
+  const isIp = [0x0800, 0x86dd].includes(template[WORD.typeVlan]! >>> 16);
+  const wantsProtocol = list.some(NEEDS_PROTOCOL) || random.below(3) === 0;
+  const protocol = type.length > 0 && isIp && wantsProtocol ? ["nw_proto" as const] : [];
+  const nd = list.filter((id) => id.startsWith("nd_"));
+  const icmp = nd.length > 0 ? ["icmpv6_type" as const, "icmpv6_code" as const] : [];
+  return [...new Set([...type, ...protocol, ...icmp, ...list])];
+}
+
+function matchText(template: Uint32Array, fields: readonly FieldId[], random: Random): string {
+  return fields
+    .flatMap((id) => {
+      const field = fieldOf(id);
+      const value = new Uint32Array(field.words);
+      getFieldWords(template, field, value);
+      const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6");
+      const full = fieldFullMask(field);
+      const mask = isNeeded ? full : randomMask(random, id);
+      if (mask.every((word) => word === 0)) return [];
+      return [fieldText(id, value, mask.every((word, i) => word === full[i]) ? null : mask)];
+    })
+    .join(",");
+}
+
+/** What the match says about the packets that the actions will see. */
+function contextOf(
+  template: Uint32Array,
+  fields: readonly FieldId[],
+  table: number,
+): ActionContext {
+  return {
+    table,
+    type: fields.includes("eth_type") ? template[WORD.typeVlan]! >>> 16 : 0,
+    protocol: fields.includes("nw_proto") ? template[WORD.ip]! >>> 24 : -1,
+    isLater: (template[WORD.ip]! & NW_FRAG_LATER) !== 0,
+    icmpType: fields.includes("icmpv6_type") ? template[WORD.ports]! >>> 16 : -1,
+    hasTag: fields.includes("vlan_tci") && (template[WORD.typeVlan]! & 0x1000) !== 0,
+  };
+}
+
+function randomFlow(random: Random, template: Uint32Array, priority: number): string {
+  const table = random.pick(TABLES);
+  const fields = chooseFields(random, template);
+  const match = matchText(template, fields, random);
+  const actions = randomActions(random, contextOf(template, fields, table));
+  const head = `table=${table},priority=${priority}${match === "" ? "" : `,${match}`}`;
+  return `${head} actions=${actions}`;
+}
+
+/** The clauses of one conjunction, at one priority, and sometimes the flow of its id. */
+function conjunction(
+  random: Random,
+  templates: readonly Uint32Array[],
+  ids: { readonly id: number; readonly priority: number; readonly below: number },
+): string[] {
+  const clauses = 2 + random.below(2);
+  const table = random.pick([0, 0, 1]);
+  const flows: string[] = [];
+  const seen = new Set<string>();
+  for (let clause = 1; clause <= clauses; clause++) {
+    for (let n = 1 + random.below(2); n > 0; n--) {
+      const template = random.pick(templates);
+      const match = matchText(template, chooseFields(random, template), random);
+      if (match === "" || seen.has(match)) continue;
+      seen.add(match);
+      const action = `conjunction(${ids.id},${clause}/${clauses})`;
+      flows.push(`table=${table},priority=${ids.priority},${match} actions=${action}`);
+      // The same match, less priority: what the classifier falls back to.
+      if (random.below(4) === 0) {
+        const port = 1 + random.below(PORTS);
+        flows.push(`table=${table},priority=${ids.below - flows.length},${match} actions=${port}`);
+      }
+    }
+  }
+  const context = { table, type: 0, protocol: -1, isLater: false, icmpType: -1, hasTag: false };
+  const actions = randomActions(random, context);
+  const priority = random.pick([ids.priority, ids.below - 20]);
+  flows.push(`table=${table},priority=${priority},conj_id=${ids.id} actions=${actions}`);
+  return flows;
+}
+
+/** A packet close to a template: a field or two are another packet's. */
+function neighbor(random: Random, template: Uint32Array): Uint32Array {
+  for (let tries = 0; tries < 4; tries++) {
+    const other = randomPacket(random);
+    if (other[WORD.typeVlan]! >>> 16 !== template[WORD.typeVlan]! >>> 16) continue;
+    if (other[WORD.ip]! >>> 24 !== template[WORD.ip]! >>> 24) continue;
+    const mixed = template.slice();
+    for (let n = 1 + random.below(3); n > 0; n--) {
+      const word = random.below(mixed.length);
+      if (word !== WORD.ip && word !== WORD.outerTpid) mixed[word] = other[word]!;
+    }
+    return mixed;
+  }
+  return randomPacket(random);
+}
+
+/** @param packets how many packets are traced through the set. */
+export function randomFlowSet(random: Random, packets: number): FlowSet {
+  const templates = Array.from({ length: 4 }, () => randomPacket(random));
+  const flows: string[] = [];
+  const count = 6 + random.below(20);
+  // Every flow has its own priority: of equal ones it is undefined which is met.
+  for (let i = 0; i < count; i++) {
+    flows.push(randomFlow(random, random.pick(templates), 1000 + 100 * random.below(90) + i));
+  }
+  if (random.below(3) === 0) {
+    for (let id = 1; id <= 1 + random.below(2); id++) {
+      const priority = 20_000 - 200 * id;
+      flows.push(...conjunction(random, templates, { id, priority, below: priority - 40 }));
+    }
+  }
+  return {
+    flows,
+    groups: [],
+    packets: Array.from({ length: packets }, () =>
+      random.below(4) === 0
+        ? randomPacket(random)
+        : normalized(neighbor(random, random.pick(templates))),
+    ),
+  };
+}

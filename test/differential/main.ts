@@ -1,0 +1,110 @@
+// The command line of scripts/fuzz-ovs.mjs, which bundles this file and runs it.
+import { parseArgs } from "node:util";
+import { Random } from "../../src/base/random.js";
+import { compare } from "./compare.js";
+import { caseOf, fuzz, type Found, type Totals } from "./fuzz.js";
+import { PrivateOvs, missingOvs } from "./ovs.js";
+import { packetText } from "./packets.js";
+import { shrink } from "./shrink.js";
+
+const USAGE = `Usage: node scripts/fuzz-ovs.mjs [--pairs N] [--seed N] [--packets N] [--stop-after N]
+       node scripts/fuzz-ovs.mjs --set-seed N [--packets N]
+
+Compares our pipeline with a private Open vSwitch on random flow sets and packets. The first form
+runs until N pairs are done (default 100000); exit code 0: no difference, 1: some, 3: no Open
+vSwitch. The second form runs one flow set again and prints everything about it.
+`;
+
+const number = (text: string | undefined, otherwise: number): number => {
+  const value = Number(text ?? otherwise);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${text}: not a number`);
+  return value;
+};
+
+function print(found: Found, packets: number): void {
+  const lines = found.differences.slice(0, 4).map(({ kind, packet, ours, theirs }) => {
+    return `  ${kind}: ${packet}\n    ours:   ${ours}\n    theirs: ${theirs}\n`;
+  });
+  const again = `node scripts/fuzz-ovs.mjs --set-seed ${found.setSeed} --packets ${packets}`;
+  process.stdout.write(`different: ${again}\n${lines.join("")}`);
+}
+
+function progress(totals: Totals, started: number): string {
+  const rate = Math.round(totals.pairs / ((Date.now() - started) / 1000));
+  return (
+    `${totals.pairs} pairs, ${totals.sets} flow sets (${totals.refusedSets} refused), ` +
+    `${totals.same} megaflows equal, ${totals.narrower} narrower, ${totals.flips} flips (${totals.theirsWider} theirs alone), ` +
+    `${totals.differentSets} sets differ, ${rate} pairs/s`
+  );
+}
+
+async function runOne(ovs: PrivateOvs, setSeed: number, packets: number): Promise<number> {
+  const one = caseOf(setSeed, packets);
+  process.stdout.write([...one.groups, ...one.flows].map((line) => `${line}\n`).join(""));
+  for (const key of one.packets) process.stdout.write(`packet ${packetText(key)}\n`);
+  const { differences } = await compare(ovs, one, new Random(setSeed));
+  if (differences.length === 0) return 0;
+  print({ setSeed, case: one, differences }, packets);
+  const small = await shrink(ovs, one, differences[0]!);
+  const text = { ...small, packets: small.packets.map(packetText) };
+  process.stdout.write(`shrunk:\n${JSON.stringify(text, null, 2)}\n`);
+  const again = await compare(ovs, small, new Random(setSeed));
+  print({ setSeed, case: small, differences: again.differences }, packets);
+  return 1;
+}
+
+interface RunFlags {
+  readonly seed?: string;
+  readonly packets?: string;
+  readonly pairs?: string;
+  readonly "stop-after"?: string;
+}
+
+async function runMany(ovs: PrivateOvs, values: RunFlags): Promise<number> {
+  const seed = number(values.seed, 1);
+  const packetsPerSet = number(values.packets, 25);
+  const started = Date.now();
+  let told = started;
+  const totals = await fuzz(ovs, {
+    seed,
+    packetsPerSet,
+    pairs: number(values.pairs, 100_000),
+    stopAfter: number(values["stop-after"], 5),
+    onProgress: (so) => {
+      if (Date.now() - told < 5000) return;
+      told = Date.now();
+      process.stderr.write(`${progress(so, started)}\n`);
+    },
+    onDifference: (found) => print(found, packetsPerSet),
+  });
+  process.stdout.write(`seed ${seed}: ${progress(totals, started)}\n`);
+  const most = [...totals.narrowerIn].sort((a, b) => b[1] - a[1]).slice(0, 8);
+  for (const [fields, count] of most) process.stdout.write(`  narrower: ${count} in ${fields}\n`);
+  return totals.differentSets === 0 ? 0 : 1;
+}
+
+export async function main(args: readonly string[]): Promise<number> {
+  const text = { type: "string" } as const;
+  const options = {
+    ...{ pairs: text, seed: text, packets: text, "stop-after": text, "set-seed": text },
+    help: { type: "boolean" },
+  } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const missing = missingOvs();
+  if (missing !== "") {
+    process.stderr.write(`no comparison: ${missing}\n`);
+    return 3;
+  }
+  const ovs = await PrivateOvs.start();
+  const { "set-seed": setSeed } = values;
+  try {
+    if (setSeed === undefined) return await runMany(ovs, values);
+    return await runOne(ovs, number(setSeed, 0), number(values.packets, 25));
+  } finally {
+    ovs.stop();
+  }
+}

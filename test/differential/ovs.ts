@@ -1,0 +1,249 @@
+// A private Open vSwitch for comparisons: ovsdb-server and ovs-vswitchd in dummy mode, with all
+// their files in a folder of their own and vswitchd in a network namespace of its own. Nothing of
+// the machine's Open vSwitch, if there is one, is touched. Tests and scripts/fuzz-ovs.mjs only.
+//
+// The daemons die with the process that started them, however it ends (parent-death signal); the
+// folder of a process that was killed is removed by the next start.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createConnection, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const PREFIX = "packetpath-ovs-";
+const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
+const START_MS = 20_000;
+
+/** Ports p1 to pN of the bridge; OpenFlow and datapath numbers are the same. */
+export const PORTS = 5;
+export const BRIDGE = "br0";
+/** Datapath number of LOCAL: the first that dpif-netdev gives to a bridge's own port. */
+export const LOCAL_DATAPATH_NUMBER = 100;
+
+/** Why there is no Open vSwitch to compare with; "" if there is one. */
+export function missingOvs(): string {
+  const version = spawnSync("ovs-vswitchd", ["--version"], { encoding: "utf8" }).stdout ?? "";
+  if (!/\) 3\.1\./.test(version)) return "needs ovs-vswitchd 3.1 (openvswitch-switch)";
+  if (!existsSync(SCHEMA)) return `needs ${SCHEMA}`;
+  if (process.getuid?.() !== 0) return "needs root, for a network namespace";
+  return "";
+}
+
+/** Removes what killed processes left. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const folder = join(tmpdir(), name);
+    const owner = join(folder, "owner");
+    // A folder without an owner yet is being made at this moment, unless it is old.
+    const text = existsSync(owner) ? readFileSync(owner, "utf8") : "";
+    const isYoung = text === "" && Date.now() - statSync(folder).mtimeMs < 60_000;
+    if (!isYoung && text !== identity(Number(text.split(" ")[0]))) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+/** A process by its number and start time; "" if it is gone. */
+function identity(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return `${pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+  } catch {
+    return "";
+  }
+}
+
+interface Reply {
+  readonly id: number;
+  readonly result: string | null;
+  readonly error: string | null;
+}
+
+/** A JSON-RPC connection to the control socket of a daemon (lib/unixctl.c). */
+class UnixControl {
+  private readonly socket: Socket;
+  private readonly waiting = new Map<number, (reply: Reply) => void>();
+  private text = "";
+  private lastId = 0;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.setEncoding("utf8");
+    socket.on("data", (data: string) => this.take(data));
+    socket.on("close", () => {
+      for (const [id, resolve] of this.waiting) {
+        resolve({ id, result: null, error: "ovs-vswitchd is gone" });
+      }
+      this.waiting.clear();
+    });
+  }
+
+  call(method: string, params: readonly string[]): Promise<Reply> {
+    const id = ++this.lastId;
+    return new Promise((resolve) => {
+      this.waiting.set(id, resolve);
+      this.socket.write(JSON.stringify({ id, method, params }));
+    });
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  /** Replies come one after the other with nothing in between; each is one JSON object. */
+  private take(data: string): void {
+    this.text += data;
+    for (let end = this.objectEnd(); end > 0; end = this.objectEnd()) {
+      const reply = JSON.parse(this.text.slice(0, end)) as Reply;
+      this.text = this.text.slice(end);
+      this.waiting.get(reply.id)?.(reply);
+      this.waiting.delete(reply.id);
+    }
+  }
+
+  private objectEnd(): number {
+    const token = /"(?:[^"\\]|\\.)*"|[{}]/gs;
+    let depth = 0;
+    for (let found = token.exec(this.text); found !== null; found = token.exec(this.text)) {
+      if (found[0] === "{") depth++;
+      else if (found[0] === "}" && --depth === 0) return token.lastIndex;
+    }
+    return 0;
+  }
+}
+
+export class PrivateOvs {
+  private readonly folder: string;
+  private readonly env: NodeJS.ProcessEnv;
+  private readonly daemons: ChildProcess[] = [];
+  private control: UnixControl | null = null;
+
+  private constructor() {
+    sweep();
+    this.folder = mkdtempSync(join(tmpdir(), PREFIX));
+    writeFileSync(join(this.folder, "owner"), identity(process.pid));
+    const { folder } = this;
+    this.env = { ...process.env, OVS_RUNDIR: folder, OVS_LOGDIR: folder, OVS_DBDIR: folder };
+  }
+
+  /** @throws Error with what a program said, if the switch does not come up in 20 s. */
+  static async start(): Promise<PrivateOvs> {
+    const ovs = new PrivateOvs();
+    try {
+      await ovs.begin();
+      return ovs;
+    } catch (error) {
+      ovs.stop();
+      throw error;
+    }
+  }
+
+  private async begin(): Promise<void> {
+    const database = `unix:${this.path("db.sock")}`;
+    this.run("ovsdb-tool", ["create", this.path("conf.db"), SCHEMA]);
+    const remote = `--remote=punix:${this.path("db.sock")}`;
+    this.daemon("ovsdb-server", [this.path("conf.db"), remote, ...this.common("db")]);
+    await appears(this.path("db.sock"));
+    this.run("ovs-vsctl", [`--db=${database}`, "--no-wait", "init"]);
+    const dummy = ["--enable-dummy", "--disable-system", ...this.common("switch")];
+    this.daemon("unshare", ["-n", "ovs-vswitchd", database, ...dummy]);
+    await appears(this.path("switch.ctl"));
+    const ports = Array.from({ length: PORTS }, (_, i) => [
+      ...["--", "add-port", BRIDGE, `p${i + 1}`],
+      ...["--", "set", "Interface", `p${i + 1}`, "type=dummy", `ofport_request=${i + 1}`],
+    ]);
+    const bridge = ["datapath-type=dummy", "fail-mode=secure"];
+    this.run("ovs-vsctl", [
+      ...[`--db=${database}`, "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, ...bridge],
+      ...ports.flat(),
+    ]);
+    this.control = new UnixControl(createConnection(this.path("switch.ctl")));
+  }
+
+  /** Runs a command of the control socket, as ovs-appctl does. */
+  async appctl(method: string, ...params: readonly string[]): Promise<string> {
+    const reply = await this.control!.call(method, params);
+    return reply.error ?? reply.result ?? "";
+  }
+
+  /** What `ofproto/trace` says of each flow; all are asked for at once. */
+  trace(flows: readonly (readonly string[])[]): Promise<string[]> {
+    return Promise.all(flows.map((args) => this.appctl("ofproto/trace", ...args)));
+  }
+
+  /**
+   * Replaces all flows, groups and meters.
+   * @returns "" or what ovs-ofctl said.
+   */
+  replaceFlows(flows: readonly string[], groups: readonly string[] = []): string {
+    const file = this.path("flows");
+    const bridge = `unix:${this.path(`${BRIDGE}.mgmt`)}`;
+    if (groups.length > 0) this.ofctl("del-flows", bridge);
+    // Flows that send to a group go with it.
+    if (this.hasGroups) this.ofctl("-OOpenFlow15", "del-groups", bridge);
+    this.hasGroups = groups.length > 0;
+    if (groups.length > 0) {
+      writeFileSync(file, groups.map((line) => `${line}\n`).join(""));
+      const said = this.ofctl("-OOpenFlow15", "add-groups", bridge, file);
+      if (said !== "") return said;
+    }
+    writeFileSync(file, ["delete", ...flows].map((line) => `${line}\n`).join(""));
+    return this.ofctl("add-flows", bridge, file);
+  }
+
+  private hasGroups = false;
+
+  /** Runs ovs-ofctl. @returns what it said on standard error. */
+  ofctl(...args: readonly string[]): string {
+    const run = spawnSync("ovs-ofctl", ["-vconsole:off", ...args], {
+      env: this.env,
+      encoding: "utf8",
+    });
+    return run.stderr;
+  }
+
+  /** Ends the daemons and removes all files. */
+  stop(): void {
+    this.control?.close();
+    for (const daemon of this.daemons) daemon.kill("SIGKILL");
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  private common(name: string): string[] {
+    return ["-vconsole:off", "-vsyslog:off", "--no-chdir", `--unixctl=${this.path(`${name}.ctl`)}`];
+  }
+
+  private run(command: string, args: readonly string[]): void {
+    const run = spawnSync(command, args, { env: this.env, encoding: "utf8", timeout: START_MS });
+    if (run.status !== 0) throw new Error(`${command}: ${run.stderr || String(run.error)}`);
+  }
+
+  private daemon(command: string, args: readonly string[]): void {
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], {
+      env: this.env,
+      stdio: "ignore",
+    });
+    this.daemons.push(child);
+  }
+}
+
+async function appears(path: string): Promise<void> {
+  const end = Date.now() + START_MS;
+  while (!existsSync(path)) {
+    if (Date.now() > end) throw new Error(`${path} has not appeared in ${START_MS / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
