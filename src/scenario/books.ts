@@ -33,7 +33,7 @@ export function closeBooks(
   return { total: { ...total, balanced }, ports: perPort };
 }
 
-/** Frames that terminated workers had in hand: how many of each input port, by reason. */
+/** Frames that terminated workers had in hand or held: how many of each input port, by reason. */
 function framesInHand(
   m: Mem,
   ended: { readonly lost: ReadonlySet<number>; readonly lockedUp: ReadonlySet<number> },
@@ -41,12 +41,16 @@ function framesInHand(
   const inHand = new Map<number, Record<string, number>>();
   for (const worker of ended.lost) {
     const block = cpuBlock(worker);
-    if (m[block + CPU.inHand] !== 1) continue;
-    const port = m[block + CPU.inHandPort]!;
     const reason = ended.lockedUp.has(worker) ? "held-by-lockup" : "stopped";
-    const reasons = inHand.get(port) ?? {};
-    reasons[reason] = (reasons[reason] ?? 0) + 1;
-    inHand.set(port, reasons);
+    for (const [port, count] of [
+      [m[block + CPU.inHandPort]!, m[block + CPU.inHand]!],
+      [m[block + CPU.heldPort]!, m[block + CPU.heldFrames]!],
+    ] as const) {
+      if (count === 0) continue;
+      const reasons = inHand.get(port) ?? {};
+      reasons[reason] = (reasons[reason] ?? 0) + count;
+      inHand.set(port, reasons);
+    }
   }
   return inHand;
 }

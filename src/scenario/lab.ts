@@ -98,6 +98,7 @@ async function prepare(
     counters: counters.shared,
     queueTable: new QueueTable(workers, config.ports).shared,
     workers,
+    uso: scenario.uso,
     ports: config.ports,
     backend: backend.descriptor(),
     switch: {

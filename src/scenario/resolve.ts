@@ -29,6 +29,7 @@ export function resolveScenario(text: ScenarioText, origin: Origin): Scenario {
     expect: { default: "SAFE", ...text.expect },
     bridge: text.bridge,
     workers: workersOf(text),
+    uso: text.uso,
     namespaces: text.namespaces,
     ports: resolvePorts(text),
     flowsText: text.flows,

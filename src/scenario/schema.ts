@@ -189,6 +189,14 @@ export const scenarioSchema = z
       .meta({ description: "Guard to verdict; `default` is for those not named (SAFE)." }),
     bridge: z.strictObject({ name: deviceName.default("br0") }).default({ name: "br0" }),
     workers: whole(1, 128, "Worker threads; default: the most queues of any port.").optional(),
+    uso: z
+      .boolean()
+      .default(true)
+      .meta({
+        description:
+          "Datagrams of one flow that leave together are written as one super-frame " +
+          "(UDP segmentation offload). Off where a port is captured.",
+      }),
     defaults: defaults.default({ queues: 4, mtu: 1500, txQueueLen: 1000, offloads: true }),
     namespaces: z.array(namespaceName).min(1).max(64),
     ports: z.array(port).min(1).max(64),

@@ -189,6 +189,8 @@ export interface Scenario {
   readonly bridge: { readonly name: string };
   /** Worker threads; worker k serves queue k, k + workers ... of every port. */
   readonly workers: number;
+  /** Datagrams that leave together are written as one super-frame. */
+  readonly uso: boolean;
   readonly namespaces: readonly string[];
   readonly ports: readonly ScenarioPort[];
   /** The flow table as written, and as parsed. An empty text means one flow: actions=NORMAL. */

@@ -81,6 +81,9 @@ export const CPU = {
   inHand: 18,
   /** Port number that the frame in hand came in by (plain store), for the books of a lockup. */
   inHandPort: 19,
+  /** Frames that wait to be written together, all of one port, and that port (plain stores). */
+  heldFrames: 20,
+  heldPort: 21,
 } as const;
 
 /** Two cache lines of 64 bytes, so that no CPU writes into a line that another polls. */

@@ -1,5 +1,6 @@
-// The frame pool: one SharedArrayBuffer, one part per worker, one slot in use at a time, because a
-// worker runs each frame to completion before it reads the next. Nothing is allocated per frame.
+// The frame pool: one SharedArrayBuffer, two slots per worker: one for the frame in hand, because a
+// worker runs each frame to completion before it reads the next, and one for datagrams that leave
+// together (datagram-writer.ts). Nothing is allocated per frame.
 //
 //   slot:  | headroom 64 | vnet header 12 | frame, up to 65 549 + a VLAN tag ... |
 //
@@ -13,10 +14,15 @@ export const VNET_BYTES = 12;
 export const SLOT_BYTES = Math.ceil((HEADROOM_BYTES + VNET_BYTES + FRAME_BYTES_MAX) / 128) * 128;
 
 export function newPool(workers: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(workers * SLOT_BYTES);
+  return new SharedArrayBuffer(2 * workers * SLOT_BYTES);
 }
 
-/** Byte offset of a worker's slot. */
+/** Byte offset of a worker's slot for the frame in hand. */
 export function slotOffset(worker: number): number {
-  return worker * SLOT_BYTES;
+  return 2 * worker * SLOT_BYTES;
+}
+
+/** Byte offset of a worker's slot for datagrams that leave together. */
+export function runSlotOffset(worker: number): number {
+  return slotOffset(worker) + SLOT_BYTES;
 }

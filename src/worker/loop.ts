@@ -135,6 +135,7 @@ export class Loop {
       rcuReadLock(m);
       this.p.datapath.beginBurst();
       frames += this.burst(queue);
+      this.p.transmit.endBurst();
       rcuReadUnlock(m);
     }
     return frames;

@@ -14,6 +14,8 @@ import { CounterBlocks } from "../sync/counters.js";
 import { bindThread, CPU, CPU_STATE, cpuBlock } from "../sync/index.js";
 import { QueueTable } from "../sync/queue-table.js";
 import { Capture } from "./capture.js";
+import { DatagramWriter } from "./datagram-writer.js";
+import { runSlotOffset } from "./frame-pool.js";
 import { Loop } from "./loop.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
 import { threadId } from "./thread-id.js";
@@ -37,6 +39,11 @@ async function main(data: QueueWorkerData): Promise<void> {
   const transmit = new PathTransmit(k, io, counters, cpu);
   const capture = data.capture === null ? null : new Capture(data.capture, index, parts.pool);
   transmit.capture = capture;
+  // A capture shows the frames as they came; the twins in memory have no such offload.
+  if (parts.uso && capture === null && parts.backend.kind === "linux") {
+    const place = { m: k.m, block: cpuBlock(cpu), pool: parts.pool, slot: runSlotOffset(cpu) };
+    transmit.datagrams = new DatagramWriter(io, place, transmit);
+  }
   const datapath = openSwitch(data, transmit);
   const table = new QueueTable(parts.workers, parts.ports, parts.queueTable);
   const pool = parts.pool;

@@ -28,6 +28,8 @@ export interface SharedParts {
   readonly counters: SharedArrayBuffer;
   readonly queueTable: SharedArrayBuffer;
   readonly workers: number;
+  /** Datagrams that leave together are written as one super-frame, where the devices can. */
+  readonly uso: boolean;
   readonly ports: number;
   readonly backend: BackendDescriptor;
   /** The switch: its flow table and what its slow path shares. */

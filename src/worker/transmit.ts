@@ -15,6 +15,7 @@ import { portCounters, PORT_COUNTER } from "../sync/counters.js";
 import { type Addr, CPU, cpuBlock, type Mem, NULL } from "../sync/memory.js";
 import type { PortEntry } from "../sync/queue-table.js";
 import type { Capture } from "./capture.js";
+import type { DatagramWriter, HeldFrames } from "./datagram-writer.js";
 import { gsoSizeOf } from "./vnet.js";
 
 /** Drop reason (index) of each verdict of the path. */
@@ -28,7 +29,7 @@ interface Wire {
   readonly sink: boolean;
 }
 
-export class PathTransmit implements Transmit {
+export class PathTransmit implements Transmit, HeldFrames {
   private readonly k: Kernel;
   private readonly m: Mem;
   private readonly io: QueueIo;
@@ -39,6 +40,8 @@ export class PathTransmit implements Transmit {
 
   /** Set once, before the first frame; null: nothing is captured. */
   capture: Capture | null = null;
+  /** Set once, before the first frame; null: each frame is written by itself, at once. */
+  datagrams: DatagramWriter | null = null;
 
   constructor(k: Kernel, io: QueueIo, counters: Float64Array, cpu: number) {
     this.k = k;
@@ -91,6 +94,11 @@ export class PathTransmit implements Transmit {
     if (wire === null || wire === undefined) return this.drop(frame, DROP["tx-gone"]);
     if (wire.sink) return this.sent(frame, wire);
     const handle = wire.handles[skb.wireQueue % wire.handles.length] as number;
+    if (this.datagrams !== null) {
+      if (this.datagrams.take(frame, handle, wire.port)) return;
+      // Nobody overtakes what is held.
+      this.datagrams.flush();
+    }
     const start = frame.vnetOffset >= 0 ? frame.vnetOffset : frame.offset;
     const length = frame.offset + frame.length - start;
     const written = this.write(handle, start, length);
@@ -109,12 +117,27 @@ export class PathTransmit implements Transmit {
   }
 
   private sent(frame: Frame, wire: Wire): void {
-    const counters = this.counters;
-    counters[portCounters(frame.inPort) + PORT_COUNTER.sent]!++;
-    const tx = portCounters(wire.port) + PORT_COUNTER.tx;
-    counters[tx]!++;
-    counters[tx + 1] = (counters[tx + 1] as number) + frame.length;
+    this.countSent(frame.inPort, wire.port, 1, frame.length);
     if (this.capture !== null) this.capture.sent(wire.port, frame);
+  }
+
+  private countSent(inPort: number, port: number, frames: number, bytes: number): void {
+    const counters = this.counters;
+    counters[portCounters(inPort) + PORT_COUNTER.sent]! += frames;
+    const tx = portCounters(port) + PORT_COUNTER.tx;
+    counters[tx]! += frames;
+    counters[tx + 1] = (counters[tx + 1] as number) + bytes;
+  }
+
+  /** Ends frames that were held; the datagram writer calls it. */
+  written(inPort: number, port: number, frames: number, bytes: number, errno: number): void {
+    if (errno === 0) return this.countSent(inPort, port, frames, bytes);
+    this.counters[portCounters(inPort) + PORT_COUNTER.drops + dropOfErrno(errno)]! += frames;
+  }
+
+  /** Ends what is held. At the end of every burst, inside its read section. */
+  endBurst(): void {
+    if (this.datagrams !== null) this.datagrams.flush();
   }
 
   /** Counts the end of a frame (or copy) that did not leave. */

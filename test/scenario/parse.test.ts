@@ -19,6 +19,7 @@ describe("defaults", () => {
       profile: "6.1",
       seed: 1,
       workers: 4,
+      uso: true,
       expect: { default: "SAFE" },
       bridge: { name: "br0" },
       load: { http: null, bystander: null, flood: [], ping: [] },
