@@ -15,3 +15,5 @@ export type {
   TimelineStep,
   Verdict,
 } from "./types.js";
+export type { Parameters, ParameterValue } from "./variants/parameters.js";
+export type { Variant, VariedSystem } from "./variants/variants.js";

@@ -98,15 +98,18 @@ export function barrelProblems(sources: readonly Source[]): string[] {
     .map((source) => `${source.file}: no barrels; import the file you mean`);
 }
 
-/** Files that nothing names: neither an import nor, for threads and programs, a text. */
+/** Files that nothing names: no import, no text of a thread's entry or of a program. */
 export function deadFileProblems(sources: readonly Source[], users: readonly Source[]): string[] {
   const imported = new Set(users.flatMap((source) => source.imports.map((one) => one.file)));
   const entries = new Set([...DOORS, "src/cli/main.ts"]);
   return sources
     .filter((source) => !imported.has(source.file) && !entries.has(source.file))
     .filter((source) => {
-      const name = `${source.file.split("/").at(-1)!.replace(/\.ts$/, "")}.js`;
-      return !users.some((user) => user.file !== source.file && user.text.includes(`/${name}"`));
+      const name = source.file.split("/").at(-1)!;
+      const names = [`/${name}"`, `/${name.replace(/\.ts$/, "")}.js"`];
+      return !users.some((user) => {
+        return user.file !== source.file && names.some((one) => user.text.includes(one));
+      });
     })
     .map((source) => `${source.file}: nothing imports or starts it; remove it`);
 }

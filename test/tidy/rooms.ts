@@ -19,6 +19,7 @@ const ALL_BUT_CLI = [
   "classifier",
   "datapath",
   "pipeline",
+  "vswitch",
   "host",
   "worker",
   "fault",
@@ -63,6 +64,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "host",
     ],
   },
+  vswitch: {
+    sentence: "the switch as Open vSwitch's tools see it: verbs, database, control socket",
+    mayImport: ["base", "wire", "flow", "ofctl", "classifier", "datapath", "pipeline"],
+  },
   fault: { sentence: "fault kinds and triggers", mayImport: ["base", "sync", "path", "host"] },
   load: { sentence: "load and servers; knows nothing of the switch", mayImport: ["base", "host"] },
   vitest: { sentence: "matchers for tests of users", mayImport: ["base", "explore"] },
@@ -92,8 +97,12 @@ export const DOORS = [
   "src/vitest/index.ts",
 ];
 
-/** What reaches the kernel beside Node itself, and the rooms that may load it. */
+/**
+ * What reaches the kernel beside Node itself, and the rooms that may load it. Models write their
+ * programs as users do, for the door of the explorer; behind it lies a room that knows no model.
+ */
 export const SYSTEM_MODULES: Readonly<Record<string, readonly string[]>> = {
+  "packetpath/explore": ["models"],
   koffi: [],
   "@packetpath/libc": ["host", "load"],
   tuntap2: ["host"],

@@ -8,13 +8,14 @@ import { resultText, storyText } from "../exploration/text.js";
 import { auditProgram } from "../exploration/audit.js";
 import { exploreParts, optionsOf, type PartFlags } from "../exploration/parts.js";
 import { exploreScenario } from "../exploration/scenario.js";
+import { type SystemFlags, systemProgram, withFlags } from "../exploration/variants.js";
 import { writeOut } from "../failure.js";
-import { readText, seedOption } from "../input.js";
+import { collect, readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
 import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
-interface ExploreFlags extends ResultFlags, PartFlags {
+interface ExploreFlags extends ResultFlags, PartFlags, SystemFlags {
   readonly guard?: string;
   readonly replay?: string;
   /** Without a number: true. */
@@ -35,6 +36,9 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     )
     .argument("[file]", "a scenario (.yaml, .yml), or a program (.ts, .mts, .js, .mjs)")
     .option("--guard <guard>", "of a scenario: guard of do_output, a name or a module")
+    .option("--system <name>", "instead of a file: a system of packetpath matrix --system")
+    .option("--variant <id>", "which variant of the system")
+    .option("--set <name=value>", "another value for a program's parameter", collect, [])
     .addOption(
       new Option("--strategy <strategy>", "all states, one run per trace, or picked schedules")
         .choices(STRATEGIES)
@@ -65,7 +69,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
         command.setOptionValue("strategy", "dpor");
       }
       if (check !== undefined) exit(await checkFile(check, file, json === true));
-      else exit(await exploreFile(file ?? noFile(), command.opts<ExploreFlags>()));
+      else exit(await exploreFile(file, command.opts<ExploreFlags>()));
     });
 }
 
@@ -85,18 +89,18 @@ function boundNumber(text: string): number {
   return text === "0" ? 0 : wholeNumber(text);
 }
 
-async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
-  if (/\.ya?ml$/.test(file)) return exploreScenario(file, flags);
-  if (!/\.m?[jt]s$/.test(file)) {
-    const expected = "a .ts, .mts, .js or .mjs file, or a scenario (.yaml, .yml)";
-    throw new PacketpathError("USAGE", `"${file}": expected ${expected}`);
+async function exploreFile(given: string | undefined, flags: ExploreFlags): Promise<number> {
+  if (flags.system === undefined && given !== undefined && /\.ya?ml$/.test(given)) {
+    if (flags.set?.length !== 0) throw new PacketpathError("USAGE", "--set is for programs");
+    return exploreScenario(given, flags);
   }
   if (flags.guard !== undefined) {
-    throw new PacketpathError("USAGE", `--guard is for scenarios: "${file}" is a program`);
+    throw new PacketpathError("USAGE", `--guard is for scenarios: "${given ?? ""}" is a program`);
   }
-  const source = readText(file);
+  const { source, file, expect, name } = await chosenProgram(given, flags);
   const { explore, loadProgram, replay } = await import("../../explore/index.js");
-  const program = await loadProgram(source, file);
+  const loaded = await loadProgram(source, file);
+  const program = expect === null ? loaded : { ...loaded, expect };
   if (flags.threads !== undefined) {
     const token = flags.replay ?? explore(program, optionsOf(flags)).counterexample?.token;
     const times = flags.threads === true ? THREAD_TIMES : flags.threads;
@@ -126,10 +130,27 @@ async function exploreFile(file: string, flags: ExploreFlags): Promise<number> {
   const words = `${await resultText(result)}${audited?.text ?? ""}`;
   const text = isJson ? `${JSON.stringify(json)}\n` : words;
   await writeStory(program, result.counterexample?.token ?? null, { flags, text });
-  await writeResults([await programCase(file, result)], flags);
+  const { command, ...one } = await programCase(file, result);
+  await writeResults([{ ...one, command: command.replace(file, name) }], flags);
   certificateFile?.mustExist(result);
   audited?.mustAgree();
   return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+/** The program of a file or of a system, with its parameters. */
+async function chosenProgram(file: string | undefined, flags: ExploreFlags) {
+  const { system, variant, set = [] } = flags;
+  if (system !== undefined) {
+    if (file === undefined) return withFlags(await systemProgram(flags), set);
+    throw new PacketpathError("USAGE", `--system ${system} is explored instead of "${file}"`);
+  }
+  if (variant !== undefined) throw new PacketpathError("USAGE", "--variant is for --system");
+  if (file === undefined) noFile();
+  if (!/\.m?[jt]s$/.test(file)) {
+    const expected = "a .ts, .mts, .js or .mjs file, or a scenario (.yaml, .yml)";
+    throw new PacketpathError("USAGE", `"${file}": expected ${expected}`);
+  }
+  return withFlags({ source: readText(file), file, expect: null, name: file }, set);
 }
 
 interface Output {

@@ -14,10 +14,11 @@ import { readText } from "../input.js";
 import { certifyCells } from "../exploration/matrix-certificates.js";
 import { isGuardFile, matrixExit, matrixJson, matrixWords } from "../matrix-text.js";
 import { type ExportName, EXPORTS } from "../program-results.js";
+import { variantMatrix, type VariantMatrixFlags } from "../exploration/variants.js";
 import { THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
 
-interface MatrixFlags extends ResultFlags {
+interface MatrixFlags extends ResultFlags, VariantMatrixFlags {
   readonly guard?: readonly string[];
   readonly kind?: readonly string[];
   readonly profile?: readonly string[];
@@ -28,7 +29,6 @@ interface MatrixFlags extends ResultFlags {
   readonly queues?: number;
   readonly product?: boolean;
   readonly jobs?: number;
-  readonly timeline?: boolean;
   readonly allSteps?: boolean;
   readonly certificate?: string;
   readonly export?: ExportName;
@@ -37,7 +37,6 @@ interface MatrixFlags extends ResultFlags {
   readonly replay?: string;
   /** Without a number: true. */
   readonly threads?: number | true;
-  readonly json?: boolean;
 }
 
 export function addMatrixCommand(program: Command, exit: (code: number) => void): void {
@@ -48,6 +47,8 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
         "of device, hint, profile and way of taking the device away. With a guard of your own\n" +
         "(a file ending in .ts, .mts, .js or .mjs) it exits with 0 if that is SAFE everywhere.",
     )
+    .option("--system <name...>", "the variants of other systems instead: endpoint")
+    .option("--variant <id...>", "of a system: these variants only")
     .option("--guard <guard...>", "guards by name, or the file of one of your own")
     .option("--kind <kind...>", "kinds of device")
     .option("--profile <profile...>", "kernel profiles")
@@ -83,6 +84,8 @@ function manyTimes(text: string): number {
 }
 
 async function matrix(flags: MatrixFlags): Promise<number> {
+  if (flags.system !== undefined) return variantMatrix(flags);
+  if (flags.variant !== undefined) throw new PacketpathError("USAGE", "--variant is for --system");
   const { openMatrix } = await import("../../explore/matrix/lab.js");
   const opened = await openMatrix(requestOf(flags));
   if (flags.export !== undefined) return exportCell(opened, flags.export, flags);

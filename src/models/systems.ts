@@ -1,0 +1,5 @@
+// The systems whose variants `packetpath matrix --system` lists. Data; any thread.
+import type { VariedSystem } from "packetpath/explore";
+import { endpoint } from "./endpoint/variants.js";
+
+export const SYSTEMS: readonly VariedSystem[] = [endpoint];
