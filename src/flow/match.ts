@@ -52,10 +52,23 @@ export function matchesEqual(a: Match, b: Match): boolean {
   return true;
 }
 
+/** Bits of ct_state: new, est, rel, rpl, snat or dnat; inv; trk. */
+const CT_STATE = { connection: 0xcf, invalid: 0x10, tracked: 0x20 } as const;
+
 /** The number that `values` has in the bits `bits` of a word, or -1 unless all are in the mask. */
 function exact(match: Match, word: number, shift: number, ones: number): number {
   if (((match.mask[word]! >>> shift) & ones) !== ones) return -1;
   return (match.value[word]! >>> shift) & ones;
+}
+
+/**
+ * True when a match on ct_state leaves only packets that belong to a connection: one of the bits
+ * that only those have, or tracked and not invalid (OVS is_ct_valid).
+ */
+function saysConnection(value: number, mask: number): boolean {
+  const { connection, invalid, tracked } = CT_STATE;
+  const notInvalid = (mask & invalid) !== 0 && (value & invalid) === 0;
+  return (value & connection) !== 0 || ((value & tracked) !== 0 && notInvalid);
 }
 
 /**
@@ -101,6 +114,6 @@ export function prerequisiteHolds(match: Match, prerequisite: Prerequisite): boo
     case "nd-advert":
       return icmpv6 && icmpType === 136;
     case "ct":
-      return (match.mask[WORD.ctState]! & match.value[WORD.ctState]!) !== 0 && isIp;
+      return saysConnection(match.value[WORD.ctState]!, match.mask[WORD.ctState]!);
   }
 }

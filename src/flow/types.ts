@@ -37,8 +37,11 @@ export const OFPP = {
   none: 0xffff,
 } as const;
 
-/** How a field-setting action was written; dumps print it back in that form. */
-export type SetFieldSpelling = "set_field" | "load" | "mod";
+/**
+ * How a field-setting action was written; dumps print it back in that form. "mod" is for the
+ * actions that are older than set_field; set_tunnel64 is set_tunnel for a number of 64 bits.
+ */
+export type SetFieldSpelling = "set_field" | "load" | "mod" | "set_tunnel64";
 
 /** One OpenFlow action or instruction. */
 export type Action =
@@ -61,6 +64,8 @@ export type Action =
       /** Packet-ins are limited by this meter. */
       readonly meter?: number;
     }
+  /** One bit that says whether the frame (without its checksum) has more than `bytes` bytes. */
+  | { readonly type: "check-packet-larger"; readonly bytes: number; readonly target: SubField }
   /** The same as no actions at all, which is what the parser makes of `drop`. */
   | { readonly type: "drop" }
   /**
@@ -78,7 +83,8 @@ export type Action =
    * Sets the bits of `mask` in a field to those of `value`; both have the field's number of words,
    * lowest bits in the last. A packet that lacks the field (see its prerequisite) passes unchanged.
    * With the spelling "mod": tcp_src and tcp_dst stand for the ports of TCP, UDP and SCTP alike;
-   * dl_vlan and dl_vlan_pcp (mod_vlan_vid, mod_vlan_pcp) push a tag onto a frame that has none.
+   * dl_vlan and dl_vlan_pcp (mod_vlan_vid, mod_vlan_pcp) push a tag onto a frame that has none,
+   * vlan_vid and vlan_pcp (set_vlan_vid, set_vlan_pcp) leave such a frame alone.
    */
   | {
       readonly type: "set-field";
@@ -105,6 +111,12 @@ export type Action =
   /** An instruction: comes first, whatever its place in the text. */
   | { readonly type: "meter"; readonly meter: number }
   | Learn
+  /** Shortens the flow's time-outs once a FIN or RST was seen; seconds, 0: leaves it. */
+  | {
+      readonly type: "fin-timeout";
+      readonly idleTimeout: number;
+      readonly hardTimeout: number;
+    }
   /** This flow is one clause of a conjunctive match. `clause` counts from 1, to `clauses`. */
   | {
       readonly type: "conjunction";

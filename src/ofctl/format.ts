@@ -1,90 +1,118 @@
-// Printing flows as Open vSwitch 3.1 does: `ovs-ofctl dump-flows` and `parse-flows`, in the
-// OpenFlow 1.0 style that is their default. Slow path; any thread.
-import { DEFAULT_PRIORITY, type Flow } from "../flow/types.js";
-import { formatActions } from "./actions/format-actions.js";
-import { formatMatch, hex, type FormatOptions } from "./match/format-match.js";
+// Printing flows as Open vSwitch 3.1 does: canonical text, and the flow mods of `ovs-ofctl
+// parse-flow`. Dumps of a flow table are dump-flows.ts. Slow path; any thread.
+import {
+  DEFAULT_PRIORITY,
+  FLOW_FLAGS,
+  type Flow,
+  type FlowFlag,
+  type Match,
+} from "../flow/types.js";
+import { ANY_TABLE, type FlowCommand, type FlowMod } from "./flow-mods.js";
+import { formatActions, type ActionFormatOptions } from "./print/format-actions.js";
+import { formatMatch } from "./print/format-match.js";
+import { hex, type FormatOptions } from "./print/format-value.js";
+import { leastVersion } from "./print/received.js";
+import type { OpenFlowVersion } from "./protocols.js";
+import { formatPort } from "./text/ports.js";
 
-/** Counters of a flow, as `dump-flows` shows them. */
-export interface FlowStats {
-  readonly durationSeconds: number;
-  readonly packets: number;
-  readonly bytes: number;
-  /** Whole seconds since the last packet. */
-  readonly idleAgeSeconds: number;
-  /** Whole seconds since the flow was added or changed. */
-  readonly hardAgeSeconds: number;
+/** Flags and the first version of OpenFlow that has them. */
+const FLAG_VERSIONS: Readonly<Record<FlowFlag, OpenFlowVersion>> = {
+  send_flow_rem: 10,
+  check_overlap: 10,
+  reset_counts: 12,
+  no_packet_counts: 13,
+  no_byte_counts: 13,
+};
+
+/** Flags that a version can send. */
+export function flagsOfVersion(flags: readonly FlowFlag[], version: OpenFlowVersion): FlowFlag[] {
+  return FLOW_FLAGS.filter((flag) => flags.includes(flag) && FLAG_VERSIONS[flag] <= version);
 }
 
-/** Priority, match and actions: what every form ends with. */
-function formatRule(flow: Flow, options: FormatOptions): string {
-  const priority = flow.priority === DEFAULT_PRIORITY ? "" : `priority=${flow.priority}`;
-  const match = formatMatch(flow.match, options);
-  const rule = [priority, match].filter((part) => part !== "").join(",");
-  return `${rule === "" ? "" : `${rule} `}actions=${formatActions(flow.actions, options)}`;
+/** The version of OpenFlow in whose words nothing of a flow is lost; 1.0 when it will do. */
+export function flowVersion(flow: Flow): OpenFlowVersion {
+  if (flow.importance !== 0) return 14;
+  return flow.flags.some((flag) => FLAG_VERSIONS[flag] > 10) ? 13 : leastVersion(flow.actions);
 }
 
-/** Timeouts, flags and importance, each followed by a comma and a space. */
-function formatProperties(flow: Flow): string {
+/** `priority=N,match`, and nothing for the usual priority and a match of everything. */
+export function formatPriorityAndMatch(
+  priority: number,
+  match: Match,
+  options: FormatOptions,
+): string {
   const parts = [
-    flow.idleTimeout === 0 ? "" : `idle_timeout=${flow.idleTimeout}`,
-    flow.hardTimeout === 0 ? "" : `hard_timeout=${flow.hardTimeout}`,
-    ...flow.flags,
-    flow.importance === 0 ? "" : `importance=${flow.importance}`,
+    priority === DEFAULT_PRIORITY ? "" : `priority=${priority}`,
+    formatMatch(match, options),
   ];
-  return parts
-    .filter((part) => part !== "")
-    .map((part) => `${part}, `)
-    .join("");
+  return parts.filter((part) => part !== "").join(",");
+}
+
+/** Priority, match and actions: what every line of a dump ends with. */
+export function formatRule(flow: Flow, options: ActionFormatOptions): string {
+  const rule = formatPriorityAndMatch(flow.priority, flow.match, options);
+  const actions = formatActions(flow.actions, options, flow.match);
+  return `${rule === "" ? "" : `${rule} `}actions=${actions}`;
+}
+
+/** Timeouts, flags and importance, each followed by a comma and a space or, flags, a space. */
+export function formatProperties(
+  properties: Pick<Flow, "idleTimeout" | "hardTimeout" | "flags" | "importance">,
+): string {
+  const { idleTimeout, hardTimeout, flags, importance } = properties;
+  return [
+    idleTimeout === 0 ? "" : `idle_timeout=${idleTimeout}, `,
+    hardTimeout === 0 ? "" : `hard_timeout=${hardTimeout}, `,
+    ...flags.map((flag) => `${flag} `),
+    importance === 0 ? "" : `importance=${importance}, `,
+  ].join("");
 }
 
 /**
- * One flow as `dump-flows --no-stats` prints it (without the leading space): the canonical text.
- * Reading it back gives an equal flow.
+ * One flow as `dump-flows --no-stats` prints it (without the leading space): the canonical text,
+ * in the words of OpenFlow 1.0 or of the version that the flow needs. Reading it back gives an
+ * equal flow.
  */
-export function formatFlow(flow: Flow, options: FormatOptions = {}): string {
+export function formatFlow(flow: Flow, options: ActionFormatOptions = {}): string {
+  const version = options.version ?? flowVersion(flow);
   const cookie = flow.cookie === 0n ? "" : `cookie=${hex(flow.cookie)}, `;
   const table = flow.table === 0 ? "" : `table=${flow.table}, `;
-  return cookie + table + formatProperties(flow) + formatRule(flow, options);
+  return cookie + table + formatProperties(flow) + formatRule(flow, { ...options, version });
 }
 
-/** One flow as `parse-flow` prints the message it makes of it, from `ADD` on. */
-export function formatFlowMod(flow: Flow, options: FormatOptions = {}): string {
-  const priority = flow.priority === DEFAULT_PRIORITY ? "" : `priority=${flow.priority}`;
-  const match = [priority, formatMatch(flow.match, options)]
-    .filter((part) => part !== "")
-    .join(",");
+const COMMANDS: Readonly<Record<FlowCommand, string>> = {
+  add: "ADD",
+  modify: "MOD",
+  modify_strict: "MOD_STRICT",
+  delete: "DEL",
+  delete_strict: "DEL_STRICT",
+  query: "",
+};
+
+/**
+ * A flow mod as `ovs-ofctl parse-flow` prints the message that it makes of it, from the command on.
+ * The version decides which flags, and which actions in which words, the message has.
+ */
+export function formatFlowMod(mod: FlowMod, options: ActionFormatOptions = {}): string {
+  const version = options.version ?? 10;
+  const { cookie, cookieFilter: filter } = mod;
+  const isLate = version >= 11;
+  // Only OpenFlow 1.0 sends a new cookie with a modify.
+  const newCookie = mod.command === "add" || version === 10 ? (cookie ?? 0n) : 0n;
+  const flags = flagsOfVersion(mod.flags, version);
   const parts = [
-    "ADD",
-    flow.table === 0 ? "" : `table:${flow.table}`,
-    match,
-    flow.cookie === 0n ? "" : `cookie:${hex(flow.cookie)}`,
-    flow.idleTimeout === 0 ? "" : `idle:${flow.idleTimeout}`,
-    flow.hardTimeout === 0 ? "" : `hard:${flow.hardTimeout}`,
-    flow.importance === 0 ? "" : `importance:${flow.importance}`,
-    ...flow.flags,
-    `actions=${formatActions(flow.actions, options)}`,
+    COMMANDS[mod.command],
+    mod.table === 0 || mod.table === ANY_TABLE ? "" : `table:${mod.table}`,
+    formatPriorityAndMatch(mod.priority, mod.match, options),
+    newCookie === 0n ? "" : `cookie:${hex(newCookie)}`,
+    filter.mask === 0n ? "" : `cookie:${hex(filter.value)}/${hex(filter.mask)}`,
+    mod.idleTimeout === 0 ? "" : `idle:${mod.idleTimeout}`,
+    mod.hardTimeout === 0 ? "" : `hard:${mod.hardTimeout}`,
+    mod.importance === 0 || version < 14 ? "" : `importance:${mod.importance}`,
+    mod.outPort === null ? "" : `out_port:${formatPort(mod.outPort, options.portNames)}`,
+    mod.outGroup === null || !isLate ? "" : `out_group:${mod.outGroup}`,
+    ...flags,
+    `actions=${formatActions(mod.actions, options, mod.match)}`,
   ];
   return parts.filter((part) => part !== "").join(" ");
-}
-
-/** One line of `dump-flows`, with the leading space. */
-export function formatFlowStats(flow: Flow, stats: FlowStats, options: FormatOptions = {}): string {
-  const duration = Math.max(0, stats.durationSeconds);
-  const seconds = Math.floor(duration);
-  const hardAge = stats.hardAgeSeconds === seconds ? "" : `hard_age=${stats.hardAgeSeconds}, `;
-  return (
-    ` cookie=0x${flow.cookie.toString(16)}, duration=${duration.toFixed(3)}s, ` +
-    `table=${flow.table}, n_packets=${stats.packets}, n_bytes=${stats.bytes}, ` +
-    formatProperties(flow) +
-    `idle_age=${stats.idleAgeSeconds}, ${hardAge}${formatRule(flow, options)}`
-  );
-}
-
-/** All of `dump-flows`, header line and final newline included. */
-export function formatDumpFlows(
-  flows: readonly { readonly flow: Flow; readonly stats: FlowStats }[],
-  options: FormatOptions = {},
-): string {
-  const lines = flows.map(({ flow, stats }) => formatFlowStats(flow, stats, options));
-  return ["NXST_FLOW reply (xid=0x4):", ...lines, ""].join("\n");
 }

@@ -3,7 +3,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { nowMs, realClock } from "../base/clock.js";
-import { formatDumpFlows } from "../ofctl/format.js";
+import { formatDumpFlows } from "../ofctl/dump-flows.js";
 import { FlowTables, sumFlowStats } from "../pipeline/flow-tables.js";
 import { mergeCaptures } from "../report/pcapng.js";
 import { captureFileName } from "../worker/capture.js";

@@ -10,7 +10,7 @@ import { extractKey } from "../../src/flow/extract.js";
 import { fieldFullMask, fieldOf, getFieldWords, type FieldId } from "../../src/flow/fields.js";
 import { WORD, newKey } from "../../src/flow/key.js";
 import { newMatch, setMatchField } from "../../src/flow/match.js";
-import { formatMatch } from "../../src/ofctl/match/format-match.js";
+import { formatMatch } from "../../src/ofctl/print/format-match.js";
 import { buildArp } from "../../src/wire/arp.js";
 import { buildEthernet } from "../../src/wire/ethernet.js";
 import { buildIpv4 } from "../../src/wire/ipv4.js";

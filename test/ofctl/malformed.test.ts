@@ -83,7 +83,7 @@ const SENTENCES: readonly (readonly [string, string, number])[] = [
   [
     "table=5 actions=goto_table:5",
     "actions are invalid with specified match (OFPBIC_BAD_TABLE_ID)",
-    28,
+    17,
   ],
   ["actions=drop,1", DROP, 9],
   ["actions=1,drop", DROP, 11],
@@ -107,7 +107,7 @@ const SENTENCES: readonly (readonly [string, string, number])[] = [
   ["actions=set_field:x->reg0", "x: bad syntax for reg0 value", 19],
   ["actions=set_field:1.2.3.4->ip_src", INCONSISTENT, 9],
   ["actions=1,set_field:4101->vlan_vid", INCONSISTENT, 11],
-  ["actions=set_field:6->ct_mark", "cannot set CT fields outside of ct action", 22],
+  ["actions=set_field:6->ct_mark", "cannot set CT fields outside of ct action", 9],
   ["ip actions=set_field:5->nw_ecn", "5 is not a valid value for field nw_ecn", 22],
   ["actions=load:5", "5: missing `->'", 14],
   ["actions=load:x->reg0", "x->reg0: cannot parse integer value", 14],
@@ -130,9 +130,13 @@ const SENTENCES: readonly (readonly [string, string, number])[] = [
 
 /** Sentences of our own, for what this switch does not do (yet) and for traps of Open vSwitch. */
 const OWN: readonly (readonly [string, string, number])[] = [
-  ["actions=1,group:1", "group: this action is not supported here yet", 11],
-  ["actions=learn(table=1)", "learn: this action is not supported here yet", 9],
-  ["actions=ct(commit)", "ct: this action is not supported here yet", 9],
+  ["actions=1,push_mpls:0x8847", "push_mpls: this action is not supported here", 11],
+  [
+    "actions=multipath(eth_src,50,hrw,12,0,reg0)",
+    "multipath: this action is not supported here",
+    9,
+  ],
+  ["actions=sample(probability=1)", "sample: this action is not supported here", 9],
   ["mpls,mpls_label=3 actions=1", "mpls_label: this field is not supported here", 6],
   ["tun_src=1.2.3.4 actions=1", "tun_src: this field is not supported here", 1],
   ["delete table=1", 'delete: only "add" can stand before a flow here', 1],
@@ -142,7 +146,6 @@ const OWN: readonly (readonly [string, string, number])[] = [
     17,
   ],
   ["actions=set_field:5->dl_vlan", "dl_vlan cannot be set with set_field: use mod_vlan_vid", 22],
-  ["actions=controller(pause)", 'controller: "pause" is not supported here', 20],
 ];
 
 function refusal(text: string): { message: string; column: number | undefined } {

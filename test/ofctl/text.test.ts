@@ -4,10 +4,11 @@ import { Random } from "../../src/base/random.js";
 import { PacketpathError } from "../../src/base/errors.js";
 import { fieldByName, getField } from "../../src/flow/fields.js";
 import type { Action } from "../../src/flow/types.js";
-import { formatActions } from "../../src/ofctl/actions/format-actions.js";
-import { formatMatch } from "../../src/ofctl/match/format-match.js";
-import { formatDumpFlows, formatFlow, formatFlowMod } from "../../src/ofctl/format.js";
-import { checkFlows, parseFlow, parseFlows } from "../../src/ofctl/parse.js";
+import { formatActions } from "../../src/ofctl/print/format-actions.js";
+import { formatMatch } from "../../src/ofctl/print/format-match.js";
+import { formatDumpFlows } from "../../src/ofctl/dump-flows.js";
+import { formatFlow, formatFlowMod } from "../../src/ofctl/format.js";
+import { checkFlows, parseFlow, parseFlowMod, parseFlows } from "../../src/ofctl/parse.js";
 import { randomFlowText } from "./generate.js";
 
 const again = (text: string): string => formatFlow(parseFlow(text));
@@ -72,7 +73,7 @@ describe("parse and print", () => {
     ["actions=mod_vlan_vid:5,set_field:4101->vlan_vid", "actions=mod_vlan_vid:5,mod_vlan_vid:5"],
     [
       "actions=push_vlan:0x8100,set_field:4101->vlan_vid",
-      "actions=push_vlan:0x8100,mod_vlan_vid:5",
+      "actions=push_vlan:0x8100,set_field:4101->vlan_vid",
     ],
     ["arp,arp_op=1 actions=load:2->arp_op", "arp,arp_op=1 actions=load:0x2->NXM_OF_ARP_OP[]"],
     ["actions=note:", "actions=note:00.00.00.00.00.00"],
@@ -97,11 +98,10 @@ describe("port names", () => {
   ]);
   const portNames = new Map([...ports].map(([name, port]) => [port, name]));
   it("are looked up in matches and actions, and printed back", () => {
-    const flow = parseFlow('in_port=client actions=output:"1port",client,resubmit(client,1)', {
-      ports,
-    });
-    expect(flow.actions[0]).toEqual({ type: "output", port: 2 });
-    expect(formatFlowMod(flow, { portNames })).toBe(
+    const text = 'in_port=client actions=output:"1port",client,resubmit(client,1)';
+    const { mod } = parseFlowMod(text, "add", { ports });
+    expect(mod.actions[0]).toEqual({ type: "output", port: 2 });
+    expect(formatFlowMod(mod, { portNames })).toBe(
       'ADD in_port=client actions=output:"1port",output:client,resubmit(client,1)',
     );
   });
@@ -145,8 +145,12 @@ describe("dump-flows", () => {
       hardAgeSeconds: 70,
     };
     const line = formatDumpFlows([{ flow, stats }]).split("\n")[1]!;
-    expect(line).toContain("hard_age=70, ");
+    expect(line).toContain(" send_flow_rem importance=2, reg0=0x5 actions=");
     expect(parseFlow(line)).toEqual(flow);
+    // OpenFlow 1.0 has no words for flags and importance, but for ages.
+    const oldLine = formatDumpFlows([{ flow, stats }], { version: 10 }).split("\n")[1]!;
+    expect(oldLine).toContain("hard_timeout=8, idle_age=3, hard_age=70, reg0=0x5 actions=");
+    expect(parseFlow(oldLine)).toEqual({ ...flow, flags: [], importance: 0 });
   });
 });
 

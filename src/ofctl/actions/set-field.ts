@@ -1,60 +1,36 @@
-// The actions that write fields: set_field, load, move and mod_* (lib/ofp-actions.c and
-// lib/nx-match.c of Open vSwitch 3.1). Slow path; any thread.
-import {
-  fieldByName,
-  fieldFullMask,
-  fieldOf,
-  type Field,
-  type FieldId,
-} from "../../flow/fields.js";
+// The actions that name a field: set_field, load, move, push, pop, check_pkt_larger
+// (lib/ofp-actions.c and lib/nx-match.c of Open vSwitch 3.1). Slow path; any thread.
+import { fieldByName, fieldFullMask, fieldOf, type Field } from "../../flow/fields.js";
 import type { Action, SubField } from "../../flow/types.js";
-import { parseIpv4, parseMac } from "../text/addresses.js";
-import type { PortMap } from "../text/ports.js";
-import {
-  FlowTextError,
-  numberOf,
-  onesOf,
-  parseInteger,
-  parseUnsigned,
-  wordsOf,
-  type Pair,
-} from "../text/scan.js";
-import { parseSubField } from "../text/subfield.js";
-import { parseValue } from "../text/values.js";
-
-/** Refuses fields that no action, or none outside of `ct(exec(...))`, may write. */
-function checkWritable(field: Field, at: number): void {
-  if (field.id === "ct_mark" || field.id === "ct_label") {
-    throw new FlowTextError("cannot set CT fields outside of ct action", at);
-  }
-  if (!field.writable) throw new FlowTextError(`${field.id} is read-only`, at);
-}
+import { exactFormats } from "../text/field-formats.js";
+import { formatValue } from "../print/format-value.js";
+import { leadingInteger } from "../text/numbers.js";
+import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "../text/scan.js";
+import { leadingSubField, parseSubField } from "../text/subfield.js";
+import { byteWidth, parseValue } from "../text/values.js";
+import type { ActionContext } from "./context.js";
 
 /** Splits `a->b`, with Open vSwitch's sentences for what is missing. */
-function splitArrow(pair: Pair, missing: string): { left: string; right: string; rightAt: number } {
+function splitArrow(pair: Pair): { left: string; right: string; rightAt: number } {
   const arrow = pair.value.indexOf("->");
-  if (arrow < 0) throw new FlowTextError(`${pair.value}: missing \`->'${missing}`, pair.valueAt);
-  return {
-    left: pair.value.slice(0, arrow),
-    right: pair.value.slice(arrow + 2),
-    rightAt: pair.valueAt + arrow + 2,
-  };
-}
-
-/** `set_field:VALUE[/MASK]->FIELD`. */
-export function parseSetField(pair: Pair, ports: PortMap): Action {
-  const { left, right, rightAt } = splitArrow(pair, "");
+  if (arrow < 0) throw new FlowTextError(`${pair.value}: missing \`->'`, pair.valueAt);
+  const rightAt = pair.valueAt + arrow + 2;
+  const right = pair.value.slice(arrow + 2);
   if (right === "") {
     const message = `${pair.value}: missing field name following \`->'`;
     throw new FlowTextError(message, rightAt);
   }
+  return { left: pair.value.slice(0, arrow), right, rightAt };
+}
+
+/** `set_field:VALUE[/MASK]->FIELD`. */
+export function parseSetField(pair: Pair, context: ActionContext): Action {
+  const { left, right, rightAt } = splitArrow(pair);
   const field = fieldByName(right);
-  const isNamed =
-    field?.names.includes(right) === true || field?.wireNames.includes(right) === true;
-  if (field === undefined || !isNamed) {
+  if (field?.names.includes(right) !== true) {
     throw new FlowTextError(`${right} is not a valid OXM field name`, rightAt);
   }
-  checkWritable(field, rightAt);
+  if (!field.writable) throw new FlowTextError(`${right} is read-only`, rightAt);
   if (field.id === "dl_vlan" || field.id === "dl_vlan_pcp") {
     // Open vSwitch 3.1 takes these and sends something else; mod_* says what is meant.
     const better = field.id === "dl_vlan" ? "mod_vlan_vid" : "mod_vlan_pcp";
@@ -63,11 +39,13 @@ export function parseSetField(pair: Pair, ports: PortMap): Action {
   if (left === "") {
     throw new FlowTextError(`: bad syntax for ${field.id} value`, pair.valueAt);
   }
-  const { value, mask } = parseValue(field, left, pair.valueAt, ports);
+  const { value, mask } = parseValue(field, left, pair.valueAt, context.ports);
   if (mask.every((word) => word === 0)) {
+    // Open vSwitch 3.1 takes this and sends no action at all.
     throw new FlowTextError(`${left}: sets no bit of ${field.id}`, pair.valueAt);
   }
   checkSettable(field, value, left, pair.valueAt);
+  context.formats &= exactFormats(field);
   return { type: "set-field", field: field.id, value, mask, spelling: "set_field" };
 }
 
@@ -84,25 +62,44 @@ function checkSettable(field: Field, value: Uint32Array, text: string, at: numbe
   }
 }
 
-/** `load:VALUE->FIELD[a..b]`. */
+/** The number that a text begins with, if the bytes of a field can hold it (parse_int_string). */
+export function leadingFieldInteger(
+  text: string,
+  bytes: number,
+): { value: bigint; end: number } | null {
+  const digits = /^0[xX]([0-9a-fA-F]*)/.exec(text);
+  const found =
+    digits === null
+      ? leadingInteger(text)
+      : { value: BigInt(`0x${digits[1]! || "0"}`), end: digits[0].length };
+  return found === null || found.value >> BigInt(8 * bytes) !== 0n ? null : found;
+}
+
+/** `load:VALUE->FIELD[a..b]`. What stands between the number and the arrow is not looked at. */
 export function parseLoad(pair: Pair): Action {
-  const { left, right, rightAt } = splitArrow(pair, "");
-  const number = left.startsWith("-") ? null : parseInteger(left);
+  const { left, right, rightAt } = splitArrow(pair);
+  const target = parseSubField(right, rightAt);
+  const field = fieldOf(target.field);
+  const number = leadingFieldInteger(left, byteWidth(field))?.value ?? null;
   if (number === null) {
     throw new FlowTextError(`${pair.value}: cannot parse integer value`, pair.valueAt);
   }
-  const target = parseSubField(right, rightAt);
-  const field = fieldOf(target.field);
-  checkWritable(field, rightAt);
   if (number >> BigInt(target.width) !== 0n) {
-    const fits = `value 0x${number.toString(16)} does not fit into ${target.width} bits`;
+    const value = formatValue(field, number, null, {});
+    const fits = `value ${value} does not fit into ${target.width} bits`;
     throw new FlowTextError(`${pair.value}: ${fits}`, pair.valueAt);
   }
+  return loadInto(target, number, rightAt, right);
+}
+
+/** A load of a constant into a sub-field. */
+function loadInto(target: SubField, number: bigint, at: number, text: string): Action {
+  const field = fieldOf(target.field);
   const shift = BigInt(target.offset);
   // The low two bits of nw_tos belong to nw_ecn and stay as they are; arp_op has 8 bits that count.
   const full = numberOf(fieldFullMask(field));
   const mask = (onesOf(target.width) << shift) & full;
-  if (mask === 0n) throw new FlowTextError(`${right}: these bits cannot be set`, rightAt);
+  if (mask === 0n) throw new FlowTextError(`${text}: these bits cannot be set`, at);
   return {
     type: "set-field",
     field: field.id,
@@ -112,98 +109,54 @@ export function parseLoad(pair: Pair): Action {
   };
 }
 
-/** `move:FIELD[a..b]->FIELD[c..d]`. */
-export function parseMove(pair: Pair): Action {
-  const arrow = pair.value.indexOf("->");
-  if (arrow < 0) {
-    // The source is read first; its own mistakes come first too.
-    parseSubField(pair.value, pair.valueAt);
-    throw new FlowTextError(`${pair.value}: missing \`->' following source`, pair.valueAt);
+/** `FIELD[a..b]->FIELD[c..d]`: the two sides of a move. */
+export function parseMoveParts(text: string, at: number): { source: SubField; target: SubField } {
+  const { sub: source, end } = leadingSubField(text, at);
+  if (!text.startsWith("->", end)) {
+    throw new FlowTextError(`${text}: missing \`->' following source`, at);
   }
-  const { left, right, rightAt } = splitArrow(pair, "");
-  const source: SubField = parseSubField(left, pair.valueAt, pair.value);
-  const target: SubField = parseSubField(right, rightAt);
+  const target = parseSubField(text.slice(end + 2), at + end + 2);
   if (source.width !== target.width) {
     const widths =
       `source field is ${source.width} bits wide ` + `but destination is ${target.width} bits wide`;
-    throw new FlowTextError(`${pair.value}: ${widths}`, pair.valueAt);
+    throw new FlowTextError(`${text}: ${widths}`, at);
   }
-  checkWritable(fieldOf(target.field), rightAt);
-  return { type: "move", source, target };
+  return { source, target };
 }
 
-/** A number with Open vSwitch's sentence `invalid WHAT "TEXT"`. */
-export function numberArgument(pair: Pair, what: string, max: number): number {
-  const value = parseUnsigned(pair.value, max);
-  if (value === null) throw new FlowTextError(`invalid ${what} "${pair.value}"`, pair.valueAt);
-  return value;
+/** `move:FIELD[a..b]->FIELD[c..d]`. */
+export function parseMove(pair: Pair): Action {
+  return { type: "move", ...parseMoveParts(pair.value, pair.valueAt) };
 }
 
-function setField(id: FieldId, value: bigint): Action {
-  const field = fieldOf(id);
-  const words = wordsOf(value, field.words);
-  return {
-    type: "set-field",
-    field: id,
-    value: words,
-    mask: fieldFullMask(field),
-    spelling: "mod",
-  };
+function parseStackField(pair: Pair): SubField {
+  const { sub, end } = leadingSubField(pair.value, pair.valueAt);
+  const rest = pair.value.slice(end);
+  if (rest === "") return sub;
+  const message = `${rest}: trailing garbage following push or pop`;
+  throw new FlowTextError(message, pair.valueAt + end);
 }
 
-/** The `mod_*` actions: what they set, what Open vSwitch calls the value, and its limits. */
-const MODS: Readonly<
-  Record<string, { field: FieldId; what: string; max: number; limit: (n: number) => string | null }>
-> = {
-  mod_vlan_vid: {
-    field: "dl_vlan",
-    what: "VLAN VID",
-    max: 0xffff,
-    limit: (n) => (n > 0xfff ? "not a valid VLAN VID" : null),
-  },
-  mod_vlan_pcp: {
-    field: "dl_vlan_pcp",
-    what: "VLAN PCP",
-    max: 0xff,
-    limit: (n) => (n > 7 ? "not a valid VLAN PCP" : null),
-  },
-  mod_nw_tos: {
-    field: "nw_tos",
-    what: "TOS",
-    max: 0xff,
-    limit: (n) => ((n & 3) !== 0 ? "not a valid TOS" : null),
-  },
-  mod_nw_ecn: {
-    field: "nw_ecn",
-    what: "ECN",
-    max: 0xff,
-    limit: (n) => (n > 3 ? "not a valid ECN" : null),
-  },
-  mod_nw_ttl: { field: "nw_ttl", what: "TTL", max: 0xff, limit: () => null },
-  mod_tp_src: { field: "tcp_src", what: "source port", max: 0xffff, limit: () => null },
-  mod_tp_dst: { field: "tcp_dst", what: "destination port", max: 0xffff, limit: () => null },
-};
+export function parsePush(pair: Pair): Action {
+  return { type: "push", source: parseStackField(pair) };
+}
 
-/** A `mod_*` action, or null when `name` is none. */
-export function parseMod(pair: Pair, name: string): Action | null {
-  const mod = Object.hasOwn(MODS, name) ? MODS[name] : undefined;
-  if (mod !== undefined) {
-    const value = numberArgument(pair, mod.what, mod.max);
-    const refusal = mod.limit(value);
-    if (refusal !== null) throw new FlowTextError(`${pair.value}: ${refusal}`, pair.valueAt);
-    return setField(mod.field, BigInt(value));
+export function parsePop(pair: Pair): Action {
+  return { type: "pop", target: parseStackField(pair) };
+}
+
+/** `check_pkt_larger(LENGTH)->FIELD[b]`. */
+export function parseCheckPacketLarger(pair: Pair): Action {
+  const { left, right, rightAt } = splitArrow(pair);
+  const target = parseSubField(right, rightAt);
+  if (target.width !== 1) {
+    throw new FlowTextError("Only 1-bit destination field is allowed", rightAt);
   }
-  if (name === "mod_dl_src" || name === "mod_dl_dst") {
-    const mac = parseMac(pair.value);
-    if (mac === null) throw new FlowTextError(`invalid mac address ${pair.value}`, pair.valueAt);
-    return setField(name === "mod_dl_src" ? "eth_src" : "eth_dst", mac);
+  const text = left.endsWith(")") ? left.slice(0, -1) : left;
+  const length = leadingInteger(text);
+  if (length === null || length.end !== text.length || length.value > 0xffffn) {
+    // Open vSwitch names nothing here, and prints C's null pointer.
+    throw new FlowTextError(`invalid (null) "${text}"`, pair.valueAt);
   }
-  if (name === "mod_nw_src" || name === "mod_nw_dst") {
-    const address = parseIpv4(pair.value);
-    if (address === null) {
-      throw new FlowTextError(`${pair.value}: could not convert to IP address`, pair.valueAt);
-    }
-    return setField(name === "mod_nw_src" ? "ip_src" : "ip_dst", address);
-  }
-  return null;
+  return { type: "check-packet-larger", bytes: Number(length.value), target };
 }

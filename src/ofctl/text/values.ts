@@ -25,7 +25,7 @@ export const FRAGMENT_TYPES: readonly (readonly [string, number, number])[] = [
 ];
 
 /** Bytes that Open vSwitch gives a field: 1, 2, 4, 6, 8 or 16. */
-function byteWidth(field: Field): number {
+export function byteWidth(field: Field): number {
   if (field.bits <= 8) return 1;
   if (field.bits <= 16) return 2;
   if (field.bits <= 32) return 4;
