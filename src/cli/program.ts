@@ -12,6 +12,7 @@ import { addMergeCommand } from "./commands/merge.js";
 import { addMutantsCommand } from "./commands/mutants.js";
 import { addRunCommand } from "./commands/run.js";
 import { addSchemaCommand } from "./commands/schema.js";
+import { addSwitchCommand } from "./commands/switch.js";
 import { addUpCommand } from "./commands/up.js";
 
 /** The tree; the caller parses with it and gets the exit code of the command that ran. */
@@ -31,6 +32,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
     );
   addRunCommand(program, exit);
   addUpCommand(program, exit);
+  addSwitchCommand(program, exit);
   addExploreCommand(program, exit);
   addMatrixCommand(program, exit);
   addMutantsCommand(program, exit);

@@ -1,0 +1,186 @@
+// One bridge of the dummy switch: the tables, the slow path and the fast path of `packetpath up`,
+// with ports that lie in memory. What a port sends is counted and kept nowhere, or handed to
+// whoever watches the port. One thread; nothing here waits.
+import { DROP_REASONS } from "../../base/drop-reasons.js";
+import { Datapath, DATAPATH_COUNTER, type Frame, type Transmit } from "../../datapath/datapath.js";
+import type { Megaflow } from "../../flow/odp.js";
+import {
+  type FlowChange,
+  type FlowEntry,
+  type FlowStats,
+  FlowTables,
+  sumFlowStats,
+} from "../../pipeline/flow-tables.js";
+import { MacTable } from "../../pipeline/mac-table.js";
+import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
+import { Pipeline } from "../../pipeline/translate.js";
+import type { SwitchClock } from "../clock.js";
+import { type BridgeControl, PORT_CONFIG, type PortStats, type PortView } from "../control.js";
+
+/** Room in front of a frame for tags (see `Frame.offset`). */
+const HEADROOM_BYTES = 64;
+const FRAME_BYTES_MAX = 70_000;
+
+/** What a dummy port is made from. */
+export interface DummyPortSpec {
+  readonly name: string;
+  readonly number: number;
+  readonly datapathNumber: number;
+  readonly type: string;
+  readonly mac: string;
+}
+
+class DummyPort implements PortView {
+  readonly name: string;
+  readonly number: number;
+  readonly datapathNumber: number;
+  readonly type: string;
+  readonly mac: string;
+  config = 0;
+  linkUp = true;
+  readonly stats = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0 };
+
+  constructor(spec: DummyPortSpec) {
+    this.name = spec.name;
+    this.number = spec.number;
+    this.datapathNumber = spec.datapathNumber;
+    this.type = spec.type;
+    this.mac = spec.mac;
+  }
+}
+
+/** Is told of each frame that leaves through a port; the bytes are its own copy. */
+export type FrameWatcher = (port: PortView, frame: Uint8Array) => void;
+
+export class DummyBridge implements BridgeControl {
+  readonly name: string;
+  datapathId: string;
+  /** Fail mode "secure": no flow of its own. null: not decided yet. */
+  secure: boolean | null = null;
+  readonly tables: FlowTables;
+  readonly macs: MacTable = MacTable.create();
+  readonly pipeline: Pipeline;
+  /** Frames that ended without leaving, by reason. */
+  readonly drops = new Map<string, number>();
+  onTransmit: FrameWatcher | null = null;
+  readonly portTable = PortTable.create(1024);
+  private readonly portsByNumber = new Map<number, DummyPort>();
+  private readonly datapath: Datapath;
+  private readonly frame: Frame = {
+    bytes: new Uint8Array(FRAME_BYTES_MAX),
+    offset: 0,
+    length: 0,
+    vnetOffset: -1,
+    inPort: 0,
+    queueMapping: 0,
+    hash: 0,
+  };
+
+  constructor(options: { name: string; datapathId: string; clock: SwitchClock }) {
+    const { name, datapathId, clock } = options;
+    this.name = name;
+    this.datapathId = datapathId;
+    this.tables = new FlowTables({ clock });
+    const { tables, portTable: ports, macs } = this;
+    this.pipeline = new Pipeline({ tables, ports, macs, clock });
+    this.datapath = new Datapath({
+      transmit: this.transmit(),
+      miss: (_frame, key) => this.pipeline.translate(key),
+      revisions: this.pipeline,
+      records: tables.records,
+      clock,
+    });
+  }
+
+  ports(): readonly DummyPort[] {
+    return [...this.portsByNumber.values()].sort((a, b) => a.number - b.number);
+  }
+
+  portStats(port: number): PortStats {
+    return this.portsByNumber.get(port)!.stats;
+  }
+
+  addPort(spec: DummyPortSpec): void {
+    this.portsByNumber.set(spec.number, new DummyPort(spec));
+    this.portTable.add(spec.number);
+  }
+
+  removePort(number: number): void {
+    this.portsByNumber.delete(number);
+    this.portTable.remove(number);
+  }
+
+  apply(changes: readonly FlowChange[]): Promise<void> {
+    this.tables.apply(changes);
+    return Promise.resolve();
+  }
+
+  flowStats(entry: FlowEntry): FlowStats {
+    return sumFlowStats(entry, [this.tables.records]);
+  }
+
+  setPortConfig(number: number, bits: number, mask: number): Promise<void> {
+    const port = this.portsByNumber.get(number)!;
+    port.config = (port.config & ~mask) | (bits & mask);
+    port.linkUp = (port.config & PORT_CONFIG.down) === 0;
+    let flags = 0;
+    if ((port.config & PORT_CONFIG.noFlood) !== 0) flags |= PORT_FLAG.noFlood;
+    if ((port.config & PORT_CONFIG.noForward) !== 0) flags |= PORT_FLAG.noForward;
+    if ((port.config & PORT_CONFIG.noReceive) !== 0) flags |= PORT_FLAG.noReceive;
+    if ((port.config & PORT_CONFIG.down) !== 0) flags |= PORT_FLAG.down;
+    const all = PORT_FLAG.noFlood | PORT_FLAG.noForward | PORT_FLAG.noReceive | PORT_FLAG.down;
+    this.portTable.setFlags(number, flags, all);
+    return Promise.resolve();
+  }
+
+  lookups(): { readonly hit: number; readonly missed: number } {
+    const { counters } = this.datapath;
+    const hit =
+      counters[DATAPATH_COUNTER.exactMatchHits]! + counters[DATAPATH_COUNTER.megaflowHits]!;
+    return { hit, missed: counters[DATAPATH_COUNTER.misses]! };
+  }
+
+  megaflows(): Promise<readonly Megaflow[]> {
+    return Promise.resolve(this.datapath.dump());
+  }
+
+  flushMegaflows(): Promise<void> {
+    this.datapath.flush();
+    return Promise.resolve();
+  }
+
+  /** A frame arrives at a port; it is forwarded when this returns. */
+  receive(number: number, bytes: Uint8Array): void {
+    const port = this.portsByNumber.get(number)!;
+    port.stats.rxPackets++;
+    port.stats.rxBytes += bytes.length;
+    if ((port.config & PORT_CONFIG.down) !== 0) return;
+    const { frame } = this;
+    frame.bytes.set(bytes, HEADROOM_BYTES);
+    frame.offset = HEADROOM_BYTES;
+    frame.length = bytes.length;
+    frame.vnetOffset = -1;
+    frame.inPort = number;
+    frame.queueMapping = 0;
+    this.datapath.beginBurst();
+    this.datapath.receive(frame);
+  }
+
+  private transmit(): Transmit {
+    return {
+      output: (frame, number) => {
+        const port = this.portsByNumber.get(number);
+        if (port === undefined) return this.count("no-vport");
+        port.stats.txPackets++;
+        port.stats.txBytes += frame.length;
+        this.onTransmit?.(port, frame.bytes.slice(frame.offset, frame.offset + frame.length));
+      },
+      drop: (_frame, reason) => this.count(DROP_REASONS[reason]![0]),
+      cloned: () => undefined,
+    };
+  }
+
+  private count(reason: string): void {
+    this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,111 @@
+// The dummy switch: bridges and ports in memory, one thread, no root, a clock that can be stopped.
+// What `ovs-vswitchd --enable-dummy` is to Open vSwitch: the place to try flow tables, and where
+// test scripts written for it run. Main thread of `packetpath switch`, or any test.
+import { PacketpathError } from "../../base/errors.js";
+import { OFPP } from "../../flow/types.js";
+import { SwitchClock } from "../clock.js";
+import type { BridgeControl, SwitchControl } from "../control.js";
+import { DummyBridge, type FrameWatcher } from "./bridge.js";
+
+/** Datapath number of the first port of a bridge's own name (dpif_netdev choose_port: "br"). */
+const BRIDGE_NUMBERS_FROM = 100;
+
+export class DummySwitch implements SwitchControl {
+  readonly kind = "dummy";
+  readonly clock = new SwitchClock();
+  /** Sees every frame that leaves through a port of any bridge. */
+  onTransmit: FrameWatcher | null = null;
+  private readonly byName = new Map<string, DummyBridge>();
+  private readonly onExit: () => void;
+  /** Addresses are given out once, in order, as netdev-dummy does; 0 is the datapath's own. */
+  private nextMac = 1;
+
+  constructor(options: { onExit?: () => void } = {}) {
+    this.onExit = options.onExit ?? (() => undefined);
+  }
+
+  bridges(): readonly DummyBridge[] {
+    return [...this.byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  bridge(name: string): DummyBridge | null {
+    return this.byName.get(name) ?? null;
+  }
+
+  /** Makes a bridge with its own port, LOCAL, and no flows. */
+  addBridge(name: string, options: { datapathId?: string; mac?: string } = {}): DummyBridge {
+    const own = this.newMac();
+    const mac = options.mac ?? own;
+    const datapathId = options.datapathId ?? `0000${mac.replaceAll(":", "")}`;
+    const bridge = new DummyBridge({ name, datapathId, clock: this.clock });
+    bridge.onTransmit = (port, frame) => this.onTransmit?.(port, frame);
+    this.byName.set(name, bridge);
+    const datapathNumber = this.chooseNumber(name);
+    bridge.addPort({ name, number: OFPP.local, datapathNumber, type: "internal", mac });
+    return bridge;
+  }
+
+  deleteBridge(name: string): void {
+    this.byName.delete(name);
+  }
+
+  /** @param request the OpenFlow number wanted; 0, or one that is taken: any that is free. */
+  addPort(bridge: DummyBridge, port: { name: string; type: string; request: number }): number {
+    const taken = new Set(bridge.ports().map((one) => one.number));
+    let number = port.request;
+    if (number === 0 || taken.has(number)) for (number = 1; taken.has(number); number++);
+    if (number >= OFPP.max) {
+      throw new PacketpathError("USAGE", `port ${port.name}: the bridge has no free port number`);
+    }
+    const { name, type } = port;
+    const datapathNumber = this.chooseNumber(name);
+    bridge.addPort({ name, number, datapathNumber, type, mac: this.newMac() });
+    return number;
+  }
+
+  receive(bridge: BridgeControl, port: number, frame: Uint8Array): void {
+    (bridge as DummyBridge).receive(port, frame);
+  }
+
+  async run(): Promise<void> {
+    for (const bridge of this.byName.values()) {
+      const expired = bridge.tables.expired((entry) => bridge.flowStats(entry));
+      if (expired.length === 0) continue;
+      await bridge.apply(
+        expired.map(({ match, priority, flow }) => ({
+          type: "delete",
+          selector: { table: flow.table, match, priority, strict: true },
+        })),
+      );
+    }
+  }
+
+  exit(): void {
+    this.onExit();
+  }
+
+  private newMac(): string {
+    const number = this.nextMac++;
+    const bytes = [0xaa, 0x55, 0xaa, 0x55, number >>> 8, number & 0xff];
+    return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  }
+
+  /**
+   * The datapath number of a port: the first number in its name (100 more for a bridge's) if it is
+   * free, else the first free one (lib/dpif-netdev.c choose_port).
+   */
+  private chooseNumber(name: string): number {
+    const taken = new Set(
+      this.bridges().flatMap((bridge) => bridge.ports().map((port) => port.datapathNumber)),
+    );
+    const digits = /[0-9]+/.exec(name);
+    if (digits !== null) {
+      const from = name.startsWith("br") ? BRIDGE_NUMBERS_FROM : 0;
+      const number = from + Number(digits[0]);
+      if (number > 0 && number < 0xffff && !taken.has(number)) return number;
+    }
+    let number = 1;
+    while (taken.has(number)) number++;
+    return number;
+  }
+}

@@ -1,0 +1,24 @@
+// A dummy switch with its database: what the tools speak to. Main thread.
+import { Database } from "../database/database.js";
+import type { Target } from "../verbs/call.js";
+import { follow, writeBack } from "./follow.js";
+import { DummySwitch } from "./switch.js";
+
+export interface DummyTarget extends Target {
+  readonly control: DummySwitch;
+}
+
+/** @param options.onExit is called when a user says `ovs-appctl exit`. */
+export function dummyTarget(options: { onExit?: () => void } = {}): DummyTarget {
+  const control = new DummySwitch(options);
+  const database = new Database();
+  return {
+    control,
+    database,
+    refresh: () => writeBack(control, database),
+    commit: async (draft) => {
+      database.commit(draft);
+      await follow(control, database);
+    },
+  };
+}

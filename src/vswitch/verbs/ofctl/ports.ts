@@ -1,0 +1,158 @@
+// The verbs of ovs-ofctl about the switch and its ports: show, dump-ports, mod-port and their kin
+// (lib/ofp-port.c, lib/ofp-print.c of Open vSwitch 3.1). Main thread.
+import { OFPP } from "../../../flow/types.js";
+import { formatPort } from "../../../ofctl/text/ports.js";
+import { type BridgeControl, PORT_CONFIG, type PortView } from "../../control.js";
+import { type Call, type Verb, VerbError } from "../call.js";
+import { bridgeOf } from "./bridge.js";
+import { versionOf } from "./version.js";
+
+/** Names of the bits of a port's configuration, in the order in which they are printed. */
+const CONFIG_NAMES: readonly (readonly [number, string])[] = [
+  [PORT_CONFIG.down, "PORT_DOWN"],
+  [PORT_CONFIG.noStp, "NO_STP"],
+  [PORT_CONFIG.noReceive, "NO_RECV"],
+  [PORT_CONFIG.noReceiveStp, "NO_RECV_STP"],
+  [PORT_CONFIG.noFlood, "NO_FLOOD"],
+  [PORT_CONFIG.noForward, "NO_FWD"],
+  [PORT_CONFIG.noPacketIn, "NO_PACKET_IN"],
+];
+
+/** Header of a reply: `OFPST_PORT reply (OF1.3) (xid=0x2):`. */
+export function replyHead(call: Call, message: string): string {
+  const version = versionOf(call);
+  const text = version === 10 ? "" : ` (OF${(version / 10).toFixed(1)})`;
+  return `${message}${text} (xid=0x2):`;
+}
+
+function describe(call: Call, port: PortView): string {
+  const config = CONFIG_NAMES.filter(([bit]) => (port.config & bit) !== 0);
+  const isOld = versionOf(call) === 10;
+  const state = !port.linkUp ? "LINK_DOWN" : isOld ? "0" : "LIVE";
+  return [
+    ` ${formatPort(port.number)}(${port.name}): addr:${port.mac}`,
+    `     config:     ${config.map(([, name]) => name).join(" ") || "0"}`,
+    `     state:      ${state}`,
+    "     speed: 0 Mbps now, 0 Mbps max",
+    "",
+  ].join("\n");
+}
+
+function show(call: Call): void {
+  const bridge = bridgeOf(call);
+  const isOld = versionOf(call) === 10;
+  const head = replyHead(call, "OFPT_FEATURES_REPLY");
+  call.out(`${head} dpid:${bridge.datapathId}\nn_tables:254, n_buffers:0\n`);
+  call.out("capabilities: FLOW_STATS TABLE_STATS PORT_STATS");
+  if (isOld) {
+    call.out(
+      " QUEUE_STATS ARP_MATCH_IP\nactions: output enqueue set_vlan_vid set_vlan_pcp strip_vlan " +
+        "mod_dl_src mod_dl_dst mod_nw_src mod_nw_dst mod_nw_tos mod_tp_src mod_tp_dst\n",
+    );
+  } else {
+    call.out(" GROUP_STATS QUEUE_STATS\n");
+    call.out(`${replyHead(call, "OFPST_PORT_DESC reply").replace("0x2", "0x3")}\n`);
+  }
+  for (const port of bridge.ports()) call.out(describe(call, port));
+  const config = replyHead(call, "OFPT_GET_CONFIG_REPLY").replace("0x2", isOld ? "0x4" : "0x5");
+  call.out(`${config} frags=normal miss_send_len=0\n`);
+}
+
+/** The port that an argument names or numbers, or null. */
+function findPort(bridge: BridgeControl, text: string): PortView | null {
+  const number = /^[0-9]+$/.test(text) ? Number(text) : text === "LOCAL" ? OFPP.local : -1;
+  return bridge.ports().find((port) => port.name === text || port.number === number) ?? null;
+}
+
+function portArgument(call: Call, bridge: BridgeControl, text: string): PortView {
+  const found = findPort(bridge, text);
+  if (found !== null) return found;
+  throw new VerbError(`${call.args[0]}: couldn't find port \`${text}'`);
+}
+
+function describePorts(call: Call): void {
+  const bridge = bridgeOf(call);
+  call.out(`${replyHead(call, "OFPST_PORT_DESC reply")}\n`);
+  const only = call.args[1];
+  // Before OpenFlow 1.5 nobody could ask for one port.
+  const asked = only === undefined || versionOf(call) !== 15 ? null : only;
+  const ports = asked === null ? bridge.ports() : [portArgument(call, bridge, asked)];
+  for (const port of ports) call.out(describe(call, port));
+}
+
+function portStats(call: Call): void {
+  const bridge = bridgeOf(call);
+  const only = call.args[1];
+  const local = bridge.ports().filter((port) => port.number === OFPP.local);
+  const others = bridge.ports().filter((port) => port.number !== OFPP.local);
+  const ports = only === undefined ? [...local, ...others] : [portArgument(call, bridge, only)];
+  call.out(`${replyHead(call, "OFPST_PORT reply")} ${ports.length} ports\n`);
+  for (const port of ports) {
+    const { rxPackets, rxBytes, txPackets, txBytes } = bridge.portStats(port.number);
+    const name = formatPort(port.number);
+    call.out(
+      `  port ${port.number === OFPP.local ? name : name.padStart(2)}: rx pkts=${rxPackets}, ` +
+        `bytes=${rxBytes}, drop=?, errs=?, frame=?, over=?, crc=?\n` +
+        `           tx pkts=${txPackets}, bytes=${txBytes}, drop=?, errs=?, coll=?\n`,
+    );
+  }
+}
+
+/** What `mod-port` can say: which bit, and whether the word sets or clears it. */
+const PORT_WORDS: readonly (readonly [string, number])[] = [
+  ["down", PORT_CONFIG.down],
+  ["no-stp", PORT_CONFIG.noStp],
+  ["no-receive", PORT_CONFIG.noReceive],
+  ["no-receive-stp", PORT_CONFIG.noReceiveStp],
+  ["no-flood", PORT_CONFIG.noFlood],
+  ["no-forward", PORT_CONFIG.noForward],
+  ["no-packet-in", PORT_CONFIG.noPacketIn],
+];
+
+async function modifyPort(call: Call): Promise<void> {
+  const bridge = bridgeOf(call);
+  const word = call.args[2]!.toLowerCase();
+  const port = portArgument(call, bridge, call.args[1]!);
+  for (const [name, bit] of PORT_WORDS) {
+    const opposite = name === "down" ? "up" : name.slice(3);
+    const spellings = [name, name.replace("no-", "no")];
+    if (spellings.includes(word)) return bridge.setPortConfig(port.number, bit, bit);
+    if (word === opposite) return bridge.setPortConfig(port.number, 0, bit);
+  }
+  throw new VerbError(`unknown mod-port command '${call.args[2]}'`);
+}
+
+function describeSwitch(call: Call): void {
+  bridgeOf(call);
+  call.out(
+    `${replyHead(call, "OFPST_DESC reply")}\nManufacturer: Nicira, Inc.\n` +
+      "Hardware: Open vSwitch\nSoftware: 3.1.0\nSerial Num: None\nDP Description: None\n",
+  );
+}
+
+function fragmentMode(call: Call): void {
+  bridgeOf(call);
+  call.out("normal\n");
+}
+
+function setFragmentMode(call: Call): void {
+  bridgeOf(call);
+  const mode = call.args[1]!;
+  if (mode === "normal") return;
+  const isKnown = mode === "drop" || mode === "reassemble" || mode === "nx-match";
+  throw new VerbError(
+    isKnown
+      ? `fragment handling "${mode}" is not supported here`
+      : `${mode}: unknown fragment handling mode`,
+  );
+}
+
+export const PORT_VERBS: readonly Verb[] = [
+  { name: "show", min: 1, max: 1, usage: "SWITCH", run: show },
+  { name: "dump-desc", min: 1, max: 1, usage: "SWITCH", run: describeSwitch },
+  { name: "dump-ports", min: 1, max: 2, usage: "SWITCH [PORT]", run: portStats },
+  { name: "dump-ports-desc", min: 1, max: 2, usage: "SWITCH [PORT]", run: describePorts },
+  { name: "mod-port", min: 3, max: 3, usage: "SWITCH IFACE ACT", run: modifyPort },
+  { name: "get-frags", min: 1, max: 1, usage: "SWITCH", run: fragmentMode },
+  { name: "set-frags", min: 2, max: 2, usage: "SWITCH FRAG_MODE", run: setFragmentMode },
+];

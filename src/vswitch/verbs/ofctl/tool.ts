@@ -1,0 +1,35 @@
+// The verbs of ovs-ofctl, and its options (utilities/ovs-ofctl.c of Open vSwitch 3.1).
+// Main thread.
+import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
+import { simpleTool } from "../tool.js";
+import type { Verb } from "../call.js";
+import { FLOW_VERBS } from "./flows.js";
+import { PORT_VERBS } from "./ports.js";
+
+const OPTIONS: readonly OptionSpec[] = [
+  ...COMMON_OPTIONS,
+  valued("protocols", "O"),
+  valued("flow-format", "F"),
+  valued("packet-in-format", "P"),
+  flag("strict"),
+  flag("bundle"),
+  flag("read-only"),
+  flag("readd"),
+  flag("names"),
+  flag("no-names"),
+  flag("stats"),
+  flag("no-stats"),
+  flag("more", "m"),
+  flag("timestamp"),
+  { long: "sort", kind: "optional" },
+  { long: "rsort", kind: "optional" },
+  { long: "color", kind: "optional" },
+  valued("unixctl"),
+  valued("private-key", "p"),
+  valued("certificate", "c"),
+  valued("ca-cert", "C"),
+];
+
+const VERBS: readonly Verb[] = [...FLOW_VERBS, ...PORT_VERBS];
+
+export const OFCTL = simpleTool("ovs-ofctl", { options: OPTIONS, verbs: VERBS });
