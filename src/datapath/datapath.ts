@@ -7,11 +7,21 @@
 import { DROP } from "../base/drop-reasons.js";
 import type { Clock } from "../base/clock.js";
 import { extractKey } from "../flow/extract.js";
-import { flowHash, identityWords, keyHash, newKey } from "../flow/key.js";
+import {
+  flowHash,
+  identityWords,
+  KEY_PACKET_WORDS,
+  KEY_WORDS,
+  keyHash,
+  newKey,
+  WORD,
+} from "../flow/key.js";
 import { RECORD, type Megaflow } from "../flow/odp.js";
+import type { Tracker } from "./conntrack/tracked.js";
 import { ExactMatchCache } from "./exact-match-cache.js";
-import { Executor } from "./execute.js";
+import { Executor, recirculationsOf } from "./execute.js";
 import { MegaflowTable } from "./megaflow-table.js";
+import type { MeterTable } from "./meters.js";
 
 /** A frame in hand. One object per worker, reused for every frame. */
 export interface Frame {
@@ -55,6 +65,8 @@ export type Miss = (frame: Frame, key: Uint32Array) => Megaflow | null;
 export interface Revisions {
   stamp(): number;
   macStamp(): number;
+  /** Told now and then which recirculation ids are in use; others may be forgotten. */
+  retainRecirculations?(used: ReadonlySet<number>): void;
 }
 
 /** Counters, as indexes of an array that may lie in shared memory. */
@@ -74,6 +86,8 @@ export const DATAPATH_COUNTERS = 16;
 
 /** Action lists inside one another on a worker (OVS_RECURSION_LIMIT). */
 const RECURSION_LIMIT = 5;
+/** Times that a packet may be sent round (MAX_RECIRC_DEPTH). */
+const RECIRCULATION_LIMIT = 8;
 /** A megaflow without a frame for so long is forgotten (OVS max-idle). */
 const MAX_IDLE_MS = 10_000;
 /** The same while there are too many (ofproto-dpif-upcall.c, over flow_limit). */
@@ -93,10 +107,16 @@ export class Datapath {
   private readonly clock: Clock;
   private readonly cache = new ExactMatchCache();
   private readonly megaflows = new MegaflowTable();
+  /** Of packets that came round: their keys have recirc_id, ct_* and the like too. */
+  private readonly roundMegaflows = new MegaflowTable();
   private readonly executor: Executor;
   /** One key per level of recursion, so that a nested frame does not spoil the outer one's. */
-  private readonly keys = Array.from({ length: RECURSION_LIMIT }, newKey);
+  private readonly keys = Array.from({ length: RECURSION_LIMIT + RECIRCULATION_LIMIT }, newKey);
+  private level = 0;
   private depth = 0;
+  private rounds = 0;
+  /** Whether the last `find` had to ask the slow path for a new megaflow. */
+  private missed = false;
   private nowMs: number;
   private sweptMs: number;
   private framesOfBurst = 0;
@@ -104,6 +124,8 @@ export class Datapath {
   /**
    * @param options.records statistics records of this worker's flow tables.
    * @param options.counters DATAPATH_COUNTERS doubles, for example in shared memory.
+   * @param options.meters without them every packet passes every meter.
+   * @param options.conntrack the connections; without it every tracked packet is invalid.
    */
   constructor(options: {
     transmit: Transmit;
@@ -112,6 +134,8 @@ export class Datapath {
     records: Float64Array;
     clock: Clock;
     counters?: Float64Array;
+    meters?: MeterTable;
+    conntrack?: Tracker;
   }) {
     this.transmit = options.transmit;
     this.miss = options.miss;
@@ -121,21 +145,32 @@ export class Datapath {
     this.counters = options.counters ?? new Float64Array(DATAPATH_COUNTERS);
     this.nowMs = Math.floor(this.clock.nowMs());
     this.sweptMs = this.nowMs;
-    this.executor = new Executor(this.transmit, this.counters);
+    this.executor = new Executor({
+      transmit: this.transmit,
+      counters: this.counters,
+      meters: options.meters ?? null,
+      conntrack: options.conntrack ?? null,
+      recirculate: (frame, key, id) => this.recirculate(frame, key, id),
+    });
+    this.executor.nowMs = this.nowMs;
   }
 
   /** Once per burst: reads the clock and, once a second, tidies up. */
   beginBurst(): void {
     this.framesOfBurst = 0;
     this.nowMs = Math.floor(this.clock.nowMs());
-    if (this.nowMs - this.sweptMs >= SWEEP_MS) this.sweep(MAX_IDLE_MS);
+    this.executor.nowMs = this.nowMs;
+    if (this.nowMs - this.sweptMs < SWEEP_MS) return;
+    this.sweep(MAX_IDLE_MS);
+    // Nothing is under way, unless a port led back into this datapath.
+    if (this.level === 0) this.retainRecirculations();
   }
 
   /** Decides what happens to a frame, and does it. */
   receive(frame: Frame): void {
     if (this.depth >= RECURSION_LIMIT) return this.transmit.drop(frame, DROP["loop-limit"]);
     if (this.framesOfBurst++ >= FRAMES_WITHOUT_BURST) this.beginBurst();
-    const key = this.keys[this.depth]!;
+    const key = this.keys[this.level]!;
     const runt = extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
     if (runt !== 0) return this.transmit.drop(frame, runt);
     const words = identityWords(key);
@@ -146,61 +181,87 @@ export class Datapath {
       if (!megaflow.dead && this.isCurrent(megaflow)) {
         this.counters[DATAPATH_COUNTER.exactMatchHits]!++;
         frame.hash = this.cache.flowHashAt(place);
-        this.hit(frame, megaflow);
+        this.depth++;
+        this.hit(frame, megaflow, key);
+        this.depth--;
+        forgetMetadata(key);
         return;
       }
     }
+    this.depth++;
     this.receiveUncached(frame, key, words, hash);
+    this.depth--;
+    forgetMetadata(key);
   }
 
   /** All megaflows, for dumps; do not change them. */
   dump(): readonly Megaflow[] {
-    return this.megaflows.all();
+    return [...this.megaflows.all(), ...this.roundMegaflows.all()];
   }
 
   /** Forgets all megaflows (dpctl/del-flows). */
   flush(): void {
-    for (const megaflow of this.megaflows.all()) this.megaflows.remove(megaflow);
+    for (const table of [this.megaflows, this.roundMegaflows]) {
+      for (const megaflow of table.all()) table.remove(megaflow);
+    }
     this.countMegaflows();
+  }
+
+  /** A packet that was sent round: as one that comes in, with what it carries. */
+  private recirculate(frame: Frame, from: Uint32Array, id: number): void {
+    if (this.rounds >= RECIRCULATION_LIMIT) {
+      return this.transmit.drop(frame, DROP["recirculation-limit"]);
+    }
+    const key = this.keys[this.level]!;
+    for (let i = WORD.pktMark; i < KEY_WORDS; i++) key[i] = from[i]!;
+    key[WORD.recircId] = id;
+    extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
+    this.rounds++;
+    const megaflow = this.find(frame, key, this.roundMegaflows);
+    if (megaflow === null) this.transmit.drop(frame, DROP["translation-limit"]);
+    else if (this.missed) this.perform(frame, megaflow, key);
+    else this.hit(frame, megaflow, key);
+    this.rounds--;
+    key.fill(0, KEY_PACKET_WORDS);
+  }
+
+  /** The megaflow of a key, translated now if there is none that is current. */
+  private find(frame: Frame, key: Uint32Array, table: MegaflowTable): Megaflow | null {
+    let known = table.lookup(key);
+    if (known !== null && !this.isCurrent(known)) {
+      known = this.revalidate(frame, key, known, table);
+    }
+    this.missed = known === null;
+    this.counters[this.missed ? DATAPATH_COUNTER.misses : DATAPATH_COUNTER.megaflowHits]!++;
+    return known ?? this.install(frame, key, table);
   }
 
   private receiveUncached(frame: Frame, key: Uint32Array, words: number, hash: number): void {
     const flow = flowHash(key);
     frame.hash = flow;
-    let megaflow = this.megaflows.lookup(key);
-    let isMiss = megaflow === null;
-    if (megaflow !== null && !this.isCurrent(megaflow)) {
-      megaflow = this.revalidate(frame, key, megaflow);
-    }
-    if (megaflow === null) {
-      isMiss = true;
-      megaflow = this.install(frame, key);
-    }
+    const megaflow = this.find(frame, key, this.megaflows);
     if (megaflow === null) return this.transmit.drop(frame, DROP["translation-limit"]);
-    const known = this.cache.find(key, words, hash);
-    const place = known >= 0 ? known : this.cache.insert(key, words, hash, megaflow);
-    this.cache.update(place, megaflow);
-    this.cache.setFlowHash(place, flow);
-    if (isMiss) {
-      this.counters[DATAPATH_COUNTER.misses]!++;
-      // The packet that comes back from an upcall is a new skb without a recorded receive queue
-      // (ovs_packet_cmd_execute), so it can never hang in skb_tx_hash.
-      frame.queueMapping = 0;
-      this.perform(frame, megaflow);
-    } else {
-      this.counters[DATAPATH_COUNTER.megaflowHits]!++;
-      this.hit(frame, megaflow);
+    if (!megaflow.uncacheable) {
+      const known = this.cache.find(key, words, hash);
+      const place = known >= 0 ? known : this.cache.insert(key, words, hash, megaflow);
+      this.cache.update(place, megaflow);
+      this.cache.setFlowHash(place, flow);
     }
+    if (!this.missed) return this.hit(frame, megaflow, key);
+    // The packet that comes back from an upcall is a new skb without a recorded receive queue
+    // (ovs_packet_cmd_execute), so it can never hang in skb_tx_hash.
+    frame.queueMapping = 0;
+    this.perform(frame, megaflow, key);
   }
 
-  private hit(frame: Frame, megaflow: Megaflow): void {
+  private hit(frame: Frame, megaflow: Megaflow, key: Uint32Array): void {
     megaflow.packets++;
     megaflow.bytes += frame.length;
-    this.perform(frame, megaflow);
+    this.perform(frame, megaflow, key);
   }
 
   /** Credits the flows and executes the actions; each copy of the frame ends in here. */
-  private perform(frame: Frame, megaflow: Megaflow): void {
+  private perform(frame: Frame, megaflow: Megaflow, key: Uint32Array): void {
     const { records, nowMs } = this;
     const { flowRecords } = megaflow;
     megaflow.usedMs = nowMs;
@@ -210,77 +271,104 @@ export class Datapath {
       records[at + RECORD.bytes]! += frame.length;
       records[at + RECORD.usedMs] = nowMs;
     }
-    this.depth++;
-    this.executor.execute(frame, megaflow);
-    this.depth--;
+    this.level++;
+    this.executor.execute(frame, megaflow, key);
+    this.level--;
   }
 
   /**
-   * Whether a megaflow still says what a translation would say. One that asked the MAC table is
-   * also translated again every second, which keeps the learned addresses of running traffic
-   * from ageing (Open vSwitch's revalidators do that every 500 ms).
+   * Whether a megaflow still says what a translation would say. One that learned something is
+   * also translated again every second, which keeps what running traffic taught from ageing (Open
+   * vSwitch's revalidators do that every 500 ms).
    */
   private isCurrent(megaflow: Megaflow): boolean {
     if (megaflow.stamp !== this.revisions.stamp()) return false;
-    if (megaflow.macStamp < 0) return true;
-    if (megaflow.macStamp !== this.revisions.macStamp()) return false;
+    if (!megaflow.refreshes) return true;
+    if (megaflow.macStamp >= 0 && megaflow.macStamp !== this.revisions.macStamp()) return false;
     return this.nowMs - megaflow.translatedMs < SWEEP_MS;
   }
 
   /** Translates again for this packet; keeps the megaflow only if it means the same frames. */
-  private revalidate(frame: Frame, key: Uint32Array, old: Megaflow): Megaflow | null {
+  private revalidate(
+    frame: Frame,
+    key: Uint32Array,
+    old: Megaflow,
+    table: MegaflowTable,
+  ): Megaflow | null {
     this.counters[DATAPATH_COUNTER.revalidated]!++;
     const fresh = this.miss(frame, key);
-    if (fresh === null) {
-      this.megaflows.remove(old);
+    if (fresh === null || fresh.uncacheable || !sameMask(old.mask, fresh.mask)) {
+      table.remove(old);
       this.countMegaflows();
-      return null;
-    }
-    for (let i = 0; i < old.mask.length; i++) {
-      if (old.mask[i] !== fresh.mask[i]) return this.replace(old, fresh);
+      return fresh === null || fresh.uncacheable ? fresh : this.add(fresh, table);
     }
     old.actions = fresh.actions;
-    old.outputs = fresh.outputs;
+    old.operands = fresh.operands;
+    old.ends = fresh.ends;
     old.dropReason = fresh.dropReason;
     old.flowRecords = fresh.flowRecords;
     old.stamp = fresh.stamp;
     old.macStamp = fresh.macStamp;
+    old.refreshes = fresh.refreshes;
     old.translatedMs = this.nowMs;
     return old;
   }
 
-  private replace(old: Megaflow, fresh: Megaflow): Megaflow {
-    this.megaflows.remove(old);
-    return this.add(fresh);
-  }
-
-  private install(frame: Frame, key: Uint32Array): Megaflow | null {
+  private install(frame: Frame, key: Uint32Array, table: MegaflowTable): Megaflow | null {
     const fresh = this.miss(frame, key);
-    if (fresh === null) return null;
-    if (this.megaflows.size >= FLOW_LIMIT) this.sweep(MAX_IDLE_CROWDED_MS);
-    if (this.megaflows.size >= FLOW_LIMIT) this.flush();
-    return this.add(fresh);
+    if (fresh === null || fresh.uncacheable) return fresh;
+    if (this.size >= FLOW_LIMIT) this.sweep(MAX_IDLE_CROWDED_MS);
+    if (this.size >= FLOW_LIMIT) this.flush();
+    return this.add(fresh, table);
   }
 
-  private add(fresh: Megaflow): Megaflow {
+  private get size(): number {
+    return this.megaflows.size + this.roundMegaflows.size;
+  }
+
+  private add(fresh: Megaflow, table: MegaflowTable): Megaflow {
     fresh.translatedMs = this.nowMs;
     fresh.usedMs = this.nowMs;
-    this.megaflows.insert(fresh);
+    table.insert(fresh);
     this.countMegaflows();
     return fresh;
   }
 
   private sweep(maxIdleMs: number): void {
     this.sweptMs = this.nowMs;
-    for (const megaflow of this.megaflows.all()) {
-      if (this.nowMs - megaflow.usedMs > maxIdleMs) this.megaflows.remove(megaflow);
+    for (const table of [this.megaflows, this.roundMegaflows]) {
+      for (const megaflow of table.all()) {
+        if (this.nowMs - megaflow.usedMs > maxIdleMs) table.remove(megaflow);
+      }
+      table.rank();
     }
-    this.megaflows.rank();
     this.countMegaflows();
   }
 
-  private countMegaflows(): void {
-    this.counters[DATAPATH_COUNTER.masks] = this.megaflows.masks;
-    this.counters[DATAPATH_COUNTER.megaflows] = this.megaflows.size;
+  private retainRecirculations(): void {
+    const { revisions } = this;
+    if (revisions.retainRecirculations === undefined) return;
+    const used = new Set<number>();
+    for (const { actions } of this.dump()) {
+      for (const id of recirculationsOf(actions)) used.add(id);
+    }
+    revisions.retainRecirculations(used);
   }
+
+  private countMegaflows(): void {
+    this.counters[DATAPATH_COUNTER.masks] = this.megaflows.masks + this.roundMegaflows.masks;
+    this.counters[DATAPATH_COUNTER.megaflows] = this.size;
+  }
+}
+
+/** Metadata belongs to one packet; the next one that gets this key has none. */
+function forgetMetadata(key: Uint32Array): void {
+  const set = key[WORD.ctState]! | key[WORD.dpHash]! | key[WORD.pktMark]! | key[WORD.skbPriority]!;
+  if (set !== 0) key.fill(0, KEY_PACKET_WORDS);
+}
+
+function sameMask(a: Uint32Array, b: Uint32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

@@ -2,7 +2,6 @@
 // are current do not overlap, so the first hit is the answer; the tables are visited in the
 // order of their recent hits (Open vSwitch: dpcls, lib/dpif-netdev.c). One per worker; a lookup
 // allocates nothing.
-import { KEY_PACKET_WORDS } from "../flow/key.js";
 import type { Megaflow } from "../flow/odp.js";
 
 interface MaskTable {
@@ -91,11 +90,11 @@ export class MegaflowTable {
   }
 
   private tableOf(mask: Uint32Array): MaskTable {
-    const known = this.tables.find((table) => table.mask.every((bits, i) => bits === mask[i]));
+    const known = this.tables.find((table) => sameMask(table.mask, mask));
     if (known !== undefined) return known;
     const words: number[] = [];
     mask.forEach((bits, word) => {
-      if (bits !== 0 && word < KEY_PACKET_WORDS) words.push(word);
+      if (bits !== 0) words.push(word);
     });
     const table: MaskTable = {
       mask: mask.slice(),
@@ -107,6 +106,10 @@ export class MegaflowTable {
     this.tables.push(table);
     return table;
   }
+}
+
+function sameMask(a: Uint32Array, b: Uint32Array): boolean {
+  return a.length === b.length && a.every((bits, i) => bits === b[i]);
 }
 
 function maskedHash(key: Uint32Array, mask: Uint32Array, words: Int32Array): number {

@@ -169,6 +169,20 @@ export function flowHash(key: Uint32Array): number {
   return finish(hash);
 }
 
+/** A hash of the 5-tuple in the direction of the packet, without ports for fragments. */
+export function tupleHash(key: Uint32Array): number {
+  const ip = key[WORD.ip]!;
+  let hash = mix(key[WORD.typeVlan]! >>> 16, ip >>> 24);
+  for (const word of [WORD.nwSrc, WORD.nwDst]) hash = mix(hash, key[word]!);
+  for (let word: number = WORD.ipv6Src; word < WORD.ipv6Label; word++) hash = mix(hash, key[word]!);
+  return finish((ip & NW_FRAG_ANY) === 0 ? mix(hash, key[WORD.ports]!) : hash);
+}
+
+/** Another hash, of a hash and a number. 0 to 2^32 - 1. */
+export function rehash(hash: number, basis: number): number {
+  return finish(mix(hash | 0, basis));
+}
+
 /** A hash of the first `words` words of a key; for exact-match caches. 0 to 2^32 - 1. */
 export function keyHash(key: Uint32Array, words: number): number {
   let hash = words;

@@ -10,23 +10,42 @@ import {
   VLAN_PRESENT,
   WORD,
 } from "../flow/key.js";
-import { ODP } from "../flow/odp.js";
-import type { Observer } from "./observer.js";
+import { ODP, type Operand } from "../flow/odp.js";
+import { OFPP, type Action, type Nat } from "../flow/types.js";
+import type { Observer, TranslationError } from "./observer.js";
 
 /** The bits of word `typeVlan` that hold the TCI. */
 const TCI_BITS = 0xffff;
+
+/** Words of metadata that the datapath keeps with a packet. */
+const DATAPATH_METADATA: readonly number[] = [
+  ...[WORD.pktMark, WORD.recircId, WORD.dpHash, WORD.ctState, WORD.ctZone, WORD.ctMark],
+  ...[0, 1, 2, 3].map((i) => WORD.ctLabel + i),
+  ...[WORD.skbPriority, WORD.ctNwProto, WORD.ctNwSrc, WORD.ctNwDst, WORD.ctPorts],
+  ...[0, 1, 2, 3, 4, 5, 6, 7].map((i) => WORD.ctIpv6Src + i),
+];
+
+/** A value on the stack. */
+export interface StackItem {
+  /** The lowest bits in the last word. */
+  readonly value: Uint32Array;
+  readonly bits: number;
+}
 
 export interface Context {
   /** The key as the actions so far have made it; what table lookups see. */
   readonly flow: Uint32Array;
   /** The packet as the datapath actions so far have made it; lags behind `flow` (lazy commit). */
   readonly base: Uint32Array;
-  /** Bits of the original key that decided anything. Metadata bits are dropped at the end. */
+  /** Bits of the original key that decided anything. */
   readonly wildcards: Uint32Array;
+  /** Datapath actions; `operands` are what some of them refer to. */
   readonly actions: number[];
-  /** Offsets of the statistics records of the flows met. */
+  readonly operands: Operand[];
+  /** Offsets of the statistics records of the flows, groups and buckets met. */
   readonly flowRecords: number[];
-  outputs: number;
+  /** Operations in which a copy of the packet ends, on the level of nesting where we are. */
+  ends: number;
   dropReason: number;
   macStamp: number;
   nowMs: number;
@@ -34,6 +53,33 @@ export interface Context {
   sideEffects: boolean;
   /** Who watches this translation; null in production. */
   observer: Observer | null;
+  /** Why the translation is given up; null: it is not. */
+  error: TranslationError | null;
+  /** The rest of the pipeline is skipped, up to the end of the bucket or clone we are in. */
+  exit: boolean;
+  /** The rest of the pipeline is kept for the recirculated packet (OVS ctx->freezing). */
+  freezing: boolean;
+  /** The hash to take before the recirculation, as operands of ODP.hash; null: none. */
+  freezeHash: { readonly algorithm: number; readonly basis: number } | null;
+  /** ct_* fields hold what the connection tracker said. */
+  conntracked: boolean;
+  /** The translation translates what ct(table=N) or a hash sent round again. */
+  thawed: boolean;
+  /** What push has put there. */
+  stack: StackItem[];
+  actionSet: Action[];
+  actionSetHasGroup: boolean;
+  inActionSet: boolean;
+  /** `nat(...)` of the ct action at hand. */
+  nat: Nat | null;
+  /** skb_priority as the packet came. */
+  originalPriority: number;
+  /** Cookie of the flow whose actions are being executed; null: none. */
+  cookie: bigint | null;
+  refreshes: boolean;
+  uncacheable: boolean;
+  /** Bits of the mirrors that have this packet already. */
+  mirrors: number;
 }
 
 export function newContext(): Context {
@@ -42,30 +88,66 @@ export function newContext(): Context {
     base: new Uint32Array(KEY_WORDS),
     wildcards: new Uint32Array(KEY_WORDS),
     actions: [],
+    operands: [],
     flowRecords: [],
-    outputs: 0,
+    ends: 0,
     dropReason: DROP["action-drop"],
     macStamp: -1,
     nowMs: 0,
     sideEffects: true,
     observer: null,
+    error: null,
+    exit: false,
+    freezing: false,
+    freezeHash: null,
+    conntracked: false,
+    thawed: false,
+    stack: [],
+    actionSet: [],
+    actionSetHasGroup: false,
+    inActionSet: false,
+    nat: null,
+    originalPriority: 0,
+    cookie: null,
+    refreshes: false,
+    uncacheable: false,
+    mirrors: 0,
   };
 }
 
 /** Prepares a translation of `key`. in_port, dl_type and nw_frag always count as looked at. */
 export function resetContext(ctx: Context, key: Uint32Array, nowMs: number): void {
   ctx.flow.set(key);
-  ctx.base.set(key);
+  ctx.flow[WORD.actsetOutput] = OFPP.unset;
+  ctx.base.set(ctx.flow);
   ctx.wildcards.fill(0);
   ctx.wildcards[WORD.inPort] = 0xffff;
   ctx.wildcards[WORD.typeVlan] = 0xffff0000;
+  if (key[WORD.recircId] !== 0) ctx.wildcards[WORD.recircId] = 0xffffffff;
   if (isIp(key)) ctx.wildcards[WORD.ip] = NW_FRAG_ANY | NW_FRAG_LATER;
   ctx.actions.length = 0;
+  ctx.operands.length = 0;
   ctx.flowRecords.length = 0;
-  ctx.outputs = 0;
+  ctx.ends = 0;
   ctx.dropReason = DROP["action-drop"];
   ctx.macStamp = -1;
   ctx.nowMs = nowMs;
+  ctx.error = null;
+  ctx.exit = false;
+  ctx.freezing = false;
+  ctx.freezeHash = null;
+  ctx.conntracked = false;
+  ctx.thawed = key[WORD.recircId] !== 0;
+  ctx.stack = [];
+  ctx.actionSet = [];
+  ctx.actionSetHasGroup = false;
+  ctx.inActionSet = false;
+  ctx.nat = null;
+  ctx.originalPriority = key[WORD.skbPriority]!;
+  ctx.cookie = null;
+  ctx.refreshes = false;
+  ctx.uncacheable = false;
+  ctx.mirrors = 0;
 }
 
 export function dlType(key: Uint32Array): number {
@@ -112,21 +194,28 @@ const COMMIT_WORDS: readonly number[] = [
   ...[0, 1, 2, 3].map((i) => WORD.ndTarget + i),
   WORD.ports,
 ];
+/** Metadata of the packet that the datapath keeps; committed after all headers. */
+const COMMIT_METADATA: readonly number[] = [WORD.skbPriority, WORD.pktMark];
 
 /**
  * Emits the datapath actions that make the packet look like `flow`, in Open vSwitch's order
- * (lib/odp-util.c commit_odp_actions, 3.1): header fields, then VLAN tags. A field set to what it
+ * (lib/odp-util.c commit_odp_actions, 3.1): header fields, VLAN tags, priority and mark. A field set to what it
  * was emits nothing. Called just before an output, so that changes nobody sees cost nothing.
  */
 export function commit(ctx: Context): void {
+  commitWords(ctx, COMMIT_WORDS);
+  commitVlans(ctx);
+  commitWords(ctx, COMMIT_METADATA);
+}
+
+function commitWords(ctx: Context, words: readonly number[]): void {
   const { flow, base, actions } = ctx;
-  for (const word of COMMIT_WORDS) {
+  for (const word of words) {
     const changed = (flow[word]! ^ base[word]!) >>> 0;
     if (changed === 0) continue;
     actions.push(ODP.set, word, changed | 0, (flow[word]! & changed) | 0);
     base[word] = flow[word]!;
   }
-  commitVlans(ctx);
 }
 
 export function unwildcardProtocol(ctx: Context): void {
@@ -166,13 +255,13 @@ function sameTag(a: Uint32Array, aDepth: number, b: Uint32Array, bDepth: number)
 export function emitOutput(ctx: Context, port: number): void {
   commit(ctx);
   ctx.actions.push(ODP.output, port);
-  ctx.outputs++;
+  ctx.ends++;
 }
 
-/** Emits a packet-in: counted, not delivered anywhere. */
-export function emitController(ctx: Context): void {
-  ctx.actions.push(ODP.controller);
-  ctx.dropReason = DROP["to-controller"];
+/** Emits an operation that refers to an operand. */
+export function emitOperand(ctx: Context, operation: number, operand: Operand): void {
+  ctx.actions.push(operation, ctx.operands.length);
+  ctx.operands.push(operand);
 }
 
 /** Notes why the packet did not go out here; the last reason counts, if nothing goes out at all. */
@@ -182,9 +271,19 @@ export function noteDrop(ctx: Context, reason: number): void {
   ctx.dropReason = reason;
 }
 
-/** The masked packet part of a key, in an array of its own. */
-export function maskedKey(key: Uint32Array, mask: Uint32Array): Uint32Array {
-  const masked = new Uint32Array(KEY_PACKET_WORDS);
-  for (let i = 0; i < KEY_PACKET_WORDS; i++) masked[i] = key[i]! & mask[i]!;
-  return masked;
+/**
+ * What a megaflow keeps of a key and its wildcards: the bits looked at of the packet, and of the
+ * metadata that the datapath has. Registers and the like are the same for all packets that come
+ * here, or follow from recirc_id.
+ */
+export function megaflowKey(
+  key: Uint32Array,
+  wildcards: Uint32Array,
+): { key: Uint32Array; mask: Uint32Array } {
+  const some = DATAPATH_METADATA.some((word) => wildcards[word] !== 0);
+  const mask = wildcards.slice(0, some ? KEY_WORDS : KEY_PACKET_WORDS);
+  for (let i = KEY_PACKET_WORDS; i < mask.length; i++) {
+    if (!DATAPATH_METADATA.includes(i)) mask[i] = 0;
+  }
+  return { key: mask.map((bits, i) => bits & key[i]!), mask };
 }

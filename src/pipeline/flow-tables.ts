@@ -11,10 +11,14 @@ import type { Clock } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { Classifier } from "../classifier/classifier.js";
 import type { Conjunction } from "../classifier/types.js";
-import { KEY_WORDS } from "../flow/key.js";
-import { matchesEqual } from "../flow/match.js";
 import { RECORD } from "../flow/odp.js";
-import type { Action, Flow, Match } from "../flow/types.js";
+import type { Flow, Group, Match } from "../flow/types.js";
+import { selects, type FlowSelector } from "./tables/flow-select.js";
+import { checkGroups } from "./tables/group-check.js";
+import { GroupTable, selectionOf, type GroupEntry } from "./tables/group-table.js";
+import { RecordPool } from "./tables/records.js";
+
+export type { FlowSelector } from "./tables/flow-select.js";
 
 /** Tables that flows may be in; 254 is Open vSwitch's own, 255 means "all". */
 export const TABLES = 254;
@@ -35,21 +39,6 @@ export interface FlowEntry {
   readonly modifiedMs: number;
 }
 
-/** Which flows a deletion or a dump means; what is not given does not matter. */
-export interface FlowSelector {
-  readonly table?: number;
-  /** Loose: flows at least as specific. Strict: exactly this match and `priority`. */
-  readonly match?: Match;
-  readonly strict?: boolean;
-  readonly priority?: number;
-  readonly cookie?: bigint;
-  readonly cookieMask?: bigint;
-  /** Only flows with an output to this port. */
-  readonly outPort?: number;
-  /** Only flows with an action that sends to this group. */
-  readonly outGroup?: number;
-}
-
 /** One change; plain data, so that the main thread can post it to the workers. */
 export type FlowChange =
   | { readonly type: "add"; readonly flow: Flow }
@@ -60,7 +49,11 @@ export type FlowChange =
    */
   | { readonly type: "modify"; readonly selector: FlowSelector; readonly flow: Flow }
   /** All flows of all tables are replaced. */
-  | { readonly type: "replace"; readonly flows: readonly Flow[] };
+  | { readonly type: "replace"; readonly flows: readonly Flow[] }
+  /** Adds a group, or replaces the one of the same number; its counters then begin anew. */
+  | { readonly type: "set-group"; readonly group: Group }
+  /** Deletes a group, and the flows that send to it; null: all groups. */
+  | { readonly type: "delete-group"; readonly group: number | null };
 
 export interface FlowStats {
   readonly packets: number;
@@ -78,17 +71,18 @@ export function createFlowRecords(flows = 16384): Float64Array {
 export class FlowTables {
   /** The records of this replica's worker. */
   readonly records: Float64Array;
+  /** Read only; changed through `apply`. */
+  readonly groups = new GroupTable();
   /** Rises with every `apply`. */
   generation = 0;
   private readonly clock: Clock;
   private readonly tables: (Classifier<FlowEntry> | undefined)[] = [];
-  private readonly freeRecords: number[] = [];
-  private usedRecords = 0;
-  private lastId = 0;
+  private readonly pool: RecordPool;
 
   constructor(options: { clock: Clock; records?: Float64Array }) {
     this.clock = options.clock;
     this.records = options.records ?? createFlowRecords();
+    this.pool = new RecordPool(this.records);
   }
 
   /** Number of flows in all tables. */
@@ -98,30 +92,21 @@ export class FlowTables {
 
   /**
    * Applies changes as one: no lookup sees a part of them.
-   * @throws PacketpathError FLOW_INVALID when there are more flows than records; nothing is
-   *   changed then.
+   * @throws PacketpathError FLOW_INVALID when there are more flows and buckets than records, or a
+   *   flow sends to a group that is not there; nothing is changed then.
    */
   apply(changes: readonly FlowChange[]): void {
-    const adds = changes.reduce(
-      (sum, each) =>
-        sum + (each.type === "add" ? 1 : each.type === "replace" ? each.flows.length : 0),
-      0,
-    );
-    const room = this.records.length / RECORD.size - this.usedRecords + this.freeRecords.length;
+    const { room, capacity } = this.pool;
     // A replacement frees the old records only after it has its own: both must fit.
-    if (adds > room) {
+    const needed = changes.reduce((sum, change) => sum + recordsOf(change), 0);
+    if (needed > room) {
       throw new PacketpathError(
         "FLOW_INVALID",
-        `${adds} flows do not fit: the tables hold ${this.records.length / RECORD.size} flows` +
-          ` and have room for ${room}`,
+        `${needed} flows do not fit: the tables hold ${capacity} flows and have room for ${room}`,
       );
     }
-    for (const change of changes) {
-      if (change.type === "add") this.addOne(change.flow);
-      else if (change.type === "delete") this.deleteSome(change.selector);
-      else if (change.type === "modify") this.modifySome(change.selector, change.flow);
-      else this.replaceAll(change.flows);
-    }
+    checkGroups(this.groups, changes);
+    for (const change of changes) this.applyOne(change);
     this.generation++;
   }
 
@@ -150,7 +135,7 @@ export class FlowTables {
     const found: FlowEntry[] = [];
     for (const table of this.tables) {
       if (table === undefined) continue;
-      for (const entry of table) if (selects(selector, entry)) found.push(entry);
+      for (const entry of table) if (selects(selector, entry.flow)) found.push(entry);
     }
     return found.sort((a, b) => a.flow.table - b.flow.table || a.id - b.id);
   }
@@ -170,28 +155,63 @@ export class FlowTables {
     });
   }
 
+  private applyOne(change: FlowChange): void {
+    if (change.type === "add") this.addOne(change.flow);
+    else if (change.type === "delete") this.deleteSome(change.selector);
+    else if (change.type === "modify") this.modifySome(change.selector, change.flow);
+    else if (change.type === "replace") this.replaceAll(change.flows);
+    else if (change.type === "set-group") this.setGroup(change.group);
+    else this.deleteGroups(change.group);
+  }
+
+  private setGroup(group: Group): void {
+    const old = this.groups.get(group.id);
+    if (old !== null) this.releaseGroup(old);
+    const own = this.pool.take();
+    const buckets = group.buckets.map(() => this.pool.take());
+    this.groups.set({
+      group,
+      selection: selectionOf(group),
+      ...own,
+      bucketRecords: buckets.map(({ record }) => record),
+      bucketIds: buckets.map(({ id }) => id),
+      addedMs: old?.addedMs ?? this.clock.nowMs(),
+    });
+  }
+
+  private deleteGroups(id: number | null): void {
+    const doomed = id === null ? this.groups.entries() : [this.groups.get(id)];
+    for (const entry of doomed) {
+      if (entry === null) continue;
+      this.deleteSome({ outGroup: entry.group.id });
+      this.groups.delete(entry.group.id);
+      this.releaseGroup(entry);
+    }
+  }
+
+  private releaseGroup(entry: GroupEntry): void {
+    for (const record of [entry.record, ...entry.bucketRecords]) this.pool.release(record);
+  }
+
   private addOne(flow: Flow): void {
     if (!(flow.table >= 0 && flow.table < TABLES)) {
       throw new PacketpathError("FLOW_INVALID", `table ${flow.table}: not between 0 and 253`);
     }
-    const record = this.freeRecords.pop() ?? this.usedRecords++ * RECORD.size;
+    const place = this.pool.take();
     const { match, priority } = flow;
-    const id = ++this.lastId;
     const now = this.clock.nowMs();
     const times = { addedMs: now, modifiedMs: now };
     const conjunctions = conjunctionsOf(flow);
-    const entry = { flow, match, priority, conjunctions, id, record, ...times };
-    this.records.fill(0, record, record + RECORD.size);
-    this.records[record + RECORD.flowId] = id;
+    const entry = { flow, match, priority, conjunctions, ...place, ...times };
     const table = (this.tables[flow.table] ??= new Classifier());
     const replaced = table.insert(entry);
-    if (replaced !== null) this.release(replaced);
+    if (replaced !== null) this.pool.release(replaced.record);
   }
 
   private deleteSome(selector: FlowSelector): void {
     for (const entry of this.entries(selector)) {
       this.tables[entry.flow.table]!.remove(entry);
-      this.release(entry);
+      this.pool.release(entry.record);
     }
   }
 
@@ -213,13 +233,15 @@ export class FlowTables {
     const old = this.entries();
     this.tables.length = 0;
     for (const flow of flows) this.addOne(flow);
-    for (const entry of old) this.release(entry);
+    for (const entry of old) this.pool.release(entry.record);
   }
+}
 
-  private release(entry: FlowEntry): void {
-    this.records[entry.record + RECORD.flowId] = 0;
-    this.freeRecords.push(entry.record);
-  }
+/** Records that a change takes before it can release any. */
+function recordsOf(change: FlowChange): number {
+  if (change.type === "add") return 1;
+  if (change.type === "replace") return change.flows.length;
+  return change.type === "set-group" ? 1 + change.group.buckets.length : 0;
 }
 
 function conjunctionsOf(flow: Flow): Conjunction[] {
@@ -238,56 +260,4 @@ export function sumFlowStats(entry: FlowEntry, workers: readonly Float64Array[])
     usedMs = Math.max(usedMs, records[entry.record + RECORD.usedMs]!);
   }
   return { packets, bytes, usedMs };
-}
-
-function selects(selector: FlowSelector, entry: FlowEntry): boolean {
-  const { flow } = entry;
-  if (selector.table !== undefined && selector.table !== 255 && selector.table !== flow.table) {
-    return false;
-  }
-  if (selector.match !== undefined) {
-    if (selector.strict === true) {
-      if (!matchesEqual(selector.match, flow.match)) return false;
-      if (selector.priority !== undefined && selector.priority !== flow.priority) return false;
-    } else if (!isWithin(flow.match, selector.match)) {
-      return false;
-    }
-  }
-  if (selector.cookie !== undefined) {
-    const mask = selector.cookieMask ?? 0xffffffffffffffffn;
-    if (((flow.cookie ^ selector.cookie) & mask) !== 0n) return false;
-  }
-  if (selector.outGroup !== undefined && !sendsToGroup(flow.actions, selector.outGroup)) {
-    return false;
-  }
-  return selector.outPort === undefined || outputsTo(flow.actions, selector.outPort);
-}
-
-/** Whether every key that fulfills `inner` fulfills `outer`. */
-function isWithin(inner: Match, outer: Match): boolean {
-  for (let i = 0; i < KEY_WORDS; i++) {
-    const mask = outer.mask[i]!;
-    if ((inner.mask[i]! & mask) >>> 0 !== mask) return false;
-    if (((inner.value[i]! ^ outer.value[i]!) & mask) !== 0) return false;
-  }
-  return true;
-}
-
-function outputsTo(actions: readonly Action[], port: number): boolean {
-  return someAction(actions, (action) => {
-    const isOutput = action.type === "output" || action.type === "output-truncated";
-    return (isOutput || action.type === "enqueue") && action.port === port;
-  });
-}
-
-function sendsToGroup(actions: readonly Action[], group: number): boolean {
-  return someAction(actions, (action) => action.type === "group" && action.group === group);
-}
-
-/** Whether an action of the list, or of one inside it, is as wanted. */
-function someAction(actions: readonly Action[], wanted: (action: Action) => boolean): boolean {
-  return actions.some((action) => {
-    const nested = action.type === "write-actions" || action.type === "clone";
-    return wanted(action) || (nested && someAction(action.actions, wanted));
-  });
 }

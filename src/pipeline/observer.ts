@@ -3,7 +3,7 @@
 // even formatted: `ctx.observer?.detail(...)` does not evaluate its arguments then.
 // Called by the pipeline, on the thread of the translation. Open vSwitch: xlate_report and its
 // kin in ofproto/ofproto-dpif-xlate.c, oftrace_node in ofproto/ofproto-dpif-trace.h (3.1).
-import type { Action, Flow, Nat } from "../flow/types.js";
+import type { Action, Flow, Nat, SubField } from "../flow/types.js";
 import type { Context } from "./context.js";
 import type { FlowEntry } from "./flow-tables.js";
 
@@ -40,7 +40,7 @@ export const SLOW = {
 } as const;
 
 /**
- * Methods that open a node (table, bucket, thaw) are followed by exactly one `leave`, after all that
+ * Methods that open a node (table, bucket, thaw, actionSet) are followed by exactly one `leave`, after all that
  * happened inside; a translation that is given up leaves what is open too.
  */
 export interface Observer {
@@ -57,6 +57,12 @@ export interface Observer {
   error(text: string): void;
   /** A detail that ends with actions: `Restoring actions: output:2`. */
   actions(title: string, actions: readonly Action[]): void;
+  /** A line without an arrow, among those of a thaw: `Resuming from table 1`. */
+  line(text: string): void;
+  /** `NXM_NX_REG0[] is now 0x5`: what a sub-field holds after an action. */
+  subField(field: SubField, ctx: Context): void;
+  /** The action set is executed; its actions follow until `leave`. */
+  actionSet(): void;
   /** A flow that a learn action makes; it is added only in a translation with side effects. */
   learned(flow: Flow): void;
   recirculation(copy: Recirculation): void;

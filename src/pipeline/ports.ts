@@ -52,7 +52,7 @@ export const PORT_FLAG = {
   noForward: 2,
   /** Whatever comes from it is dropped (no-receive). */
   noReceive: 4,
-  /** Administratively down: nothing is sent to it either. */
+  /** Administratively down; it is the device that then takes and gives nothing. */
   down: 8,
   /** NORMAL and outputs never lead from one protected port to another. */
   protected: 16,

@@ -5,7 +5,6 @@
 // A field that is set counts as looked at, in the bits that are set: whether the set is a no-op
 // depends on what was there (Open vSwitch: mf_mask_field_masked). An action on a field whose
 // prerequisite the packet does not have does nothing, as in OpenFlow 1.0.
-import { DROP } from "../base/drop-reasons.js";
 import {
   fieldOf,
   getBits,
@@ -16,13 +15,12 @@ import {
 } from "../flow/fields.js";
 import { NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../flow/key.js";
 import type { Action, SubField } from "../flow/types.js";
+import { ones, readRun, startOf, writeRun } from "./actions/bits.js";
 import {
   dlType,
-  emitController,
   isIp,
   setTag,
   tagAt,
-  tagCount,
   unwildcardProtocol,
   unwildcardVlans,
   type Context,
@@ -32,6 +30,8 @@ type SetField = Extract<Action, { type: "set-field" }>;
 type Move = Extract<Action, { type: "move" }>;
 
 const TPID_8021Q = 0x81000000;
+/** ct_state bits new, est, rpl. */
+const CT_VALID = 0x0b;
 const VLAN_FIELDS: ReadonlySet<FieldId> = new Set([
   "vlan_tci",
   "dl_vlan",
@@ -42,7 +42,13 @@ const VLAN_FIELDS: ReadonlySet<FieldId> = new Set([
 
 export function setField(ctx: Context, action: SetField): void {
   const field = fieldOf(action.field);
-  if (!prerequisiteMet(ctx, field.prerequisite)) return;
+  if (action.spelling === "mod" && !modApplies(ctx, field.id)) return;
+  const isPort = action.spelling === "mod" && (field.id === "tcp_src" || field.id === "tcp_dst");
+  if (!isPort && !prerequisiteMet(ctx, field.prerequisite)) {
+    const { id } = field;
+    ctx.observer?.warning(`unmet prerequisites for ${id}, set_field ignored`);
+    return;
+  }
   const isVlan = VLAN_FIELDS.has(field.id);
   if (isVlan) beginVlan(ctx, field);
   for (let done = 0; done < field.stored; done += 32) {
@@ -57,6 +63,19 @@ export function setField(ctx: Context, action: SetField): void {
   if (isVlan) endVlan(ctx, field);
 }
 
+/** mod_tp_src and mod_tp_dst are for whatever has ports; set_vlan_* leave untagged frames alone. */
+function modApplies(ctx: Context, id: FieldId): boolean {
+  const { flow } = ctx;
+  if (id === "vlan_vid" || id === "vlan_pcp") {
+    unwildcardVlans(ctx);
+    return tagAt(flow, 0) !== 0;
+  }
+  if (id !== "tcp_src" && id !== "tcp_dst") return true;
+  if (!isIp(flow) || (flow[WORD.ip]! & NW_FRAG_LATER) !== 0) return false;
+  unwildcardProtocol(ctx);
+  return true;
+}
+
 export function move(ctx: Context, action: Move): void {
   const source = fieldOf(action.source.field);
   const target = fieldOf(action.target.field);
@@ -66,20 +85,14 @@ export function move(ctx: Context, action: Move): void {
   if (VLAN_FIELDS.has(source.id)) unwildcardVlans(ctx);
   if (isVlan) beginVlan(ctx, target);
   const { width } = action.target;
-  const from = startOf(source, action.source);
-  const to = startOf(target, action.target);
-  // Read everything before anything is written: the two may overlap.
-  const chunks: number[] = [];
-  for (let done = 0; done < width; done += 32) {
-    const size = Math.min(32, width - done);
-    setBits(ctx.wildcards, from + done, size, 0xffffffff);
-    setBits(ctx.wildcards, to + done, size, 0xffffffff);
-    chunks.push(getBits(ctx.flow, from + done, size));
-  }
-  chunks.forEach((bits, i) => {
-    setBits(ctx.flow, to + i * 32, Math.min(32, width - i * 32), bits);
-  });
+  const from = startOf(action.source);
+  const to = startOf(action.target);
+  writeRun(ctx.wildcards, from, width, ones(width));
+  writeRun(ctx.wildcards, to, width, ones(width));
+  // Everything is read before anything is written: the two may overlap.
+  writeRun(ctx.flow, to, width, readRun(ctx.flow, from, width));
   if (isVlan) endVlan(ctx, target);
+  ctx.observer?.subField(action.target, ctx);
 }
 
 /** The value of a sub-field of at most 32 bits (of wider ones, the lowest 32), looked at. */
@@ -87,18 +100,17 @@ export function readSubField(ctx: Context, sub: SubField): number {
   const field = fieldOf(sub.field);
   if (VLAN_FIELDS.has(field.id)) unwildcardVlans(ctx);
   const width = Math.min(32, sub.width);
-  const start = startOf(field, sub) + sub.width - width;
+  const start = startOf(sub) + sub.width - width;
   setBits(ctx.wildcards, start, width, 0xffffffff);
   return getBits(ctx.flow, start, width);
 }
 
-export function pushVlan(ctx: Context, ethertype: number): boolean {
+export function pushVlan(ctx: Context, ethertype: number): void {
   unwildcardVlans(ctx);
-  // The key has room for two tags (FLOW_MAX_VLAN_HEADERS); a third would lose the innermost.
-  if (tagCount(ctx.flow) === 2) return false;
+  // The key has room for two tags (FLOW_MAX_VLAN_HEADERS); a third takes the innermost's place, and
+  // the packet loses it too, as in Open vSwitch (flow_push_vlan_uninit).
   setTag(ctx.flow, 1, tagAt(ctx.flow, 0));
   setTag(ctx.flow, 0, ((ethertype << 16) | VLAN_PRESENT) >>> 0);
-  return true;
 }
 
 export function popVlan(ctx: Context): void {
@@ -109,21 +121,12 @@ export function popVlan(ctx: Context): void {
 
 /** @returns false when the TTL was 0 or 1: the packet goes to the controller, this list ends. */
 export function decTtl(ctx: Context): boolean {
-  if (!isIp(ctx.flow)) return true;
   ctx.wildcards[WORD.ip]! |= 0xff00;
+  if (!isIp(ctx.flow)) return true;
   const ttl = (ctx.flow[WORD.ip]! >>> 8) & 0xff;
-  if (ttl > 1) {
-    ctx.flow[WORD.ip] = (ctx.flow[WORD.ip]! & 0xffff00ff) | ((ttl - 1) << 8);
-    return true;
-  }
-  emitController(ctx);
-  // More telling than "to-controller", and the one case where both are true.
-  ctx.dropReason = DROP["ttl-expired"];
-  return false;
-}
-
-function startOf(field: Field, sub: SubField): number {
-  return field.start + field.stored - sub.offset - sub.width;
+  if (ttl <= 1) return false;
+  ctx.flow[WORD.ip] = (ctx.flow[WORD.ip]! & 0xffff00ff) | ((ttl - 1) << 8);
+  return true;
 }
 
 /** A frame without a tag gets one before its VLAN fields are set; priority 0, VLAN 0. */
@@ -143,7 +146,7 @@ function endVlan(ctx: Context, field: Field): void {
 }
 
 /** Whether the packet, as changed so far, has what a field needs; what was asked is noted. */
-function prerequisiteMet(ctx: Context, prerequisite: Prerequisite): boolean {
+export function prerequisiteMet(ctx: Context, prerequisite: Prerequisite): boolean {
   const { flow } = ctx;
   const type = dlType(flow);
   const proto = flow[WORD.ip]! >>> 24;
@@ -163,7 +166,9 @@ function prerequisiteMet(ctx: Context, prerequisite: Prerequisite): boolean {
     case "arp":
       return type === 0x0806 || type === 0x8035;
     case "ct":
-      return false;
+      // new, est or rpl: a packet that belongs to a connection.
+      ctx.wildcards[WORD.ctState]! |= CT_VALID;
+      return (flow[WORD.ctState]! & CT_VALID) !== 0;
     default:
       break;
   }

@@ -146,8 +146,11 @@ describe("changes under traffic", () => {
     ports.remove(3);
     expect(ends(send(udp(), 1))).toEqual([2, 4]);
     tables.add(flow({ eth_type: 0x0800 }, [output(9)], { priority: 5 }));
+    expect(ends(send(udp(), 1))).toEqual(["no-vport"]);
+    ports.add(9);
     expect(ends(send(udp(), 1))).toEqual([9]);
     tables.delete({ outPort: 9 });
+    ports.remove(9);
     expect(ends(send(udp(), 1))).toEqual([2, 4]);
     tables.delete({});
     expect(ends(send(udp(), 1))).toEqual(["table-miss"]);

@@ -7,7 +7,7 @@ import { fieldByName } from "../../src/flow/fields.js";
 import { extractKey } from "../../src/flow/extract.js";
 import { newKey } from "../../src/flow/key.js";
 import { newMatch, setMatchField } from "../../src/flow/match.js";
-import type { Action, Flow, Match, SubField } from "../../src/flow/types.js";
+import type { Action, Bucket, Flow, Group, Match, SubField } from "../../src/flow/types.js";
 import { FlowTables } from "../../src/pipeline/flow-tables.js";
 import { MacTable } from "../../src/pipeline/mac-table.js";
 import { PortTable } from "../../src/pipeline/ports.js";
@@ -80,8 +80,24 @@ export const resubmit = (table: number | null, port: number | null = null): Acti
   table,
 });
 
+/** A group of type all; buckets count from 0. */
+export function allGroup(id: number, buckets: readonly (readonly Action[])[]): Group {
+  return {
+    id,
+    type: "all",
+    buckets: buckets.map((actions, i) => bucket(i, actions)),
+    selectionMethod: "",
+    selectionParam: 0n,
+    fields: [],
+  };
+}
+
+export function bucket(id: number, actions: readonly Action[], more: Partial<Bucket> = {}): Bucket {
+  return { id, weight: 1, watchPort: null, watchGroup: null, actions, ...more };
+}
+
 export const controller: Action = { type: "controller", maxBytes: 65535, reason: "action", id: 0 };
-export const decTtl: Action = { type: "dec-ttl", controllerIds: [] };
+export const decTtl: Action = { type: "dec-ttl", controllerIds: [0] };
 
 /** What happened to a frame or one of its copies. */
 export interface Fate {

@@ -8,7 +8,7 @@ import {
   type FlowChange,
 } from "../../src/pipeline/flow-tables.js";
 import type { Action, Flow } from "../../src/flow/types.js";
-import { decTtl, ends, flow, lab, match, output, resubmit, udp } from "./fixtures.js";
+import { allGroup, decTtl, ends, flow, lab, match, output, resubmit, udp } from "./fixtures.js";
 
 const clock = new SteppedClock(1000);
 
@@ -166,6 +166,7 @@ describe("modify", () => {
     const group: Action = { type: "write-actions", actions: [{ type: "group", group: 7 }] };
     const { tables, send } = lab([flow({}, [output(2)])]);
     send(udp(), 1);
+    tables.apply([{ type: "set-group", group: allGroup(7, [[output(2)]]) }]);
     const change: Flow = { ...flow({}, [group]), flags: ["reset_counts"] };
     tables.apply([{ type: "modify", selector: {}, flow: change }]);
     expect(sumFlowStats(tables.entries()[0]!, [tables.records]).packets).toBe(0);

@@ -2,7 +2,7 @@
 // one after the other on the key, nothing cached, nothing lazy. The oracle of the property tests.
 // It shares with the real one only the field registry.
 import { fieldOf, getBits, getField, setBits } from "../../src/flow/fields.js";
-import { VLAN_PRESENT, WORD } from "../../src/flow/key.js";
+import { NW_FRAG_ANY, VLAN_PRESENT, WORD } from "../../src/flow/key.js";
 import { prerequisiteHolds } from "../../src/flow/match.js";
 import { OFPP, type Action, type Flow } from "../../src/flow/types.js";
 import { NaiveClassifier } from "../../src/classifier/naive.js";
@@ -39,9 +39,15 @@ export class NaiveSwitch {
 
   private table(number: number, inPort: number): void {
     const own = this.key[WORD.inPort]!;
+    const ports = this.key[WORD.ports]!;
     this.key[WORD.inPort] = inPort;
+    // Not even the first fragment of a packet has ports in a table.
+    const type = this.key[WORD.typeVlan]! >>> 16;
+    const isIp = type === 0x0800 || type === 0x86dd;
+    if (isIp && (this.key[WORD.ip]! & NW_FRAG_ANY) !== 0) this.key[WORD.ports] = 0;
     const flow = this.tables.get(number)?.lookup(this.key);
     this.key[WORD.inPort] = own;
+    this.key[WORD.ports] = ports;
     for (const action of flow?.actions ?? []) if (!this.perform(action, number)) return;
   }
 
@@ -89,6 +95,7 @@ export class NaiveSwitch {
   }
 
   private output(port: number): void {
+    if (!this.ports.includes(port)) return;
     this.outputs.push({ port, key: this.key.slice() });
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { OFPP } from "../../src/flow/types.js";
 import { MAC_COUNTER } from "../../src/pipeline/mac-table.js";
 import { PORT_FLAG } from "../../src/pipeline/ports.js";
-import { isReserved } from "../../src/pipeline/normal.js";
+import { isReserved } from "../../src/pipeline/switching/reserved-macs.js";
 import { arpRequest, BROADCAST, ends, flow, lab, mac, output, udp } from "./fixtures.js";
 
 const NORMAL = [flow({}, [output(OFPP.normal)])];

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { OFPP } from "../../src/flow/types.js";
 import { WORD } from "../../src/flow/key.js";
-import { RESUBMITS_MAX, DEPTH_MAX } from "../../src/pipeline/translate.js";
+import { RESUBMITS_MAX, DEPTH_MAX } from "../../src/pipeline/walk/walk.js";
 import {
   controller,
   decTtl,
@@ -50,7 +50,9 @@ describe("outputs and drops", () => {
   });
 
   it("LOCAL is port 65534", () => {
-    expect(ends(lab([flow({}, [output(OFPP.local)])]).send(udp(), 1))).toEqual([65534]);
+    const flows = [flow({}, [output(OFPP.local)])];
+    expect(ends(lab(flows, [1, 65534]).send(udp(), 1))).toEqual([65534]);
+    expect(ends(lab(flows, [1]).send(udp(), 1))).toEqual(["no-vport"]);
   });
 
   it("output:reg0[0..15] goes to the port in the register", () => {
@@ -140,10 +142,12 @@ describe("rewriting", () => {
     expect(send(frame, 1)[0]!.bytes).toEqual(frame);
   });
 
-  it("a third tag is refused by name, and only for frames that have two", () => {
-    const { send } = lab([flow({}, [{ type: "push-vlan", ethertype: 0x8100 }, OTHER_PORT])]);
-    expect(ends(send(udp({ tags: [{ tci: 5 }] }), 1))).toEqual([2]);
-    expect(ends(send(udp({ tags: [{ tci: 5 }, { tci: 5 }] }), 1))).toEqual(["translation-limit"]);
+  it("a third tag takes the place of the innermost, as in Open vSwitch", () => {
+    const { send } = lab([flow({}, [{ type: "push-vlan", ethertype: 0x88a8 }, OTHER_PORT])]);
+    const [one] = send(udp({ tags: [{ tci: 5 }] }), 1);
+    expect(one!.bytes).toEqual(udp({ tags: [{ tpid: 0x88a8, tci: 0 }, { tci: 5 }] }));
+    const [two] = send(udp({ tags: [{ tci: 5 }, { tci: 6 }] }), 1);
+    expect(two!.bytes).toEqual(udp({ tags: [{ tpid: 0x88a8, tci: 0 }, { tci: 5 }] }));
   });
 
   it("move copies between fields of different places", () => {

@@ -1,0 +1,152 @@
+// The learn action: makes a flow from the packet at hand and gives it to the sink (Open vSwitch
+// 3.1, lib/learn.c learn_execute, xlate_learn_action). Slow path of each worker.
+//
+// A learned flow is not seen by the translation that learns it, nor by what that translation calls:
+// it works on the tables as they were when it began. The sink therefore gets the flows at the end.
+import { fieldOf, setBits } from "../../flow/fields.js";
+import { WORD } from "../../flow/key.js";
+import { newMatch } from "../../flow/match.js";
+import { OFPP, type Action, type Flow, type Learn, type LearnPart } from "../../flow/types.js";
+import type { LearnSource, SubField } from "../../flow/types.js";
+import { ones, readRun, startInValue, startOf, writeRun } from "./bits.js";
+import type { Context } from "../context.js";
+import type { FlowEntry } from "../flow-tables.js";
+
+/**
+ * Where learned flows go. A switch of one thread applies them at once; the replica of a worker posts
+ * them to the owner of the tables, who applies them everywhere in one order.
+ */
+export interface LearnSink {
+  /** Whether `flow` may be added under a limit of flows with its cookie in its table. */
+  admits(flow: Flow, limit: number): boolean;
+  /**
+   * Adds a flow, changes the one of the same table, match and priority, or, if that is the same
+   * already, restarts its hard time-out. `parent` is the flow that learned it.
+   */
+  learn(flow: Flow, parent: FlowEntry | null, deleteLearned: boolean): void;
+  /** Shortens the time-outs of a flow (fin_timeout); seconds, 0: leave. */
+  reduceTimeouts(entry: FlowEntry, idleTimeout: number, hardTimeout: number): void;
+}
+
+/** What a translation has learned. */
+export interface Learned {
+  readonly flow: Flow;
+  readonly parent: FlowEntry | null;
+  readonly deleteLearned: boolean;
+}
+
+/** @returns what is to be given to the sink, or null. */
+export function learn(
+  ctx: Context,
+  action: Learn,
+  parent: FlowEntry | null,
+  sink: LearnSink | null,
+): Learned | null {
+  for (const part of action.parts) unwildcardSource(ctx, part);
+  if (!ctx.sideEffects || sink === null) {
+    ctx.observer?.warning("suppressing side effects, so learn action ignored");
+    return null;
+  }
+  const flow = learnedFlow(ctx.flow, action);
+  ctx.observer?.learned(flow);
+  ctx.refreshes = true;
+  const success = sink.admits(flow, action.limit);
+  if (action.resultDst !== null) {
+    const { resultDst } = action;
+    writeRun(ctx.wildcards, startOf(resultDst), resultDst.width, ones(resultDst.width));
+    writeRun(ctx.flow, startOf(resultDst), resultDst.width, Uint32Array.of(success ? 1 : 0));
+    ctx.observer?.subField(resultDst, ctx);
+  }
+  if (!success) ctx.observer?.detail("Limit exceeded, learn failed");
+  return success ? { flow, parent, deleteLearned: action.deleteLearned } : null;
+}
+
+function unwildcardSource(ctx: Context, part: LearnPart): void {
+  const source = part.type === "output" ? part.source : sourceField(part.from);
+  if (source !== null) writeRun(ctx.wildcards, startOf(source), source.width, ones(source.width));
+}
+
+function sourceField(from: LearnSource): SubField | null {
+  return from.type === "field" ? from.source : null;
+}
+
+/** The flow that a packet with this key teaches. */
+export function learnedFlow(key: Uint32Array, action: Learn): Flow {
+  const match = newMatch();
+  const actions: Action[] = [];
+  for (const part of action.parts) {
+    if (part.type === "output") actions.push(...outputOf(key, part.source));
+    else if (part.type === "load") actions.push(loadOf(key, part));
+    else {
+      const { target } = part;
+      const value = valueOf(key, part.from, target.width);
+      writeRun(match.mask, startOf(target), target.width, ones(target.width));
+      writeRun(match.value, startOf(target), target.width, value);
+    }
+  }
+  const { finIdleTimeout, finHardTimeout } = action;
+  if (finIdleTimeout !== 0 || finHardTimeout !== 0) {
+    actions.unshift({
+      type: "fin-timeout",
+      idleTimeout: finIdleTimeout,
+      hardTimeout: finHardTimeout,
+    });
+  }
+  return {
+    table: action.table,
+    priority: action.priority,
+    match,
+    actions,
+    cookie: action.cookie,
+    idleTimeout: action.idleTimeout,
+    hardTimeout: action.hardTimeout,
+    importance: 0,
+    flags: action.flags,
+  };
+}
+
+function valueOf(key: Uint32Array, from: LearnSource, width: number): Uint32Array {
+  return from.type === "value" ? from.value : readRun(key, startOf(from.source), width);
+}
+
+function loadOf(key: Uint32Array, part: Extract<LearnPart, { type: "load" }>): Action {
+  const { target } = part;
+  const field = fieldOf(target.field);
+  const value = new Uint32Array(field.words);
+  const mask = new Uint32Array(field.words);
+  const start = startInValue(field, target);
+  writeRun(value, start, target.width, valueOf(key, part.from, target.width));
+  writeRun(mask, start, target.width, ones(target.width));
+  return { type: "set-field", field: field.id, value, mask, spelling: "load" };
+}
+
+/** An output to a port that exists in OpenFlow 1.0, or nothing. */
+function outputOf(key: Uint32Array, source: SubField): Action[] {
+  const words = readRun(key, startOf(source), source.width);
+  const port = words[words.length - 1]!;
+  const isBig = port > 0xffff || words.subarray(0, -1).some((word) => word !== 0);
+  const special: readonly number[] = [OFPP.inPort, OFPP.flood, OFPP.local, OFPP.all];
+  if (isBig || (port >= OFPP.max && !special.includes(port))) return [];
+  return [{ type: "output", port }];
+}
+
+/** Marks of a TCP segment that ends a connection: FIN and RST, as they lie in the key. */
+const FIN_OR_RST = 0x5_0000;
+
+/**
+ * fin_timeout: the flow lives shorter once a connection ends. The flags count as looked at, so the
+ * segment that ends it gets a translation of its own.
+ */
+export function finTimeout(
+  ctx: Context,
+  action: Extract<Action, { type: "fin-timeout" }>,
+  entry: FlowEntry | null,
+  sink: LearnSink | null,
+): void {
+  setBits(ctx.wildcards, fieldOf("nw_proto").start, 8, 0xff);
+  ctx.wildcards[WORD.tcpFlags]! |= FIN_OR_RST;
+  const ends = (ctx.flow[WORD.tcpFlags]! & FIN_OR_RST) !== 0;
+  if (entry === null || !ends || !ctx.sideEffects) return;
+  ctx.refreshes = true;
+  sink?.reduceTimeouts(entry, action.idleTimeout, action.hardTimeout);
+}

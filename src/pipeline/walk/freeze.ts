@@ -1,0 +1,104 @@
+// Sending the packet round again: what is left to do is kept under an id, and the datapath is told
+// to come back with it (Open vSwitch 3.1, finish_freezing__, compose_recirculate_and_fork, and the
+// thaw in xlate_actions). Called by the walk; slow path of each worker.
+import { WORD } from "../../flow/key.js";
+import { ODP } from "../../flow/odp.js";
+import { clearConntrack } from "../actions/conntrack.js";
+import { writeActions } from "../actions/action-set.js";
+import { commit, type Context } from "../context.js";
+import {
+  frozenMetadata,
+  restoreMetadata,
+  type FrozenList,
+  type FrozenState,
+  type Recirculations,
+} from "./recirculation.js";
+
+/** The id under which the packet as it is now can go on; 0, and an error, if there is none left. */
+export function freezeState(
+  ctx: Context,
+  recirculations: Recirculations,
+  table: number,
+  lists: readonly FrozenList[],
+): number {
+  const id = recirculations.freeze({
+    table,
+    lists,
+    stack: [...ctx.stack],
+    actionSet: [...ctx.actionSet],
+    metadata: frozenMetadata(ctx.flow),
+    conntracked: ctx.conntracked,
+    mirrors: ctx.mirrors,
+  });
+  if (id === 0) {
+    ctx.observer?.error("Failed to allocate recirculation id");
+    ctx.error = "No recirculation context";
+  }
+  return id;
+}
+
+/** The packet goes round for the sake of a hash; then the lists go on. */
+export function finishFreezing(
+  ctx: Context,
+  recirculations: Recirculations,
+  lists: readonly FrozenList[],
+): void {
+  commit(ctx);
+  const id = freezeState(ctx, recirculations, 0, lists);
+  if (id === 0) return;
+  const { freezeHash } = ctx;
+  if (freezeHash !== null) ctx.actions.push(ODP.hash, freezeHash.algorithm, freezeHash.basis | 0);
+  emitRecirculation(ctx, id);
+  ctx.observer?.recirculation({ ...copyOf(ctx, id), kind: "other", zone: 0, nat: null, table: 0 });
+  ctx.freezing = false;
+  ctx.freezeHash = null;
+  ctx.exit = false;
+}
+
+/** A copy goes round and on in `table`, with what the connection tracker says of it. */
+export function forkConntracked(
+  ctx: Context,
+  recirculations: Recirculations,
+  table: number,
+  zone: number,
+): void {
+  ctx.conntracked = true;
+  const id = freezeState(ctx, recirculations, table, []);
+  if (id === 0) return;
+  emitRecirculation(ctx, id);
+  const { nat } = ctx;
+  ctx.observer?.recirculation({ ...copyOf(ctx, id), kind: "conntrack", zone, nat, table });
+  ctx.observer?.detail(
+    "A clone of the packet is forked to recirculate." +
+      ` The forked pipeline will be resumed at table ${table}.`,
+  );
+}
+
+function emitRecirculation(ctx: Context, id: number): void {
+  ctx.actions.push(ODP.recirc, id);
+  ctx.ends++;
+}
+
+function copyOf(ctx: Context, id: number): { id: number; key: Uint32Array } {
+  const key = ctx.flow.slice();
+  key[WORD.recircId] = id;
+  return { id, key };
+}
+
+/** Puts the state back under which a packet was sent round. */
+export function thaw(ctx: Context, state: FrozenState): void {
+  ctx.observer?.thaw();
+  ctx.observer?.line(`Resuming from table ${state.table}`);
+  ctx.conntracked = state.conntracked;
+  if (!state.conntracked) clearConntrack(ctx);
+  restoreMetadata(ctx.flow, state.metadata);
+  ctx.stack = [...state.stack];
+  ctx.mirrors = state.mirrors;
+  if (state.actionSet.length > 0) {
+    ctx.observer?.actions("Restoring action set", state.actionSet);
+    writeActions(ctx, state.actionSet);
+  }
+  const left = state.lists.flatMap((list) => list.actions.slice(list.next));
+  if (left.length > 0) ctx.observer?.actions("Restoring actions", left);
+  ctx.observer?.leave();
+}

@@ -1,0 +1,383 @@
+// The walk of one translation: from the first table lookup to the last action, over the stack of
+// action lists (Open vSwitch 3.1, ofproto/ofproto-dpif-xlate.c: xlate_actions, do_xlate_actions and
+// xlate_table_action). One per worker; used again for every translation.
+import { DROP } from "../../base/drop-reasons.js";
+import { NW_FRAG_ANY, WORD } from "../../flow/key.js";
+import { ODP, ODP_WORDS } from "../../flow/odp.js";
+import type { Action, SubField } from "../../flow/types.js";
+import { orderActionSet } from "../actions/action-set.js";
+import { chooseBuckets } from "../actions/groups.js";
+import type { Learned, LearnSink } from "../actions/learn.js";
+import { startOf, writeRun } from "../actions/bits.js";
+import { stackFits } from "../actions/stack.js";
+import { commit, isIp, noteDrop, type Context } from "../context.js";
+import type { FlowEntry } from "../flow-tables.js";
+import { admitInput } from "../switching/compose-output.js";
+import type { Pipeline } from "../translate.js";
+import { finishFreezing, thaw } from "./freeze.js";
+import { frameOn, isReversible, restOf, save, type Frame, type Saved } from "./frames.js";
+import { perform } from "./perform.js";
+import type { FrozenList } from "./recirculation.js";
+
+/** Backward resubmits and buckets, one inside the other (OVS MAX_DEPTH). */
+export const DEPTH_MAX = 64;
+/** Resubmits and goto_tables of one translation (OVS MAX_RESUBMITS). */
+export const RESUBMITS_MAX = 4096;
+/** Bytes of datapath actions after which no table is entered any more. */
+const ACTION_BYTES_MAX = 65_535;
+
+export class Walk {
+  readonly ctx: Context;
+  readonly env: Pipeline;
+  readonly sink: LearnSink | null;
+  readonly learned: Learned[] = [];
+  private readonly stack: Frame[] = [];
+  private frozen: FrozenList[] = [];
+  /** Numbers of the groups, and lists of the checks, on the stack. */
+  private readonly groups: number[] = [];
+  private readonly rests: (readonly Action[])[] = [];
+  private resubmits = 0;
+
+  constructor(ctx: Context, env: Pipeline, sink: LearnSink | null) {
+    this.ctx = ctx;
+    this.env = env;
+    this.sink = sink;
+  }
+
+  /** Translates what `resetContext` has put into the context. */
+  run(): void {
+    const { ctx } = this;
+    this.stack.length = 0;
+    this.groups.length = 0;
+    this.rests.length = 0;
+    this.frozen = [];
+    this.resubmits = 0;
+    this.learned.length = 0;
+    this.begin();
+    this.execute();
+    if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
+    if (ctx.error === null && ctx.freezing) this.finishFreezing();
+    while (this.stack.length > 0) this.drop(this.stack.pop()!);
+    if (ctx.error !== null) return;
+    for (const { flow, parent, deleteLearned } of this.learned) {
+      this.sink!.learn(flow, parent, deleteLearned);
+    }
+  }
+
+  private begin(): void {
+    const { ctx } = this;
+    if (!ctx.thawed) {
+      this.lookUp(0, ctx.flow[WORD.inPort]!, null, true);
+      if (!admitInput(ctx, this.env.ports)) this.drop(this.stack.pop()!);
+      return;
+    }
+    const id = ctx.flow[WORD.recircId]!;
+    const state = this.env.recirculations.thaw(id);
+    if (state === null) {
+      ctx.observer?.error(`Recirculation context not found for ID ${id.toString(16)}`);
+      ctx.error = "No recirculation context";
+      return;
+    }
+    thaw(ctx, state);
+    if (state.lists.length === 0) {
+      return this.lookUp(state.table, ctx.flow[WORD.inPort]!, null, true);
+    }
+    for (const list of state.lists.toReversed()) {
+      this.stack.push(frameOn(null, { kind: "thawed", ...list }));
+    }
+  }
+
+  private execute(): void {
+    const { ctx, stack } = this;
+    while (stack.length > 0 && ctx.error === null) {
+      const frame = stack[stack.length - 1]!;
+      if (frame.buckets.length > 0 && frame.kind === "check") this.enterBranch(frame);
+      else if (frame.buckets.length > 0 && !ctx.exit) this.enterBucket(frame);
+      else if (ctx.exit || frame.next >= frame.actions.length) this.leave(frame);
+      else {
+        const action = frame.actions[frame.next++]!;
+        ctx.cookie = frame.cookie;
+        ctx.observer?.action(action, ctx);
+        perform(this, action, frame);
+      }
+    }
+  }
+
+  /** Looks a table up with another in_port for the lookup only, and begins the flow's actions. */
+  private lookUp(table: number, inPort: number, below: Frame | null, isLast: boolean): void {
+    const { ctx } = this;
+    const { flow } = ctx;
+    const ownPort = flow[WORD.inPort]!;
+    const ports = flow[WORD.ports]!;
+    flow[WORD.inPort] = inPort;
+    // Fragments have no ports in tables, not even the first (OFPUTIL_FRAG_NORMAL).
+    if (isIp(flow) && (flow[WORD.ip]! & NW_FRAG_ANY) !== 0) flow[WORD.ports] = 0;
+    const entry = this.env.tables.lookup(table, flow, ctx.wildcards);
+    flow[WORD.inPort] = ownPort;
+    flow[WORD.ports] = ports;
+    ctx.observer?.table(table, entry, ctx);
+    this.pushFlow(entry, table, below, isLast);
+  }
+
+  private pushFlow(
+    entry: FlowEntry | null,
+    table: number,
+    below: Frame | null,
+    isLast: boolean,
+  ): void {
+    const { ctx } = this;
+    const actions = entry?.flow.actions ?? [];
+    if (entry === null) noteDrop(ctx, DROP["table-miss"]);
+    else {
+      const drops = actions.length === 0 || actions[0]!.type === "drop";
+      noteDrop(ctx, drops ? DROP["action-drop"] : DROP["no-output"]);
+      ctx.flowRecords.push(entry.record);
+    }
+    const depth = (below?.depth ?? 0) + (below !== null && table <= below.table ? 1 : 0);
+    const cookie = entry?.flow.cookie ?? null;
+    this.stack.push({
+      ...frameOn(below, { kind: "table", actions, isLast }),
+      ...{ table, depth, entry, cookie },
+    });
+  }
+
+  /** resubmit, goto_table and output:TABLE. */
+  enterTable(frame: Frame, table: number, inPort: number, isLast: boolean): void {
+    if (!this.hasRoom(frame)) return;
+    this.resubmits++;
+    this.lookUp(table, inPort, frame, isLast);
+  }
+
+  /** resubmit(port, table, ct): the lookup sees the connection's first packet's 5-tuple. */
+  enterTableAsOriginal(frame: Frame, table: number, inPort: number, isLast: boolean): void {
+    const { ctx } = this;
+    if (!this.hasRoom(frame)) return;
+    if ((ctx.flow[WORD.ctNwProto]! & 0xff) === 0 || !isIp(ctx.flow)) {
+      ctx.observer?.error("resubmit(ct) with non-tracked or non-IP packet!");
+      return;
+    }
+    this.resubmits++;
+    swapTuple(ctx.flow);
+    swapTuple(ctx.wildcards);
+    this.lookUp(table, inPort, frame, isLast);
+    swapTuple(ctx.flow);
+    swapTuple(ctx.wildcards);
+  }
+
+  /** Whether another list may go on top of this one (xlate_resubmit_resource_check). */
+  private hasRoom(frame: Frame): boolean {
+    const { ctx } = this;
+    if (frame.depth >= DEPTH_MAX) {
+      ctx.observer?.error(`over max translation depth ${DEPTH_MAX}`);
+      ctx.error = "Recursion too deep";
+    } else if (this.resubmits >= RESUBMITS_MAX) {
+      ctx.observer?.error(`over ${RESUBMITS_MAX} resubmit actions`);
+      ctx.error = "Too many resubmits";
+    } else if (ctx.actions.length * 4 > ACTION_BYTES_MAX) {
+      // No error: what there is is executed, but not cached.
+      ctx.observer?.error("resubmits yielded over 64 kB of actions");
+      ctx.exit = true;
+    } else if (!stackFits(ctx)) {
+      ctx.observer?.error("resubmits yielded over 64 kB of stack");
+      ctx.error = "Stack too deep";
+    } else {
+      return true;
+    }
+    return false;
+  }
+
+  /** The group action. */
+  enterGroup(frame: Frame, id: number): void {
+    const { ctx } = this;
+    if (!this.hasRoom(frame)) return;
+    const entry = this.env.tables.groups.get(id);
+    if (entry === null) {
+      ctx.observer?.warning(`output to nonexistent group ${id}`);
+      this.endList(frame);
+      return;
+    }
+    const chosen = chooseBuckets(ctx, entry, {
+      groups: this.env.tables.groups,
+      ports: this.env.ports,
+    });
+    if (chosen === null) {
+      // Once its hash is known, the packet comes to this action again.
+      frame.next--;
+      return;
+    }
+    if (chosen.length === 0) return;
+    ctx.flowRecords.push(entry.record, ...chosen.map((index) => entry.bucketRecords[index]!));
+    const isLast = this.isLast(frame);
+    this.stack.push({
+      ...frameOn(frame, { kind: "group", isLast, buckets: [...chosen] }),
+      ...{ depth: frame.depth + 1, table: frame.table },
+    });
+    this.groups.push(entry.group.id);
+  }
+
+  private enterBucket(group: Frame): void {
+    const { ctx } = this;
+    const id = this.groups[this.groups.length - 1]!;
+    const bucket = this.env.tables.groups.get(id)!.group.buckets[group.buckets.shift()!]!;
+    ctx.observer?.bucket(bucket.id);
+    const actions = orderActionSet(bucket.actions);
+    const isLast = group.isLast && group.buckets.length === 0;
+    const saved = save(ctx);
+    this.stack.push(frameOn(group, { kind: "bucket", actions, isLast, inBucket: true, saved }));
+  }
+
+  /** clone(...): in the datapath too, if what it does cannot be undone. */
+  enterClone(frame: Frame, actions: readonly Action[]): void {
+    const { ctx } = this;
+    const isLast = this.isLast(frame);
+    const inDatapath = !isReversible(actions) && !isLast;
+    if (inDatapath) {
+      commit(ctx);
+      ctx.actions.push(ODP.clone, 0, 0);
+    }
+    const saved = save(ctx, inDatapath ? ctx.actions.length - 2 : -1);
+    if (inDatapath) ctx.ends = 0;
+    const own = { kind: "clone", actions, isLast: inDatapath || isLast, saved } as const;
+    this.stack.push(frameOn(frame, own));
+  }
+
+  /** check_pkt_larger: the rest of the list is translated for longer packets, and for the others. */
+  enterCheck(frame: Frame, bytes: number, target: SubField): void {
+    const { ctx } = this;
+    commit(ctx);
+    const actions = frame.actions.slice(frame.next);
+    this.endList(frame);
+    ctx.actions.push(ODP.checkLength, bytes, 0, 0, 0, 0);
+    const saved = save(ctx, ctx.actions.length - 4);
+    this.stack.push(frameOn(frame, { kind: "check", saved, target, buckets: [1, 0] }));
+    this.rests.push(actions);
+  }
+
+  private enterBranch(check: Frame): void {
+    const { ctx } = this;
+    const bit = check.buckets.shift()!;
+    const { target } = check;
+    writeRun(ctx.flow, startOf(target!), target!.width, Uint32Array.of(bit));
+    const saved = save(ctx, check.saved!.sizesAt + (bit === 1 ? 0 : 2));
+    ctx.ends = 0;
+    const actions = this.rests[this.rests.length - 1]!;
+    this.stack.push(frameOn(check, { kind: "branch", actions, saved }));
+  }
+
+  /** Whether the action that was taken from a list just now is the last of all. */
+  isLast(frame: Frame): boolean {
+    return frame.isLast && frame.next >= frame.actions.length && this.ctx.actionSet.length === 0;
+  }
+
+  /** The rest of a list is left out; who called it goes on. */
+  endList(frame: Frame): void {
+    frame.next = frame.actions.length;
+    if (frame.kind !== "thawed") return;
+    // What was frozen is one list, wherever its parts came from.
+    for (const each of this.stack) if (each.kind === "thawed") each.next = each.actions.length;
+  }
+
+  private leave(frame: Frame): void {
+    const { ctx } = this;
+    if (ctx.freezing) {
+      const rest = restOf(frame);
+      if (rest !== null) this.frozen.push(rest);
+      frame.next = frame.actions.length;
+    }
+    const isList = frame.kind !== "group" && frame.kind !== "check";
+    const isCopy = frame.kind === "clone" || frame.kind === "branch";
+    if (isList && frame.actions.length === 0 && !frame.finished)
+      ctx.observer?.action({ type: "drop" }, ctx);
+    if (isCopy && !frame.finished) {
+      frame.finished = true;
+      if (!ctx.freezing && this.pushActionSet(frame)) return;
+    }
+    if ((isCopy || frame.kind === "bucket") && ctx.freezing) this.finishFreezing();
+    this.stack.pop();
+    this.undo(frame);
+    this.drop(frame);
+  }
+
+  /** Tells the observer that a frame is gone. */
+  private drop(frame: Frame): void {
+    if (frame.kind === "group") this.groups.pop();
+    if (frame.kind === "check") this.rests.pop();
+    if (frame.kind === "action-set") this.ctx.inActionSet = false;
+    const isNode = frame.kind === "table" || frame.kind === "bucket" || frame.kind === "action-set";
+    if (isNode) this.ctx.observer?.leave();
+  }
+
+  /** What the end of a bucket or clone puts back. */
+  private undo(frame: Frame): void {
+    const { ctx } = this;
+    const { saved } = frame;
+    if (saved === null) return;
+    ctx.flow.set(saved.flow);
+    if (frame.kind === "bucket") {
+      // Whatever ended the bucket does not end what comes after the group.
+      ctx.exit = false;
+      return;
+    }
+    ctx.stack = [...saved.stack];
+    ctx.actionSet = [...saved.actionSet];
+    if (saved.sizesAt < 0) return;
+    ctx.base.set(saved.base);
+    ctx.conntracked = saved.conntracked;
+    if (frame.kind === "check") this.endCheck(saved);
+    else this.endCopy(frame, saved);
+  }
+
+  /** Writes down how long the list of a clone or branch has become; an empty clone vanishes. */
+  private endCopy(frame: Frame, { sizesAt, listAt, ends }: Saved): void {
+    const { ctx } = this;
+    const { actions } = ctx;
+    const inside = ctx.ends;
+    actions[sizesAt] = actions.length - listAt;
+    actions[sizesAt + 1] = inside;
+    ctx.ends = ends;
+    if (frame.kind === "branch") {
+      // What ended one branch does not end the other.
+      ctx.exit = false;
+      return;
+    }
+    if (inside > 0) ctx.ends++;
+    if (actions.length === listAt) actions.length = listAt - ODP_WORDS[ODP.clone]!;
+  }
+
+  private endCheck({ sizesAt, ends }: Saved): void {
+    const { actions } = this.ctx;
+    const some = actions[sizesAt + 1]! + actions[sizesAt + 3]! > 0;
+    this.ctx.ends = ends + (some ? 1 : 0);
+  }
+
+  private finishFreezing(): void {
+    finishFreezing(this.ctx, this.env.recirculations, this.frozen);
+    this.frozen = [];
+  }
+
+  /** Begins the execution of the action set; false if it is empty. */
+  private pushActionSet(below: Frame | null): boolean {
+    const { ctx } = this;
+    const actions = orderActionSet(ctx.actionSet);
+    ctx.actionSet = [];
+    if (actions.length === 0) return false;
+    ctx.observer?.actionSet();
+    ctx.inActionSet = true;
+    this.stack.push(frameOn(below, { kind: "action-set", actions, isLast: true }));
+    return true;
+  }
+}
+
+/** Exchanges the packet's 5-tuple with that of the connection's first packet (tuple_swap). */
+function swapTuple(words: Uint32Array): void {
+  const proto = words[WORD.ip]! >>> 24;
+  words[WORD.ip] = (words[WORD.ip]! & 0x00ffffff) | (words[WORD.ctNwProto]! << 24);
+  words[WORD.ctNwProto] = proto;
+  const swap = (a: number, b: number): void => {
+    [words[a], words[b]] = [words[b]!, words[a]!];
+  };
+  swap(WORD.nwSrc, WORD.ctNwSrc);
+  swap(WORD.nwDst, WORD.ctNwDst);
+  swap(WORD.ports, WORD.ctPorts);
+  for (let i = 0; i < 8; i++) swap(WORD.ipv6Src + i, WORD.ctIpv6Src + i);
+}
