@@ -4,7 +4,7 @@ import { PacketpathError } from "../../base/errors.js";
 import type { GuardFunction } from "../system/cell.js";
 import { type Graph, loadGraph } from "../system/graph.js";
 import { dimensions, Matrix, type MatrixOptions, type MatrixResult } from "./matrix.js";
-import { GUARD, type GuardSource, MODEL } from "../system/prepared.js";
+import { GUARD, type GuardSource, PARTS } from "../system/prepared.js";
 
 /** What to explore; what is left out is all there is. */
 export interface MatrixRequest extends Partial<MatrixOptions> {
@@ -40,7 +40,7 @@ export async function openMatrix(request: MatrixRequest = {}): Promise<Matrix> {
 
 /** Events that are explored when they are asked for. */
 function changes(graph: Graph): readonly string[] {
-  return graph.exportsOf(MODEL).CHANGES as readonly string[];
+  return graph.exportsOf(PARTS.events).CHANGES as readonly string[];
 }
 
 /** @throws PacketpathError GUARD_INVALID. */

@@ -7,6 +7,7 @@ import type { LoadedProgram, Shard, Verdict } from "../types.js";
 import { decide, type Decision, singles } from "./case.js";
 import { type CellOptions, Cells, type GuardFunction } from "../system/cell.js";
 import type { Graph } from "../system/graph.js";
+import { PARTS } from "../system/prepared.js";
 import { type SystemStory, tellCase } from "./story.js";
 
 /** What a user may choose of; each list is a part of what `dimensions` gives. */
@@ -62,7 +63,7 @@ export function dimensions(graph: Graph) {
     PROFILES: readonly { readonly id: string }[];
   };
   const { GUARD_NAMES } = graph.exportsOf("path/guards.ts") as { GUARD_NAMES: readonly string[] };
-  const { EVENTS } = graph.exportsOf("models/ovs-output.ts") as { EVENTS: readonly string[] };
+  const { EVENTS } = graph.exportsOf(PARTS.events) as { EVENTS: readonly string[] };
   return {
     guards: GUARD_NAMES,
     kinds: KINDS,
@@ -217,8 +218,9 @@ export class Matrix {
   }
 }
 
-/** An internal port goes with del-port only. */
+/** An internal port goes with del-port only, and only a veth has a far end. */
 function isPossible(kind: string, event: string): boolean {
+  if (event === "peer-down") return kind === "veth";
   return kind !== "internal" || event === "del-port";
 }
 

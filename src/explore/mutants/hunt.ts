@@ -2,12 +2,11 @@
 // cells where the shipped system is SAFE, until one of them is not. Main thread or a worker; goes
 // on between mutants only.
 import { nowMs } from "../../base/clock.js";
-import type { CellOptions } from "../system/cell.js";
 import { evaluateGraph, hashTexts, systemTexts } from "../system/graph.js";
 import { type Memory, prepare } from "../system/prepare.js";
-import { MODEL, SYNC } from "../system/prepared.js";
+import { MODEL, PARTS, SYNC } from "../system/prepared.js";
 import type { Site } from "../types.js";
-import { type Answer, examCells, Examinee } from "./exam.js";
+import { type Answer, type ExamCell, examCells, Examinee } from "./exam.js";
 import { type Mutant, mutantsOf, mutated } from "./operators.js";
 
 /**
@@ -31,19 +30,13 @@ export interface Result extends Omit<Mutant, "edits"> {
 
 /** Files that are mutated: the path, and the model. */
 function isMutable(file: string): boolean {
-  return file !== SYNC && !/^path\/(kernel|profiles|verdict|watchdog|trace-events)\.ts$/.test(file);
+  // The model's parts say what must hold, and who else is there.
+  if (file === SYNC || Object.values<string>(PARTS).includes(file)) return false;
+  return !/^path\/(kernel|profiles|verdict|watchdog|trace-events)\.ts$/.test(file);
 }
 
-/** Functions of the model that check, or that run before there are threads. */
-const NOT_OF_THREADS: ReadonlySet<string> = new Set([
-  "final",
-  "checkCpu",
-  "checkDevice",
-  "checkGone",
-  "checkRings",
-  "setUp",
-  "plug",
-]);
+/** Functions of the model that run before there are threads. */
+const NOT_OF_THREADS: ReadonlySet<string> = new Set(["setUp", "plug"]);
 
 export class Hunt {
   /** Mutants of what threads come by in a cell that is SAFE as shipped. */
@@ -52,12 +45,12 @@ export class Hunt {
   readonly unreached: number;
   private readonly texts = systemTexts();
   private readonly memory: Memory = { known: new Set(), codes: new Map() };
-  private readonly shipped: readonly { readonly options: CellOptions; readonly answer: Answer }[];
+  private readonly shipped: readonly { readonly one: ExamCell; readonly answer: Answer }[];
 
   constructor() {
     const { examinee, sites } = this.load(this.texts);
     this.shipped = examCells()
-      .map((options) => ({ options, answer: examinee.ask(options) }))
+      .map((one) => ({ one, answer: examinee.ask(one) }))
       .filter(({ answer }) => answer.verdict === "SAFE");
     const met = new Set([...examinee.reached].map((site) => placeOf(sites[site]!)));
     const all = [...this.texts]
@@ -83,8 +76,8 @@ export class Hunt {
     const cells: Answer[] = [];
     try {
       const { examinee } = this.load(this.withMutant(mutant));
-      for (const { options } of this.shipped) {
-        const answer = examinee.ask(options);
+      for (const { one } of this.shipped) {
+        const answer = examinee.ask(one);
         const { verdict, message } = answer;
         if (verdict !== "SAFE" && verdict !== "UNDECIDED") {
           return done("killed", message, answer, []);

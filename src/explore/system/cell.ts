@@ -4,6 +4,7 @@ import type { LoadedProgram, Site, Step, ThreadCode } from "../types.js";
 import type { Graph } from "./graph.js";
 import { SystemMachine, type Vector } from "../reduced/machine.js";
 import { addressName } from "./names.js";
+import { MODEL, PARTS } from "./prepared.js";
 import { SLOTS_MAX, SystemThread } from "../reduced/thread.js";
 
 export interface CellOptions {
@@ -64,9 +65,6 @@ const INDIFFERENT: ReadonlySet<string> = new Set([
   "xmitRecursionLimit",
 ]);
 
-/** Events before which the kernel looks different. */
-const CHANGES_START: ReadonlySet<string> = new Set(["batch-delete", "add-port"]);
-
 /** Makes cases that share what they have in common: the graph and its threads. */
 export class Cells {
   private readonly graph: Graph;
@@ -118,7 +116,7 @@ export class Cells {
     runtime.addresses.forEach((address, slot) => useSlot(slot, address));
     runtime.onSlot = useSlot;
     const threads = used.map(({ thread }) => thread);
-    const { final } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+    const { final } = this.graph.exportsOf(PARTS.final) as Record<string, Explored>;
     const start = () => final!(k, options.event, plugged);
     machine = new SystemMachine(threads, memory);
     return {
@@ -166,18 +164,21 @@ export class Cells {
   private threadsOf(options: CellOptions, k: Kernel, plugged: Plugged) {
     const { queues, guard, kind, profile, event, mappings, underRcu } = options;
     const cpus = mappings.length;
-    const model = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+    const model = this.graph.exportsOf(MODEL) as Record<string, Explored>;
     const rx = mappings.map((own, cpu) => {
-      const sending = model.sendingDuring!(event, kind, underRcu);
+      const sending = model.sendingDuring!(k, event, kind, underRcu);
       const key = `${cpu} ${guard} ${own.join()} ${JSON.stringify(sending)}`;
       return [`rx${cpu}`, key, () => model.receive!(k, own, sending)] as const;
     });
     const { dev, other } = plugged;
-    const adder = ["adder", `${dev}`, () => model.addPort!(k, dev)] as const;
+    const { rival } = this.graph.exportsOf(PARTS.rivals) as Record<string, Explored>;
+    const second = this.events.RIVALS[event];
     const roles = [
       ...rx,
       ["admin", `${event} ${dev} ${other}`, () => model.takeAway!(k, event, plugged)],
-      ...(event === "add-port" ? [adder] : []),
+      ...(second === undefined
+        ? []
+        : [[second, `${event} ${dev}`, () => rival!(k, event, dev)] as const]),
       ["kworker", "", () => model.kworker!(k)],
       ["rcu", "", () => model.rcuCallbacks!(k)],
     ] as const;
@@ -215,19 +216,23 @@ export class Cells {
   /** The kernel when the threads begin: made once for all cases that begin alike. */
   private kernelOf(options: CellOptions): Begun {
     const { guard, kind, profile, mappings, queues, event } = options;
-    const isPort = CHANGES_START.has(event) ? event : "";
-    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues} ${isPort}`;
+    const own = this.events.CHANGES_START.includes(event) ? event : "";
+    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues} ${own}`;
     let begun = this.kernels.get(key);
     if (begun === undefined) {
       const reads: Reads = new Map();
       this.graph.runtime.reads = reads;
       const k = this.createKernel(options);
-      const { setUp } = this.graph.exportsOf("models/ovs-output.ts") as Record<string, Explored>;
+      const { setUp } = this.graph.exportsOf(MODEL) as Record<string, Explored>;
       const start = () => setUp!(k, kind, queues, event);
       begun = { k, plugged: this.graph.runtime.runAlone(k.m, start) as Plugged, reads };
       this.kernels.set(key, begun);
     }
     return begun;
+  }
+
+  private get events(): EventTables {
+    return this.graph.exportsOf(PARTS.events) as unknown as EventTables;
   }
 
   private createKernel(options: CellOptions): Kernel {
@@ -266,6 +271,12 @@ export class Cells {
       },
     });
   }
+}
+
+/** What the model says of its events (models/output/events.ts). */
+interface EventTables {
+  readonly RIVALS: Readonly<Record<string, string>>;
+  readonly CHANGES_START: readonly string[];
 }
 
 /** Size of the kernel of a case. */

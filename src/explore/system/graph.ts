@@ -13,6 +13,7 @@ import {
   GUARD,
   type GuardSource,
   MODEL,
+  PARTS,
   type Prepared,
   resolveModule,
   SYNC,
@@ -46,7 +47,7 @@ export function systemTexts(replaced: Replaced = new Map()): Map<string, string>
     .filter((file) => file !== VIEW)
     .sort();
   const texts = new Map<string, string>();
-  for (const file of [...files, MODEL, SYNC]) {
+  for (const file of [...files, ...Object.values(PARTS), MODEL, SYNC]) {
     texts.set(file, replaced.get(file) ?? readFileSync(join(SOURCES, file), "utf8"));
   }
   for (const [file, text] of replaced) texts.set(file, text);

@@ -2,8 +2,13 @@
 import { posix } from "node:path";
 import type { Site } from "../types.js";
 
-/** Paths under `src`: what the threads do, and what their primitives are. */
+/** Paths under `src`: what the threads do, its parts, and what the primitives are. */
 export const MODEL = "models/ovs-output.ts";
+export const PARTS = {
+  events: "models/output/events.ts",
+  rivals: "models/output/rivals.ts",
+  final: "models/output/final.ts",
+} as const;
 export const SYNC = "explore/system/kernel-sync.ts";
 /** Not rewritten: the explorer has a view of its own in its place. */
 export const VIEW = "path/device-view.ts";

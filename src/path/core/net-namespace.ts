@@ -52,6 +52,8 @@ export function deleteLinks(k: Kernel, devs: readonly Addr[]): void {
  */
 export function devChangeNetNamespace(k: Kernel, dev: Addr, netns: number): void {
   rtnlLock(k);
+  // Whoever had RTNL before may have deleted it.
+  if (ld(k.m, dev + DEV.regState) !== NETREG.registered) return rtnlUnlock(k);
   trace(k.m, EVENT.netnsMove, dev, netns, 0);
   devCloseMany(k, [dev]);
   st(k.m, dev + DEV.listed, 0);

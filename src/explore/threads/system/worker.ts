@@ -22,6 +22,8 @@ const kernel = await load("../../../path/kernel.js");
 const guards = await load("../../../path/guards.js");
 const profiles = await load("../../../path/profiles.js");
 const model = await load("../../../models/ovs-output.js");
+const rivals = await load("../../../models/output/rivals.js");
+const ends = await load("../../../models/output/final.js");
 // Through the hook, so that it is the same module as the path's.
 const sync = await load("../../../sync/primitives.js");
 const direct = await load("../../primitives.js");
@@ -30,7 +32,7 @@ const { options, config, threads } = workerData as SystemData;
 const profile = profiles.findProfile!(options.profile);
 const guard = guards.builtInGuard!(options.guard);
 
-const life: Life = (turns, { thread, isAlone }) => {
+const lifeOf: Life = (turns, { thread, isAlone }) => {
   direct.useTurns!(turns);
   const name = threads[thread] ?? "";
   const cpu = Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0);
@@ -41,17 +43,17 @@ const life: Life = (turns, { thread, isAlone }) => {
   }
   const k = kernel.attachKernel!(turns.m, config, profile, guard);
   const plugged = model.pluggedFor!(k, options.kind, options.event) as { dev: number };
-  if (isAlone) return model.final!(k, options.event, plugged);
+  if (isAlone) return ends.final!(k, options.event, plugged);
   const { mappings, underRcu } = options;
-  const sending = model.sendingDuring!(options.event, options.kind, underRcu);
+  const sending = model.sendingDuring!(k, options.event, options.kind, underRcu);
   if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], sending);
   if (name === "admin") return model.takeAway!(k, options.event, plugged);
-  if (name === "adder") return model.addPort!(k, plugged.dev);
-  return LIVES[name]!(k);
+  const life = LIVES[name];
+  return life === undefined ? rivals.rival!(k, options.event, plugged.dev) : life(k);
 };
 const LIVES: Readonly<Record<string, Call>> = {
   kworker: model.kworker!,
   rcu: model.rcuCallbacks!,
 };
 
-repeatFor(life, (addr) => `word ${addr}`);
+repeatFor(lifeOf, (addr) => `word ${addr}`);
