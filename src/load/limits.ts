@@ -1,11 +1,14 @@
 // Limits that would end a load early and look like a fault of the network: checked before the
 // first connection, in the client's thread and namespace, and named with what to do.
 import { readFileSync } from "node:fs";
+import { setrlimit } from "@packetpath/libc";
 import { PacketpathError } from "../base/errors.js";
 import type { HttpLoadSpec } from "./types.js";
 
 /** Descriptors beside the connections: devices, namespaces, epoll, the program's own files. */
 const SPARE_DESCRIPTORS = 500;
+
+const RLIMIT_NOFILE = 7;
 
 /** Requests that can be in flight at once; a paced load has those of one timeout. */
 export function connectionsMax(spec: HttpLoadSpec): number {
@@ -44,11 +47,13 @@ function checkDescriptors(connections: number): void {
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   const needed = 2 * connections + SPARE_DESCRIPTORS;
   if (soft === undefined || Number(soft) >= needed) return;
+  // Root may raise its own hard limit (setrlimit(2), CAP_SYS_RESOURCE); it ends with the process.
+  if (setrlimit(RLIMIT_NOFILE, needed, needed) === 0) return;
   throw new PacketpathError(
     "ENVIRONMENT",
     `${connections} connections need ${needed} file descriptors (both ends), ` +
       `but the limit (RLIMIT_NOFILE) is ${soft}`,
-    { fix: `Raise the hard limit: ulimit -Hn ${needed}, or LimitNOFILE= of the service.` },
+    { fix: `Raise the hard limit, or run as root: ulimit -Hn ${needed}, or LimitNOFILE= of the service.` },
   );
 }
 

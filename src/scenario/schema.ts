@@ -198,8 +198,8 @@ export const scenarioSchema = z
           "(UDP segmentation offload). Off where a port is captured.",
       }),
     defaults: defaults.default({ queues: 4, mtu: 1500, txQueueLen: 1000, offloads: true }),
-    namespaces: z.array(namespaceName).min(1).max(64),
-    ports: z.array(port).min(1).max(64),
+    namespaces: z.array(namespaceName).min(1).max(128),
+    ports: z.array(port).min(1).max(128),
     flows: z.string().default("").meta({
       description: "ovs-ofctl flows, one a line; empty: one flow, actions=NORMAL.",
     }),

@@ -34,6 +34,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     const json = await benchExplore(rounds);
     return { json, text: exploreBenchText(json) };
   },
+  async scale({ rounds = 3 }) {
+    const { benchScale } = await import("../bench/scale/scale.js");
+    return benchScale(rounds);
+  },
   async peers({ rounds = 3 }) {
     const { benchPeers } = await import("../bench/peers/peers.js");
     return benchPeers(rounds);
@@ -41,7 +45,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 };
 
 /** Left out when all are asked for by an ordinary user. */
-const NEEDS_ROOT: readonly string[] = ["peers"];
+const NEEDS_ROOT: readonly string[] = ["peers", "scale"];
 
 export function addBenchCommand(program: Command, exit: (code: number) => void): void {
   program
