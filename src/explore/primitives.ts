@@ -2,7 +2,7 @@
 // the explorer recognizes; it runs the program with its own steps in their place, so the functions
 // below are reached only by code that was not given to the explorer, and say so.
 import { PacketpathError } from "../base/errors.js";
-import type { Cell, ProgramSpec } from "./types.js";
+import type { Cell, Failure, ProgramSpec } from "./types.js";
 
 /** What a primitive does outside of the explorer. @throws PacketpathError USAGE */
 export function outside(name: string): never {
@@ -91,8 +91,11 @@ export function choose(_count: number): number {
   return outside("choose");
 }
 
-/** Fails the program (ASSERT) if the condition does not hold. No scheduling point. */
-export function assert(_condition: boolean, _message?: string): void {
+/**
+ * Fails the program if the condition does not hold: with ASSERT, or with the verdict of what the
+ * claim stands for, as a stack protector's test does for CORRUPTION. No scheduling point.
+ */
+export function assert(_condition: boolean, _message?: string, _verdict?: Failure): void {
   outside("assert");
 }
 

@@ -60,6 +60,14 @@ export function failStep(verdict: Verdict, message: string, site: number): Step 
   return { kind: OP.fail, addr: 0, a: VERDICTS.indexOf(verdict), b: 0, site, message };
 }
 
+/** What an assert that does not hold says. */
+export function claimOf(args: readonly unknown[]): [verdict: Verdict, message: string] {
+  const [, message = "assertion failed", named = "ASSERT"] = args;
+  const verdict = VERDICTS.find((one) => one === named && one !== "SAFE" && one !== "UNDECIDED");
+  if (verdict !== undefined) return [verdict, String(message)];
+  return ["MISUSE", `assert: ${String(named)} is not a verdict of failures`];
+}
+
 /** Among the keys since the last step: what was found about the loop that they are of. */
 const ENDLESS = "endless";
 const TOO_MANY = "too many";
@@ -86,7 +94,7 @@ export class Runtime implements Frames {
     if (this.seen.has(ENDLESS)) throw new EndlessLoop(site);
     if (this.seen.has(TOO_MANY)) throw new TooManyRounds();
     if (op === "assert") {
-      if (!args[0]) yield failStep("ASSERT", String(args[1] ?? "assertion failed"), site);
+      if (!args[0]) yield failStep(...claimOf(args), site);
       return undefined;
     }
     if (op === "tick") return this.tick(site, args);

@@ -49,8 +49,11 @@ export const VERDICTS = [
   "DOUBLE-FREE",
   "LEAK",
   "RACE",
+  "COUNTER-OVERFLOW",
 ] as const;
 export type Verdict = (typeof VERDICTS)[number];
+/** What can be wrong. */
+export type Failure = Exclude<Verdict, "SAFE" | "UNDECIDED">;
 
 /** A program, as its author writes it. */
 export interface ProgramSpec {

@@ -5,7 +5,8 @@
 import { CPU, cpuWord } from "../search/kernel/layout.js";
 import type { Machine, Vector } from "../search/machine.js";
 import type { Watcher } from "../strategies/walk.js";
-import { type LockUse, lockUseOf } from "./lock-uses.js";
+import type { Step } from "../types.js";
+import { type LockUse, lockUseOf, switchesOf } from "./lock-uses.js";
 
 /** A lock as a thread has it. */
 export interface Holding {
@@ -34,6 +35,7 @@ type Usages = Map<`${Usage}${"" | "Read"}`, Where>;
 
 export class LockGraph implements Watcher {
   readonly edges = new Map<string, Edge>();
+  /** As lockdep's mark_held_locks does, what comes on while a lock is held counts, too. */
   readonly usages = new Map<number, Usages>();
   private readonly machine: Machine;
   private held: Holding[][] = [];
@@ -50,15 +52,14 @@ export class LockGraph implements Watcher {
   step(s: Vector, thread: number): void {
     const step = this.machine.stepOf(s, thread);
     const use = lockUseOf(step);
-    if (use === null || use.action === "wait") return;
     const held = this.held[thread]!;
+    if (use?.action === "give") this.give(thread, step.addr, use.isRead);
+    const on = held.length === 0 ? [] : this.enabledBy(s, thread, step);
+    for (const one of held) this.noteUsages(thread, one, on);
+    if (use === null || use.action === "wait" || use.action === "give") return;
     const holding: Holding = { lock: step.addr, site: step.site, use };
-    if (use.action === "give") {
-      this.give(thread, step.addr, use.isRead);
-      return;
-    }
     if (use.action === "try" && s[step.addr] !== 0) return;
-    this.noteUsage(s, thread, holding);
+    this.noteUsages(thread, holding, this.contextOf(s, thread, use));
     // Whoever tries does not wait, so nothing can wait for it in a circle here.
     if (use.action === "take") for (const from of held) this.noteEdge(thread, from, holding);
     held.push(holding);
@@ -71,7 +72,7 @@ export class LockGraph implements Watcher {
       const use = lockUseOf(step);
       if (use?.action !== "take" || this.machine.isEnabled(s, thread)) continue;
       const holding = { lock: step.addr, site: step.site, use };
-      this.noteUsage(s, thread, holding);
+      this.noteUsages(thread, holding, this.contextOf(s, thread, use));
       for (const from of held) this.noteEdge(thread, from, holding);
     }
   }
@@ -100,11 +101,11 @@ export class LockGraph implements Watcher {
     if (!this.edges.has(key)) this.edges.set(key, { thread, from, to });
   }
 
-  private noteUsage(s: Vector, thread: number, holding: Holding): void {
+  private noteUsages(thread: number, holding: Holding, all: readonly Usage[]): void {
     const read = holding.use.isRead ? "Read" : "";
     const usages: Usages = this.usages.get(holding.lock) ?? new Map();
     this.usages.set(holding.lock, usages);
-    for (const usage of this.contextOf(s, thread, holding.use)) {
+    for (const usage of all) {
       const name = `${usage}${read}` as const;
       if (!usages.has(name)) usages.set(name, { thread, holding });
     }
@@ -123,6 +124,22 @@ export class LockGraph implements Watcher {
     if (isSoftirq) return ["inSoftirq", ...on];
     const areSoftirqsOn = areHardirqsOn && !use.offBh && word(CPU.bh) === 0;
     return areSoftirqsOn ? [...on, "softirqsOn"] : on;
+  }
+
+  /** What a step lets in again; the locks that are held meanwhile are held with that on. */
+  private enabledBy(s: Vector, thread: number, step: Step): Usage[] {
+    const { kernel } = this.machine.program;
+    const context = kernel?.placements[thread]?.context;
+    if (kernel === undefined || context === "hardirq") return [];
+    const bh = s[cpuWord(kernel, s, thread, CPU.bh)]!;
+    const isOff = s[cpuWord(kernel, s, thread, CPU.isIrqOff)] !== 0;
+    const after = switchesOf(step, { bh, isOff });
+    if (after.isOff) return [];
+    const areHardirqsNew = isOff;
+    const areSoftirqsNew = after.bh === 0 && (isOff || bh > 0);
+    const isTask = context === "task" || context === "work";
+    const softirqs: Usage[] = areSoftirqsNew && isTask ? ["softirqsOn"] : [];
+    return areHardirqsNew ? ["hardirqsOn", ...softirqs] : softirqs;
   }
 
   private give(thread: number, lock: number, isRead: boolean): void {

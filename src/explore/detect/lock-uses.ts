@@ -64,3 +64,21 @@ export function lockUseOf(step: Step): LockUse | null {
   if (kind !== OP.spinLock && kind !== OP.spinWait) return found;
   return { ...found, ...VARIANTS.get(step.a) };
 }
+
+/** How often softirqs are disabled on a CPU, and whether interrupts are off. */
+export interface Switches {
+  readonly bh: number;
+  readonly isOff: boolean;
+}
+
+/** How they stand after a step that gives something back; other steps leave them alone. */
+export function switchesOf({ kind, a, b }: Step, { bh, isOff }: Switches): Switches {
+  const isUnlock = kind === OP.spinUnlock;
+  if (kind === OP.localBhEnable || (isUnlock && a === SPIN.bh)) {
+    return { bh: Math.max(bh - 1, 0), isOff };
+  }
+  if (kind === OP.localIrqEnable || (isUnlock && a === SPIN.irq)) return { bh, isOff: false };
+  if (kind === OP.localIrqRestore) return { bh, isOff: a !== 0 };
+  if (isUnlock && a === SPIN.irqsave) return { bh, isOff: b !== 0 };
+  return { bh, isOff };
+}

@@ -135,8 +135,7 @@ function takeCpu(k: KernelLayout, s: Vector, step: Step, thread: number): number
   const finished = (wrong: number) => (wrong === 0 ? FINISHED : wrong);
   switch (step.kind) {
     case OP.localBhDisable:
-      disableBh(k, s, thread);
-      return FINISHED;
+      return finished(disableBh(k, s, thread));
     case OP.localBhEnable:
       return finished(enableBh(k, s, thread));
     case OP.localIrqSave:

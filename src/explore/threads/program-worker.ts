@@ -2,7 +2,7 @@
 // function as it was written, with the primitives as steps that wait for their turn.
 import { workerData } from "node:worker_threads";
 import { PRIMITIVE_TABLE } from "../requests.js";
-import { Runtime } from "../runtime.js";
+import { claimOf, Runtime } from "../runtime.js";
 import { failureOf } from "../search/kernel/failures.js";
 import { evaluate } from "../source/evaluate.js";
 import { boundsOf, unpack } from "../source/unpack.js";
@@ -71,7 +71,7 @@ function bare(own: Turns, kind: number): number {
 function primitive(op: string, args: readonly unknown[]): unknown {
   if (turns === null) throw new Error(`${op} was called while the module was loaded`);
   if (op === "assert") {
-    if (!args[0]) throw new Failed("ASSERT", String(args[1] ?? "assertion failed"));
+    if (!args[0]) throw new Failed(...claimOf(args));
     return undefined;
   }
   if (op === "tick") return turns.tick(args);

@@ -9,6 +9,9 @@ import { FINISHED, YES } from "./result.js";
 /** Runs in a row after which softirqs are left to ksoftirqd (MAX_SOFTIRQ_RESTART). */
 const SOFTIRQ_RUNS_MAX = 10;
 
+/** Disablings that the count has room for: 8 bits of preempt_count, in steps of 2. */
+const BH_MAX = 127;
+
 /** Whether the CPU of a thread is that thread's now; only asked for shared CPUs. */
 export function mayRun(k: KernelLayout, s: Vector, thread: number): boolean {
   const base = cpuWord(k, s, thread, 0);
@@ -118,9 +121,13 @@ export function enablePreemption(k: KernelLayout, s: Vector, thread: number): nu
   return 0;
 }
 
-export function disableBh(k: KernelLayout, s: Vector, thread: number): void {
-  s[cpuWord(k, s, thread, CPU.bh)]!++;
+/** Returns a failure or 0. */
+export function disableBh(k: KernelLayout, s: Vector, thread: number): number {
+  const at = cpuWord(k, s, thread, CPU.bh);
+  if (s[at] === BH_MAX) return failure("bhOverflow");
+  s[at]!++;
   updateOwner(k, s, thread);
+  return 0;
 }
 
 /** Softirqs that were raised meanwhile run at once when the last disabling ends. */

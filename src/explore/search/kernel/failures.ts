@@ -18,6 +18,7 @@ const FAILURES = {
   notReading: ["MISUSE", "rcuReadUnlock without rcuReadLock"],
   bhUnbalanced: ["MISUSE", "softirqs are enabled that nobody disabled"],
   bhWithIrqOff: ["MISUSE", "softirqs are enabled while interrupts are off"],
+  bhOverflow: ["COUNTER-OVERFLOW", "softirqs are disabled 128 times over: their count overflows"],
   preemptUnbalanced: ["MISUSE", "preemption is enabled that nobody disabled"],
   returnsHolding: ["MISUSE", "the handler returns with a lock held"],
   returnsInRead: ["MISUSE", "the handler returns inside of an RCU read section"],

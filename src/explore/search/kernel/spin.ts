@@ -92,7 +92,8 @@ export function takeSpin(k: KernelLayout, s: Vector, step: Step, thread: number)
 function spin(k: KernelLayout, s: Vector, step: Step, thread: number): number {
   const { addr, a } = step;
   let flags: number = FINISHED;
-  if (a === SPIN.bh) disableBh(k, s, thread);
+  const wrong = a === SPIN.bh ? disableBh(k, s, thread) : 0;
+  if (wrong !== 0) return wrong;
   if (a >= SPIN.irq) flags = disableIrq(k, s, thread);
   disablePreemption(k, s, thread);
   // Without other CPUs there is nobody to spin for: the lock is not even there.
