@@ -1,5 +1,6 @@
 // The systems whose variants `packetpath matrix --system` lists. Data; any thread.
 import type { VariedSystem } from "packetpath/explore";
 import { endpoint } from "./endpoint/variants.js";
+import { softirq } from "./softirq/variants.js";
 
-export const SYSTEMS: readonly VariedSystem[] = [endpoint];
+export const SYSTEMS: readonly VariedSystem[] = [endpoint, softirq];
