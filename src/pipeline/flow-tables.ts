@@ -12,10 +12,11 @@ import { PacketpathError } from "../base/errors.js";
 import { Classifier } from "../classifier/classifier.js";
 import type { Conjunction } from "../classifier/types.js";
 import { RECORD } from "../flow/odp.js";
-import type { Flow, Group, Match } from "../flow/types.js";
+import type { Flow, Group, Learn, Match } from "../flow/types.js";
 import { selects, type FlowSelector } from "./tables/flow-select.js";
 import { checkGroups } from "./tables/group-check.js";
 import { GroupTable, selectionOf, type GroupEntry } from "./tables/group-table.js";
+import { isLearnedAlready, learnersIn, shorter } from "./tables/learning.js";
 import { RecordPool } from "./tables/records.js";
 
 export type { FlowSelector } from "./tables/flow-select.js";
@@ -35,21 +36,43 @@ export interface FlowEntry {
   /** Offset of its statistics record. */
   readonly record: number;
   readonly addedMs: number;
-  /** When it was added or last modified. */
-  readonly modifiedMs: number;
+  /** When it was added, last modified or learned again; its hard time-out counts from here. */
+  modifiedMs: number;
+}
+
+/**
+ * The selected flows get the actions and the cookie of `flow`; match, time-outs, flags and age
+ * stay (ofproto.c modify_flows_start__). Counters stay too, unless a flag is `reset_counts`.
+ */
+export interface ModifyChange {
+  readonly type: "modify";
+  readonly selector: FlowSelector;
+  readonly flow: Flow;
+  /** The cookies stay too. */
+  readonly keepCookie?: boolean;
+  /** Without a flow that is selected, `flow` is added. */
+  readonly orAdd?: boolean;
 }
 
 /** One change; plain data, so that the main thread can post it to the workers. */
 export type FlowChange =
   | { readonly type: "add"; readonly flow: Flow }
   | { readonly type: "delete"; readonly selector: FlowSelector }
-  /**
-   * The selected flows get the actions, cookie and flags of `flow`; match, time-outs, and age stay
-   * (ofproto.c modify_flows_start__). Counters stay too, unless a flag is `reset_counts`.
-   */
-  | { readonly type: "modify"; readonly selector: FlowSelector; readonly flow: Flow }
+  | ModifyChange
   /** All flows of all tables are replaced. */
   | { readonly type: "replace"; readonly flows: readonly Flow[] }
+  /**
+   * What a learn action says: "modify" of one flow or, without it, "add". A flow that is the same
+   * already only begins its hard time-out anew.
+   */
+  | { readonly type: "learn"; readonly flow: Flow }
+  /** Shortens the time-outs of one flow (fin_timeout); seconds, 0: leaves it. */
+  | {
+      readonly type: "shorten";
+      readonly flow: Flow;
+      readonly idleTimeout: number;
+      readonly hardTimeout: number;
+    }
   /** Adds a group, or replaces the one of the same number; its counters then begin anew. */
   | { readonly type: "set-group"; readonly group: Group }
   /** Deletes a group, and the flows that send to it; null: all groups. */
@@ -78,6 +101,7 @@ export class FlowTables {
   private readonly clock: Clock;
   private readonly tables: (Classifier<FlowEntry> | undefined)[] = [];
   private readonly pool: RecordPool;
+  private hasLearners = false;
 
   constructor(options: { clock: Clock; records?: Float64Array }) {
     this.clock = options.clock;
@@ -106,7 +130,12 @@ export class FlowTables {
       );
     }
     checkGroups(this.groups, changes);
-    for (const change of changes) this.applyOne(change);
+    const learners = this.learners();
+    let altered = false;
+    for (const change of changes) if (this.applyOne(change)) altered = true;
+    // What only concerns time-outs changes no answer.
+    if (!altered) return;
+    if (learners.length > 0) this.deleteOrphans(learners);
     this.generation++;
   }
 
@@ -130,6 +159,11 @@ export class FlowTables {
     return this.tables[table]?.lookup(key, wildcards) ?? null;
   }
 
+  /** The flow of a table with exactly this match and priority, or null. */
+  find(table: number, match: Match, priority: number): FlowEntry | null {
+    return this.tables[table]?.find(match, priority) ?? null;
+  }
+
   /** Flows in the order in which they were added, by table; for dumps. */
   entries(selector: FlowSelector = {}): FlowEntry[] {
     const found: FlowEntry[] = [];
@@ -148,20 +182,63 @@ export class FlowTables {
     const now = this.clock.nowMs();
     return this.entries().filter((entry) => {
       const { idleTimeout, hardTimeout } = entry.flow;
-      if (hardTimeout > 0 && now - entry.addedMs >= hardTimeout * 1000) return true;
+      // A modification begins the time anew (ofproto-dpif.c rule_expire).
+      if (hardTimeout > 0 && now - entry.modifiedMs >= hardTimeout * 1000) return true;
       if (idleTimeout === 0) return false;
       const used = Math.max(entry.addedMs, statsOf(entry).usedMs);
       return now - used >= idleTimeout * 1000;
     });
   }
 
-  private applyOne(change: FlowChange): void {
+  /** @returns whether the answer of a lookup may be another one now. */
+  private applyOne(change: FlowChange): boolean {
+    if (change.type === "learn") return this.learnOne(change.flow);
+    if (change.type === "shorten") return this.shorten(change);
     if (change.type === "add") this.addOne(change.flow);
     else if (change.type === "delete") this.deleteSome(change.selector);
-    else if (change.type === "modify") this.modifySome(change.selector, change.flow);
+    else if (change.type === "modify") this.modifySome(change);
     else if (change.type === "replace") this.replaceAll(change.flows);
     else if (change.type === "set-group") this.setGroup(change.group);
     else this.deleteGroups(change.group);
+    return true;
+  }
+
+  private learnOne(flow: Flow): boolean {
+    const { table, match, priority } = flow;
+    const old = this.find(table, match, priority);
+    if (old !== null && isLearnedAlready(old.flow, flow)) {
+      old.modifiedMs = this.clock.nowMs();
+      return false;
+    }
+    const selector = { table, match, priority, strict: true };
+    this.modifySome({ type: "modify", selector, flow, orAdd: true });
+    return true;
+  }
+
+  private shorten(change: Extract<FlowChange, { type: "shorten" }>): false {
+    const { table, match, priority } = change.flow;
+    const entry = this.find(table, match, priority);
+    if (entry === null) return false;
+    const idleTimeout = shorter(entry.flow.idleTimeout, change.idleTimeout);
+    const hardTimeout = shorter(entry.flow.hardTimeout, change.hardTimeout);
+    this.tables[table]!.insert({ ...entry, flow: { ...entry.flow, idleTimeout, hardTimeout } });
+    return false;
+  }
+
+  /** Learn actions whose flows die with them (delete_learned). */
+  private learners(): Learn[] {
+    if (!this.hasLearners) return [];
+    return this.entries().flatMap(({ flow }) => learnersIn(flow));
+  }
+
+  /** Deletes what was learned by actions that are gone (ofproto.c learned_cookies_flush). */
+  private deleteOrphans(before: readonly Learn[]): void {
+    const left = this.learners();
+    this.hasLearners = left.length > 0;
+    for (const { table, cookie } of before) {
+      if (left.some((each) => each.table === table && each.cookie === cookie)) continue;
+      this.deleteSome({ table, cookie });
+    }
   }
 
   private setGroup(group: Group): void {
@@ -202,10 +279,25 @@ export class FlowTables {
     const now = this.clock.nowMs();
     const times = { addedMs: now, modifiedMs: now };
     const conjunctions = conjunctionsOf(flow);
+    if (learnersIn(flow).length > 0) this.hasLearners = true;
     const entry = { flow, match, priority, conjunctions, ...place, ...times };
     const table = (this.tables[flow.table] ??= new Classifier());
     const replaced = table.insert(entry);
-    if (replaced !== null) this.pool.release(replaced.record);
+    if (replaced === null) return;
+    this.inherit(replaced, entry);
+    this.pool.release(replaced.record);
+  }
+
+  /**
+   * A flow that takes the place of one with the same match and priority was last used when that
+   * was; it also takes its counters, unless it says `reset_counts`, as it does in OpenFlow 1.0.
+   */
+  private inherit(old: FlowEntry, fresh: FlowEntry): void {
+    const { records } = this;
+    records[fresh.record + RECORD.usedMs] = records[old.record + RECORD.usedMs]!;
+    if (fresh.flow.flags.includes("reset_counts")) return;
+    records[fresh.record + RECORD.packets] = records[old.record + RECORD.packets]!;
+    records[fresh.record + RECORD.bytes] = records[old.record + RECORD.bytes]!;
   }
 
   private deleteSome(selector: FlowSelector): void {
@@ -215,15 +307,19 @@ export class FlowTables {
     }
   }
 
-  private modifySome(selector: FlowSelector, change: Flow): void {
-    for (const entry of this.entries(selector)) {
-      const { actions, cookie, flags } = change;
-      const flow = { ...entry.flow, actions, cookie, flags };
+  private modifySome(change: ModifyChange): void {
+    const entries = this.entries(change.selector);
+    if (entries.length === 0 && change.orAdd === true) return this.addOne(change.flow);
+    for (const entry of entries) {
+      const { actions, flags } = change.flow;
+      const cookie = change.keepCookie === true ? entry.flow.cookie : change.flow.cookie;
+      const flow = { ...entry.flow, actions, cookie };
       if (flags.includes("reset_counts")) {
         this.records[entry.record + RECORD.packets] = 0;
         this.records[entry.record + RECORD.bytes] = 0;
       }
       const conjunctions = conjunctionsOf(flow);
+      if (learnersIn(flow).length > 0) this.hasLearners = true;
       const modified = { ...entry, flow, conjunctions, modifiedMs: this.clock.nowMs() };
       this.tables[flow.table]!.insert(modified);
     }
@@ -239,7 +335,8 @@ export class FlowTables {
 
 /** Records that a change takes before it can release any. */
 function recordsOf(change: FlowChange): number {
-  if (change.type === "add") return 1;
+  if (change.type === "add" || change.type === "learn") return 1;
+  if (change.type === "modify") return change.orAdd === true ? 1 : 0;
   if (change.type === "replace") return change.flows.length;
   return change.type === "set-group" ? 1 + change.group.buckets.length : 0;
 }

@@ -50,7 +50,7 @@ describe("flow tables", () => {
     expect(tables.entries({ outPort: 2 })).toHaveLength(2);
   });
 
-  it("an added flow with the same match and priority replaces, its counters begin anew", () => {
+  it("an added flow with the same match and priority replaces, and takes over its counters", () => {
     const { tables, send } = lab([flow({}, [output(2)])]);
     send(udp(), 1);
     const [before] = tables.entries();
@@ -58,7 +58,7 @@ describe("flow tables", () => {
     tables.add(flow({}, [output(3)]));
     expect(tables.size).toBe(1);
     const [after] = tables.entries();
-    expect(sumFlowStats(after!, [tables.records])).toEqual({ packets: 0, bytes: 0, usedMs: 0 });
+    expect(sumFlowStats(after!, [tables.records])).toMatchObject({ packets: 1, usedMs: 1_000_000 });
     expect(ends(send(udp(), 1))).toEqual([3]);
   });
 
@@ -160,6 +160,39 @@ describe("modify", () => {
     expect(sumFlowStats(after!, [tables.records]).packets).toBe(1);
     expect(other!.flow.actions).toEqual([output(3)]);
     expect(send(udp(), 1).map((fate) => fate.port)).toEqual([4]);
+  });
+
+  it("without a flow to modify the flow is added, if that is wanted", () => {
+    const { tables } = lab([]);
+    const change = { type: "modify", selector: {}, flow: flow({}, [output(2)]) } as const;
+    tables.apply([change]);
+    expect(tables.size).toBe(0);
+    tables.apply([{ ...change, orAdd: true }]);
+    expect(tables.size).toBe(1);
+    const other = { ...flow({}, [output(3)]), cookie: 7n };
+    tables.apply([{ ...change, flow: other, orAdd: true, keepCookie: true }]);
+    expect(tables.entries().map((entry) => entry.flow.cookie)).toEqual([0n]);
+  });
+
+  it("a hard time-out counts from the last modification, as OVS counts it", () => {
+    const { tables, clock } = lab([flow({}, [output(2)], { hardTimeout: 10 })]);
+    clock.step(6000);
+    tables.apply([{ type: "modify", selector: {}, flow: flow({}, [output(3)]) }]);
+    clock.step(6000);
+    const none = { packets: 0, bytes: 0, usedMs: 0 };
+    expect(tables.expired(() => none)).toEqual([]);
+    clock.step(4000);
+    expect(tables.expired(() => none)).toHaveLength(1);
+  });
+
+  it("a flow added again keeps its counters, unless it says reset_counts", () => {
+    const { tables, send } = lab([flow({}, [output(2)])]);
+    send(udp(), 1);
+    const packets = () => sumFlowStats(tables.entries()[0]!, [tables.records]).packets;
+    tables.add(flow({}, [output(3)]));
+    expect(packets()).toBe(1);
+    tables.add({ ...flow({}, [output(3)]), flags: ["reset_counts"] });
+    expect(packets()).toBe(0);
   });
 
   it("reset_counts sets the counters to 0, and an output to a group is found for deletion", () => {
