@@ -86,9 +86,12 @@ function admit(ctx: Context, { ports }: Learning, inPort: number): Tags | null {
   }
   const type = dlType(flow);
   if (tagAt(flow, 0) === 0 && (type === 0x8100 || type === 0x88a8)) {
+    sayOfPacket(ctx, "dropping packet with partial VLAN tag received on port");
     return refuse("partial VLAN tag, dropping", DROP["vlan-refused"]);
   }
   if (isMirrorOutput(ports, inPort)) {
+    const tail = ", which is reserved exclusively for mirroring";
+    sayOfPacket(ctx, "dropping packet received on port", tail);
     return refuse("input port is mirror output port, dropping", DROP["port-refused"]);
   }
   const tags = tagsOf(flow);
@@ -104,6 +107,12 @@ function admit(ctx: Context, { ports }: Learning, inPort: number): Tags | null {
     return null;
   }
   return inputTags(ports, inPort, tags);
+}
+
+/** An error that concerns a packet: one that is only described does not cause it. */
+function sayOfPacket(ctx: Context, head: string, tail = ""): void {
+  const { observer, sideEffects } = ctx;
+  if (sideEffects) observer?.error(`${head} ${observer.portName(ctx.flow[WORD.inPort]!)}${tail}`);
 }
 
 /**

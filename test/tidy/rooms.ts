@@ -19,6 +19,7 @@ const ALL_BUT_CLI = [
   "classifier",
   "datapath",
   "pipeline",
+  "trace",
   "vswitch",
   "host",
   "worker",
@@ -64,9 +65,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "host",
     ],
   },
+  trace: {
+    sentence: "what a translation did, in the layouts of Open vSwitch, and as JSON",
+    mayImport: ["base", "wire", "flow", "ofctl", "classifier", "datapath", "pipeline"],
+  },
   vswitch: {
     sentence: "the switch as Open vSwitch's tools see it: verbs, database, control socket",
-    mayImport: ["base", "wire", "flow", "ofctl", "classifier", "datapath", "pipeline"],
+    mayImport: ["base", "wire", "flow", "ofctl", "classifier", "datapath", "pipeline", "trace"],
   },
   fault: { sentence: "fault kinds and triggers", mayImport: ["base", "sync", "path", "host"] },
   load: { sentence: "load and servers; knows nothing of the switch", mayImport: ["base", "host"] },
@@ -87,7 +92,7 @@ export const IMPORT_EXCEPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** Rooms that run in any JavaScript engine: no `node:` import, no `process`, no `Buffer`. */
-export const ENGINE_ONLY = ["wire", "flow", "classifier", "ofctl", "path", "models"];
+export const ENGINE_ONLY = ["wire", "flow", "classifier", "ofctl", "path", "models", "trace"];
 
 /** Files that are doors of the package (its `exports`), hence allowed to be called index.ts. */
 export const DOORS = [

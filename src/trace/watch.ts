@@ -1,0 +1,133 @@
+// Watches one translation and makes a tree of what it hears (Open vSwitch 3.1: xlate_report and
+// its kin in ofproto-dpif-xlate.c). On the thread of the translation.
+import { fieldOf, getFieldWords } from "../flow/fields.js";
+import type { Action, Flow, SubField } from "../flow/types.js";
+import { printActions } from "../ofctl/print/format-actions.js";
+import { formatMatch } from "../ofctl/print/format-match.js";
+import { formatValue, hex, type FormatOptions } from "../ofctl/print/format-value.js";
+import { numberOf } from "../ofctl/text/scan.js";
+import { formatSubField } from "../ofctl/text/subfield.js";
+import type { Context } from "../pipeline/context.js";
+import type { FlowEntry } from "../pipeline/flow-tables.js";
+import type { Observer, Recirculation, TranslationError } from "../pipeline/observer.js";
+import type { TraceNode, TraceNodeType } from "./nodes.js";
+
+export class Watch implements Observer {
+  readonly roots: TraceNode[] = [];
+  readonly recirculations: Recirculation[] = [];
+  /** Copies, made when the translation is over. */
+  finalFlow: Uint32Array = new Uint32Array(0);
+  wildcards: Uint32Array = new Uint32Array(0);
+  failure: TranslationError | null = null;
+  private readonly open: TraceNode[][];
+  private readonly names: ReadonlyMap<number, string>;
+  private readonly options: FormatOptions;
+
+  /** @param names of the ports; `options` says how matches and actions show ports. */
+  constructor(bridge: string, names: ReadonlyMap<number, string>, options: FormatOptions) {
+    this.names = names;
+    this.options = options;
+    const root: TraceNode = { type: "bridge", text: `bridge("${bridge}")`, nodes: [] };
+    this.roots.push(root);
+    this.open = [root.nodes];
+  }
+
+  table(table: number, entry: FlowEntry | null): void {
+    const head = `${String(table).padStart(2)}. `;
+    if (entry === null) return this.enter({ type: "table", text: `${head}No match.`, table });
+    const match = formatMatch(entry.match, this.options);
+    const { priority } = entry;
+    const { cookie } = entry.flow;
+    const shown = cookie === 0n ? "" : `, cookie 0x${cookie.toString(16)}`;
+    const text = `${head}${match === "" ? "" : `${match}, `}priority ${priority}${shown}`;
+    this.enter({ type: "table", text, table, priority, cookie });
+  }
+
+  bucket(id: number): void {
+    this.enter({ type: "bucket", text: `bucket ${id}` });
+  }
+
+  thaw(): void {
+    this.enter({ type: "thaw", text: "thaw" });
+  }
+
+  leave(): void {
+    this.open.pop();
+  }
+
+  action(action: Action): void {
+    this.say("action", printActions([action], this.options));
+  }
+
+  detail(text: string): void {
+    this.say("detail", text);
+  }
+
+  warning(text: string): void {
+    this.say("warning", text);
+  }
+
+  error(text: string): void {
+    this.say("error", text);
+  }
+
+  actions(title: string, actions: readonly Action[]): void {
+    this.say("detail", `${title}: ${printActions(actions, this.options)}`);
+  }
+
+  learned(flow: Flow): void {
+    const match = formatMatch(flow.match, this.options);
+    const priority = flow.priority === 32768 ? "" : `priority=${flow.priority}`;
+    const rule = [priority, match].filter((part) => part !== "").join(",");
+    const actions = printActions(flow.actions, this.options);
+    this.say("detail", `table=${flow.table} ${rule} actions=${actions}`);
+  }
+
+  line(text: string): void {
+    this.say("thaw", text);
+  }
+
+  actionSet(): void {
+    this.enter({ type: "table", text: "--. Executing action set:" });
+  }
+
+  subField(sub: SubField, ctx: Context): void {
+    const field = fieldOf(sub.field);
+    const words = new Uint32Array(field.words);
+    getFieldWords(ctx.flow, field, words);
+    const value = numberOf(words);
+    const isWhole = sub.offset === 0 && sub.width >= field.bits;
+    const part = (value >> BigInt(sub.offset)) & ((1n << BigInt(sub.width)) - 1n);
+    const isHex = field.format === "hexadecimal" || !isWhole;
+    const text = isHex ? hex(part) : formatValue(field, value, null, this.options);
+    this.say("detail", `${formatSubField(sub)} is now ${text}`);
+  }
+
+  recirculation(copy: Recirculation): void {
+    this.recirculations.push(copy);
+  }
+
+  portName(port: number): string {
+    return this.names.get(port) ?? String(port);
+  }
+
+  end(ctx: Context, error: TranslationError | null): void {
+    this.finalFlow = ctx.flow.slice();
+    this.wildcards = ctx.wildcards.slice();
+    this.failure = error;
+  }
+
+  private enter(node: Omit<TraceNode, "nodes">): void {
+    const opened: TraceNode = { ...node, nodes: [] };
+    this.level().push(opened);
+    this.open.push(opened.nodes);
+  }
+
+  private say(type: TraceNodeType, text: string): void {
+    this.level().push({ type, text, nodes: [] });
+  }
+
+  private level(): TraceNode[] {
+    return this.open[this.open.length - 1]!;
+  }
+}
