@@ -10,55 +10,58 @@ import { OFPP, type Action, type Flow, type Learn, type LearnPart } from "../../
 import type { LearnSource, SubField } from "../../flow/types.js";
 import { ones, readRun, startInValue, startOf, writeRun } from "./bits.js";
 import type { Context } from "../context.js";
-import type { FlowEntry } from "../flow-tables.js";
+import type { FlowChange, FlowEntry, FlowTables } from "../flow-tables.js";
 
 /**
- * Where learned flows go. A switch of one thread applies them at once; the replica of a worker posts
- * them to the owner of the tables, who applies them everywhere in one order.
+ * Where the changes go that packets make, of type "learn" and "shorten". A switch of one thread
+ * applies them at once (`tables.apply`); the replica of a worker posts them to the owner of the
+ * tables, who applies them everywhere in one order.
  */
-export interface LearnSink {
-  /** Whether `flow` may be added under a limit of flows with its cookie in its table. */
-  admits(flow: Flow, limit: number): boolean;
-  /**
-   * Adds a flow, changes the one of the same table, match and priority, or, if that is the same
-   * already, restarts its hard time-out. `parent` is the flow that learned it.
-   */
-  learn(flow: Flow, parent: FlowEntry | null, deleteLearned: boolean): void;
-  /** Shortens the time-outs of a flow (fin_timeout); seconds, 0: leave. */
-  reduceTimeouts(entry: FlowEntry, idleTimeout: number, hardTimeout: number): void;
-}
+export type LearnSink = (changes: readonly FlowChange[]) => void;
 
-/** What a translation has learned. */
-export interface Learned {
-  readonly flow: Flow;
-  readonly parent: FlowEntry | null;
-  readonly deleteLearned: boolean;
-}
-
-/** @returns what is to be given to the sink, or null. */
+/**
+ * @param pending what this translation has learned already; the flow is added to it.
+ * @param tables in which the limit counts; null: nothing is learned.
+ */
 export function learn(
   ctx: Context,
   action: Learn,
-  parent: FlowEntry | null,
-  sink: LearnSink | null,
-): Learned | null {
+  pending: FlowChange[],
+  tables: FlowTables | null,
+): void {
   for (const part of action.parts) unwildcardSource(ctx, part);
-  if (!ctx.sideEffects || sink === null) {
+  if (!ctx.sideEffects || tables === null) {
     ctx.observer?.warning("suppressing side effects, so learn action ignored");
-    return null;
+    return;
   }
   const flow = learnedFlow(ctx.flow, action);
   ctx.observer?.learned(flow);
   ctx.refreshes = true;
-  const success = sink.admits(flow, action.limit);
+  const success = isWithinLimit(tables, flow, action.limit, pending);
   if (action.resultDst !== null) {
     const { resultDst } = action;
     writeRun(ctx.wildcards, startOf(resultDst), resultDst.width, ones(resultDst.width));
     writeRun(ctx.flow, startOf(resultDst), resultDst.width, Uint32Array.of(success ? 1 : 0));
     ctx.observer?.subField(resultDst, ctx);
   }
-  if (!success) ctx.observer?.detail("Limit exceeded, learn failed");
-  return success ? { flow, parent, deleteLearned: action.deleteLearned } : null;
+  if (success) pending.push({ type: "learn", flow });
+  else ctx.observer?.detail("Limit exceeded, learn failed");
+}
+
+/** Whether the table has room for another flow of this cookie, or has the very flow. */
+function isWithinLimit(
+  tables: FlowTables,
+  flow: Flow,
+  limit: number,
+  pending: readonly FlowChange[],
+): boolean {
+  const { table, cookie } = flow;
+  if (limit === 0 || tables.find(table, flow.match, flow.priority) !== null) return true;
+  const coming = pending.filter(
+    (change) =>
+      change.type === "learn" && change.flow.table === table && change.flow.cookie === cookie,
+  );
+  return tables.entries({ table, cookie }).length + coming.length < limit;
 }
 
 function unwildcardSource(ctx: Context, part: LearnPart): void {
@@ -141,12 +144,13 @@ export function finTimeout(
   ctx: Context,
   action: Extract<Action, { type: "fin-timeout" }>,
   entry: FlowEntry | null,
-  sink: LearnSink | null,
+  pending: FlowChange[],
 ): void {
   setBits(ctx.wildcards, fieldOf("nw_proto").start, 8, 0xff);
   ctx.wildcards[WORD.tcpFlags]! |= FIN_OR_RST;
   const ends = (ctx.flow[WORD.tcpFlags]! & FIN_OR_RST) !== 0;
   if (entry === null || !ends || !ctx.sideEffects) return;
   ctx.refreshes = true;
-  sink?.reduceTimeouts(entry, action.idleTimeout, action.hardTimeout);
+  const { idleTimeout, hardTimeout } = action;
+  pending.push({ type: "shorten", flow: entry.flow, idleTimeout, hardTimeout });
 }

@@ -20,8 +20,9 @@ export function checkGroups(groups: GroupTable, changes: readonly FlowChange[]):
     }
   };
   for (const change of changes) {
-    if (change.type === "add" || change.type === "modify") check(change.flow);
-    else if (change.type === "replace") change.flows.forEach(check);
+    if (change.type === "add" || change.type === "modify" || change.type === "learn") {
+      check(change.flow);
+    } else if (change.type === "replace") change.flows.forEach(check);
     else if (change.type === "set-group") added.add(change.group.id);
     else if (change.type === "delete-group" && change.group === null) {
       allDeleted = true;

@@ -58,13 +58,10 @@ export function perform(walk: Walk, action: Action, frame: Frame): void {
     case "meter":
       ctx.actions.push(ODP.meter, action.meter);
       return;
-    case "learn": {
-      const learned = learn(ctx, action, frame.entry, walk.sink);
-      if (learned !== null) walk.learned.push(learned);
-      return;
-    }
+    case "learn":
+      return learn(ctx, action, walk.changes, walk.sink === null ? null : env.tables);
     case "fin-timeout":
-      return finTimeout(ctx, action, frame.entry, walk.sink);
+      return finTimeout(ctx, action, frame.entry, walk.changes);
     case "exit":
       ctx.exit = true;
       return;
@@ -224,7 +221,8 @@ function reasonOf(walk: Walk, action: Controller, frame: Frame): ControllerOpera
 /** dec_ttl on a packet that has no life left: to controllers, and this list ends. */
 function expire(walk: Walk, controllerIds: readonly number[], frame: Frame): void {
   const { ctx } = walk;
-  for (const controllerId of controllerIds) {
+  // Plain dec_ttl names no controller and means number 0.
+  for (const controllerId of controllerIds.length === 0 ? [0] : controllerIds) {
     packetIn(walk, frame, {
       ...{ reason: "invalid_ttl", controllerId, maxBytes: 0xffff, continuation: false },
       ...{ userdata: null, meter: null },

@@ -7,11 +7,11 @@ import { ODP, ODP_WORDS } from "../../flow/odp.js";
 import type { Action, SubField } from "../../flow/types.js";
 import { orderActionSet } from "../actions/action-set.js";
 import { chooseBuckets } from "../actions/groups.js";
-import type { Learned, LearnSink } from "../actions/learn.js";
+import type { LearnSink } from "../actions/learn.js";
 import { startOf, writeRun } from "../actions/bits.js";
 import { stackFits } from "../actions/stack.js";
 import { commit, isIp, noteDrop, type Context } from "../context.js";
-import type { FlowEntry } from "../flow-tables.js";
+import type { FlowChange, FlowEntry } from "../flow-tables.js";
 import { admitInput } from "../switching/compose-output.js";
 import type { Pipeline } from "../translate.js";
 import { finishFreezing, thaw } from "./freeze.js";
@@ -30,7 +30,8 @@ export class Walk {
   readonly ctx: Context;
   readonly env: Pipeline;
   readonly sink: LearnSink | null;
-  readonly learned: Learned[] = [];
+  /** What the packet has changed in the tables; applied when the translation is over. */
+  readonly changes: FlowChange[] = [];
   private readonly stack: Frame[] = [];
   private frozen: FrozenList[] = [];
   /** Numbers of the groups, and lists of the checks, on the stack. */
@@ -52,16 +53,13 @@ export class Walk {
     this.rests.length = 0;
     this.frozen = [];
     this.resubmits = 0;
-    this.learned.length = 0;
+    this.changes.length = 0;
     this.begin();
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
     while (this.stack.length > 0) this.drop(this.stack.pop()!);
-    if (ctx.error !== null) return;
-    for (const { flow, parent, deleteLearned } of this.learned) {
-      this.sink!.learn(flow, parent, deleteLearned);
-    }
+    if (ctx.error === null && this.changes.length > 0) this.sink?.([...this.changes]);
   }
 
   private begin(): void {
