@@ -183,43 +183,101 @@ export function unwildcardVlans(ctx: Context): void {
   ctx.wildcards[WORD.innerVlan] = 0xffffffff;
 }
 
-/** Order in which changed words are committed: Ethernet, network, neighbor discovery, ports. */
-const COMMIT_WORDS: readonly number[] = [
-  ...[WORD.ethDst, WORD.ethMid, WORD.ethSrc],
-  ...[WORD.nwSrc, WORD.nwDst],
-  ...[0, 1, 2, 3].map((i) => WORD.ipv6Src + i),
-  ...[0, 1, 2, 3].map((i) => WORD.ipv6Dst + i),
-  ...[WORD.ipv6Label, WORD.ip],
-  ...[0, 1, 2].map((i) => WORD.arpHardware + i),
-  ...[0, 1, 2, 3].map((i) => WORD.ndTarget + i),
-  WORD.ports,
+/** A field that is committed as a whole: the bits that it has in each of its words. */
+type CommitField = readonly (readonly [word: number, bits: number])[];
+
+const ALL = 0xffffffff;
+const wide = (first: number, count: number): CommitField =>
+  Array.from({ length: count }, (_, i): readonly [number, number] => [first + i, ALL]);
+/** Two addresses of 48 bits, one behind the other. */
+const pair = (first: number): readonly CommitField[] => [
+  [
+    [first, ALL],
+    [first + 1, 0xffff0000],
+  ],
+  [
+    [first + 1, 0xffff],
+    [first + 2, ALL],
+  ],
 ];
+
+const COMMIT_ETHERNET: readonly CommitField[] = pair(WORD.ethDst);
+const COMMIT_NETWORK: readonly CommitField[] = [
+  ...[WORD.nwSrc, WORD.nwDst].map((word) => wide(word, 1)),
+  ...[WORD.ipv6Src, WORD.ipv6Dst].map((word) => wide(word, 4)),
+  [[WORD.ipv6Label, 0xfffff]],
+  // Protocol (or ARP operation), traffic class, time to live.
+  ...[0xff000000, 0xff0000, 0xff00].map((bits): CommitField => [[WORD.ip, bits]]),
+  ...pair(WORD.arpHardware),
+  wide(WORD.ndTarget, 4),
+];
+const COMMIT_PORTS: readonly CommitField[] = [
+  [[WORD.ports, 0xffff0000]],
+  [[WORD.ports, 0x0000ffff]],
+];
+/** Type and code, which are set together. */
+const COMMIT_ICMP: readonly CommitField[] = [[[WORD.ports, 0x00ff00ff]]];
 /** Metadata of the packet that the datapath keeps; committed after all headers. */
-const COMMIT_METADATA: readonly number[] = [WORD.skbPriority, WORD.pktMark];
+const COMMIT_METADATA = [WORD.skbPriority, WORD.pktMark].map((word) => wide(word, 1));
 
 /**
  * Emits the datapath actions that make the packet look like `flow`, in Open vSwitch's order
- * (lib/odp-util.c commit_odp_actions, 3.1): header fields, VLAN tags, priority and mark. A field set to what it
- * was emits nothing. Called just before an output, so that changes nobody sees cost nothing.
+ * (lib/odp-util.c commit_odp_actions, 3.1): header fields, VLAN tags, priority and mark. A field
+ * set to what it was emits nothing. Called just before an output, so that changes nobody sees cost
+ * nothing.
  */
 export function commit(ctx: Context): void {
-  commitWords(ctx, COMMIT_WORDS);
+  commitFields(ctx, COMMIT_ETHERNET);
+  const ports = isIcmp(ctx.flow) ? COMMIT_ICMP : COMMIT_PORTS;
+  const network = [...COMMIT_NETWORK, ...ports];
+  if (network.some((field) => hasChanged(ctx, field))) {
+    // A protocol (or ARP operation) of 0 is taken for a network header that is not there
+    // (commit_set_nw_action).
+    unwildcardProtocol(ctx);
+    if (ports === COMMIT_ICMP && hasChanged(ctx, ports[0]!)) {
+      ctx.wildcards[WORD.ports]! |= ports[0]![0]![1];
+    }
+    if (ctx.flow[WORD.ip]! >>> 24 !== 0) commitFields(ctx, network);
+  }
   commitVlans(ctx);
-  commitWords(ctx, COMMIT_METADATA);
+  commitFields(ctx, COMMIT_METADATA);
 }
 
-function commitWords(ctx: Context, words: readonly number[]): void {
-  const { flow, base, actions } = ctx;
-  for (const word of words) {
-    const changed = (flow[word]! ^ base[word]!) >>> 0;
-    if (changed === 0) continue;
-    actions.push(ODP.set, word, changed | 0, (flow[word]! & changed) | 0);
-    base[word] = flow[word]!;
+function hasChanged({ flow, base }: Context, field: CommitField): boolean {
+  return field.some(([word, bits]) => ((flow[word]! ^ base[word]!) & bits) !== 0);
+}
+
+/**
+ * Sets the fields that have changed, in all their bits that were looked at: those have the same
+ * value in every packet of the megaflow.
+ */
+function commitFields(ctx: Context, fields: readonly CommitField[]): void {
+  const { flow, base, actions, wildcards } = ctx;
+  const masks = new Map<number, number>();
+  for (const field of fields) {
+    if (!hasChanged(ctx, field)) continue;
+    for (const [word, bits] of field) {
+      const changed = flow[word]! ^ base[word]!;
+      masks.set(word, (masks.get(word) ?? 0) | ((wildcards[word]! | changed) & bits));
+    }
+  }
+  for (const [word, mask] of masks) {
+    if (mask === 0) continue;
+    actions.push(ODP.set, word, mask, flow[word]! & mask);
+    base[word] = (base[word]! & ~mask) | (flow[word]! & mask);
   }
 }
 
+function isIcmp(key: Uint32Array): boolean {
+  const protocol = key[WORD.ip]! >>> 24;
+  const type = dlType(key);
+  return (type === 0x0800 && protocol === 1) || (type === 0x86dd && protocol === 58);
+}
+
 export function unwildcardProtocol(ctx: Context): void {
-  if (isIp(ctx.base)) ctx.wildcards[WORD.ip]! |= 0xff000000;
+  const type = dlType(ctx.base);
+  const isArp = type === 0x0806 || type === 0x8035;
+  if (isArp || isIp(ctx.base)) ctx.wildcards[WORD.ip]! |= 0xff000000;
 }
 
 /**
@@ -236,7 +294,7 @@ function commitVlans(ctx: Context): void {
     want--;
   }
   if (have === 0 && want === 0) return;
-  unwildcardVlans(ctx);
+  if (have > 0) unwildcardVlans(ctx);
   for (; have > 0; have--) actions.push(ODP.popVlan);
   for (; want > 0; want--) actions.push(ODP.pushVlan, tagAt(flow, (want - 1) as 0 | 1) | 0);
   setTag(base, 0, wanted > 0 ? tagAt(flow, 0) : 0);

@@ -40,6 +40,14 @@ const VLAN_FIELDS: ReadonlySet<FieldId> = new Set([
   "vlan_pcp",
 ] as const);
 
+/** Of fields that have nothing to do with the network header. */
+const LINK_PREREQUISITES: ReadonlySet<Prerequisite> = new Set([
+  "none",
+  "ethernet",
+  "vlan",
+  "ct",
+] as const);
+
 export function setField(ctx: Context, action: SetField): void {
   const field = fieldOf(action.field);
   if (action.spelling === "mod" && !modApplies(ctx, field.id)) return;
@@ -49,6 +57,8 @@ export function setField(ctx: Context, action: SetField): void {
     ctx.observer?.warning(`unmet prerequisites for ${id}, set_field ignored`);
     return;
   }
+  // Whether there is a network header to change: see `commit`.
+  if (!LINK_PREREQUISITES.has(field.prerequisite)) unwildcardProtocol(ctx);
   const isVlan = VLAN_FIELDS.has(field.id);
   if (isVlan) beginVlan(ctx, field);
   for (let done = 0; done < field.stored; done += 32) {
@@ -123,6 +133,7 @@ export function popVlan(ctx: Context): void {
 export function decTtl(ctx: Context): boolean {
   ctx.wildcards[WORD.ip]! |= 0xff00;
   if (!isIp(ctx.flow)) return true;
+  unwildcardProtocol(ctx);
   const ttl = (ctx.flow[WORD.ip]! >>> 8) & 0xff;
   if (ttl <= 1) return false;
   ctx.flow[WORD.ip] = (ctx.flow[WORD.ip]! & 0xffff00ff) | ((ttl - 1) << 8);
