@@ -210,13 +210,4 @@ export class ControlPorts {
     this.host.closeQueues(port.ref);
     this.closed.add(port);
   }
-
-  /** At the end of the run, when no worker runs any more: closes whatever is open. */
-  closeAll(): void {
-    for (const port of [...this.retired, ...this.ports.values()]) {
-      if (port.ref === null || this.closed.has(port)) continue;
-      this.host.closeQueues(port.ref);
-      this.closed.add(port);
-    }
-  }
 }

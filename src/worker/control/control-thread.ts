@@ -83,7 +83,8 @@ class Control {
       }
       const { id, action } = received.message as ControlRequest;
       if (action.op === "stop") {
-        this.ports.closeAll();
+        // Queues stay open: the backend's end lets the devices go with their namespaces, all at
+        // once, where closing them here would unregister one after the other.
         this.host.close();
         post({ type: "done", id, error: null, devices: [] });
         return;
