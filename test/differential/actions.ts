@@ -3,8 +3,14 @@
 import type { Random } from "../../src/base/random.js";
 import { PORTS } from "./ovs.js";
 
+/** OpenFlow versions that flows are sent with: 1.0 with extensions, and 1.5. */
+export type Version = 10 | 15;
+
 /** What is known of the packets that the actions will see. */
 export interface ActionContext {
+  readonly version: Version;
+  /** Groups from 1 on that flows may send to. */
+  readonly groups: number;
   readonly table: number;
   /** The ethertype that is matched; 0: any. */
   readonly type: number;
@@ -19,11 +25,13 @@ const octets = (random: Random): string => random.pick(["10.0.0.1", "10.9.9.9", 
 const mac = (random: Random): string =>
   random.pick(["02:00:00:00:00:01", "02:00:00:00:00:02", "0a:0b:0c:0d:0e:0f", "aa:bb:cc:dd:ee:ff"]);
 const ipv6 = (random: Random): string =>
-  random.pick(["2001:db8::1", "2001:db8::2", "fe80::1", "::", "2001:db8:1::/48"]);
+  random.pick(["2001:db8::1", "2001:db8::2", "fe80::1", "::", "2001:db8:1::"]);
 const port = (random: Random): string => String(random.pick([0, 1, 80, 8080, 65535]));
 const outPort = (random: Random): string => String(1 + random.below(PORTS));
 
 type Make = (random: Random) => string;
+
+const LEARNED = ["output:in_port", "load:in_port->reg0[0..15]", "load:5->reg1"];
 
 /** Width of what `load` and `move` may touch, by field. */
 const REGISTERS: readonly (readonly [string, number])[] = [
@@ -53,18 +61,51 @@ const ANYWHERE: readonly Make[] = [
   (r) => `mod_dl_dst:${mac(r)}`,
   (r) => `mod_vlan_vid:${r.pick([0, 1, 100, 4095])}`,
   (r) => `mod_vlan_pcp:${r.below(8)}`,
-  () => "strip_vlan",
-  (r) => `set_field:${mac(r)}${r.pick(["", "/00:00:00:00:ff:ff"])}->eth_src`,
+  (r) => r.pick(["pop_vlan", "strip_vlan"]),
+  (r) => `set_field:${mac(r)}->eth_src`,
   (r) => `set_field:${r.below(4)}->reg${r.pick([0, 1, 15])}`,
-  (r) => `set_field:${r.below(4)}/0x${1 + r.below(7)}->pkt_mark`,
+  (r) => `set_field:${1 + r.below(2)}/0x3->pkt_mark`,
   (r) => `set_field:${r.below(9)}->metadata`,
   () => "note:01.02",
+  (r) => r.pick(["controller", "controller(reason=no_match,max_len=64,id=3)"]),
+  (r) => r.pick(["set_queue:2", "pop_queue", `enqueue:${outPort(r)}:3`, "exit"]),
+  (r) => `learn(table=9,${r.pick(["eth_src", "in_port", "eth_dst=eth_src"])},${r.pick(LEARNED)})`,
   () => "load:0->in_port",
   (r) => `load:${outPort(r)}->reg${r.pick([0, 1, 15])}[0..15]`,
   (r) => r.pick(["push:reg0", "push:in_port", "push:eth_src", "push:reg1[3..9]"]),
   (r) => r.pick(["pop:reg0", "pop:reg1[0..15]", "pop:eth_dst", "pop:pkt_mark"]),
   loadPart,
   movePart,
+];
+
+/** What OpenFlow 1.0 has no words for, or would send as something else. */
+const LATER_VERSIONS: readonly Make[] = [
+  (r) => `set_field:00:00:00:00:00:${r.pick(["01", "0f"])}/00:00:00:00:ff:ff->eth_src`,
+  (r) => `write_actions(${r.pick(WRITTEN)(r)})`,
+  (r) => `write_actions(${r.pick(WRITTEN)(r)},${r.pick(WRITTEN)(r)})`,
+  () => "clear_actions",
+  (r) => `write_metadata:0x${r.below(99).toString(16)}${r.pick(["", "/0xf0"])}`,
+  (r) => `push_vlan:${r.pick(["0x8100", "0x88a8"])}`,
+  (r) => `clone(${r.pick(SIMPLE)(r)},${outPort(r)})`,
+];
+
+const SIMPLE: readonly Make[] = [
+  (r) => `set_field:${mac(r)}->eth_dst`,
+  (r) => `set_field:${r.below(4)}->reg0`,
+  (r) => `push_vlan:0x8100,set_field:${4096 + r.below(9)}->vlan_vid`,
+  () => "pop_vlan",
+  (r) => `output:${outPort(r)}`,
+  (r) => `resubmit(,${r.below(4)})`,
+  () => "exit",
+];
+
+/** What an action set holds. */
+const WRITTEN: readonly Make[] = [
+  (r) => `output:${outPort(r)}`,
+  (r) => `set_field:${mac(r)}->eth_dst`,
+  () => "pop_vlan",
+  () => "push_vlan:0x8100",
+  (r) => `set_field:${r.below(4)}->reg1`,
 ];
 
 function loadPart(random: Random): string {
@@ -97,7 +138,6 @@ const IP: readonly Make[] = [
 const IPV4: readonly Make[] = [
   (r) => `mod_nw_src:${octets(r)}`,
   (r) => `mod_nw_dst:${octets(r)}`,
-  (r) => `set_field:${octets(r)}/255.255.0.0->ip_dst`,
   () => "move:ip_src[]->ip_dst[]",
   () => "move:ip_dst[0..15]->reg1[0..15]",
 ];
@@ -148,8 +188,30 @@ function choices(context: ActionContext): (readonly Make[])[] {
     if (icmpType === 135 || icmpType === 136)
       lists.push([(r) => `set_field:${ipv6(r)}->nd_target`]);
   }
+  if (context.version === 15) lists.push(LATER_VERSIONS);
+  if (context.version === 15 && type === 0x0800) {
+    lists.push([(r) => `set_field:10.${r.below(4)}.0.0/255.255.0.0->ip_dst`]);
+  }
+  if (context.groups > 0) lists.push([(r) => `group:${1 + r.below(context.groups)}`]);
   if (context.hasTag) lists.push([(r) => `set_field:${4096 + r.below(5)}->vlan_vid`]);
   return lists;
+}
+
+/** Instructions come once each, in the order that OpenFlow 1.1 and later demand. */
+const INSTRUCTIONS = ["clear_actions", "write_actions", "write_metadata", "goto_table"];
+
+/** The actions of a bucket. */
+export function bucketActions(random: Random): string {
+  return `${random.pick(SIMPLE.slice(0, 6))(random)},output:${outPort(random)}`;
+}
+
+function ordered(actions: readonly string[]): string[] {
+  const rank = (action: string): number =>
+    INSTRUCTIONS.findIndex((name) => action.startsWith(name));
+  const instructions = INSTRUCTIONS.flatMap((name) =>
+    actions.filter((action) => action.startsWith(name)).slice(0, 1),
+  );
+  return [...actions.filter((action) => rank(action) < 0), ...instructions];
 }
 
 export function randomActions(random: Random, context: ActionContext): string {
@@ -158,5 +220,12 @@ export function randomActions(random: Random, context: ActionContext): string {
   const actions = Array.from({ length: count }, () => random.pick(random.pick(lists))(random));
   // Something to see, most of the time.
   if (random.below(4) > 0) actions.push(`output:${outPort(random)}`);
-  return actions.length === 0 ? "drop" : actions.join(",");
+  if (context.version === 15 && context.table < 3 && random.below(6) === 0) {
+    actions.push(`goto_table:${context.table + 1}`);
+  }
+  if (random.below(20) === 0) actions.push("exit");
+  // strip_vlan is for OpenFlow 1.0 alone.
+  if (context.version === 15)
+    actions.forEach((action, i) => (actions[i] = action.replace("strip_vlan", "pop_vlan")));
+  return actions.length === 0 ? "drop" : ordered(actions).join(",");
 }

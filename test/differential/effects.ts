@@ -9,7 +9,8 @@ import {
   type FieldId,
 } from "../../src/flow/fields.js";
 import { WORD } from "../../src/flow/key.js";
-import { ODP, ODP_WORDS, type Megaflow } from "../../src/flow/odp.js";
+import { ODP, ODP_WORDS, type Megaflow, type Operand } from "../../src/flow/odp.js";
+import { odpActionTexts, type OdpNames } from "../../src/ofctl/odp/format-odp-actions.js";
 import { readNumber, wordsOf } from "./field-text.js";
 import { LOCAL_DATAPATH_NUMBER } from "./ovs.js";
 
@@ -43,14 +44,31 @@ function difference(packet: Packet, original: Uint32Array): string {
   return parts.join(" ");
 }
 
+const NAMES: OdpNames = { port: String, recircId: () => 0 };
+
+/** Ids of what goes round again depend on what was translated before. */
+function withoutIds(text: string): string {
+  return text.replace(/\brecirc\(0x[0-9a-f]+\)/g, "recirc").replace(/\brecirc_id=\d+/g, "recirc");
+}
+
 /** Effects of our own datapath actions on a key. */
-export function ourEffects(megaflow: Megaflow, key: Uint32Array): string[] {
-  const { actions } = megaflow;
-  const packet = packetOf(key);
+export function ourEffects({ actions, operands }: Megaflow, key: Uint32Array): string[] {
+  return runOurs({ actions, operands, key }, packetOf(key));
+}
+
+interface OurActions {
+  readonly actions: Int32Array;
+  readonly operands: readonly Operand[];
+  /** The packet as it came. */
+  readonly key: Uint32Array;
+}
+
+function runOurs({ actions, operands, key }: OurActions, packet: Packet): string[] {
   const effects: string[] = [];
   let cut = "";
-  for (let at = 0; at < actions.length; at += ODP_WORDS[actions[at]!]!) {
+  for (let at = 0; at < actions.length;) {
     const [first, second, third] = [actions[at + 1]!, actions[at + 2]!, actions[at + 3]!];
+    const end = at + ODP_WORDS[actions[at]!]!;
     switch (actions[at]) {
       case ODP.output:
         effects.push(`output ${first}${cut} ${difference(packet, key)}`);
@@ -68,14 +86,24 @@ export function ourEffects(megaflow: Megaflow, key: Uint32Array): string[] {
       case ODP.truncate:
         cut = ` cut to ${first}`;
         break;
-      case ODP.controller:
-        effects.push("controller");
+      case ODP.clone: {
+        const inner = { actions: actions.slice(end, end + first), operands, key };
+        effects.push(`clone(${runOurs(inner, copyOf(packet)).join("; ")})`);
         break;
+      }
       default:
-        effects.push(`unknown operation ${actions[at]}`);
+        // What does not change the packet is compared as text.
+        effects.push(
+          ...odpActionTexts(actions.slice(at, end), operands, key, NAMES).map(withoutIds),
+        );
     }
+    at = end + (actions[at] === ODP.clone ? first : 0);
   }
   return effects;
+}
+
+function copyOf({ key, tags }: Packet): Packet {
+  return { key: key.slice(), tags: tags.slice() };
 }
 
 /** Splits `a,b(c,d),e` at the commas that are in no parentheses. */
@@ -161,7 +189,10 @@ function pushTag(packet: Packet, text: string): void {
 
 /** Effects of the actions that Open vSwitch prints, on a key. */
 export function ovsEffects(text: string, key: Uint32Array): string[] {
-  const packet = packetOf(key);
+  return runTheirs(text, key, packetOf(key));
+}
+
+function runTheirs(text: string, key: Uint32Array, packet: Packet): string[] {
   const effects: string[] = [];
   let cut = "";
   for (const action of splitActions(text)) {
@@ -175,8 +206,9 @@ export function ovsEffects(text: string, key: Uint32Array): string[] {
     else if (action.startsWith("push_vlan")) pushTag(packet, inside);
     else if (action === "pop_vlan") packet.tags.shift();
     else if (action.startsWith("trunc(")) cut = ` cut to ${inside}`;
-    else if (action.startsWith("userspace(")) effects.push("controller");
-    else effects.push(action);
+    else if (action.startsWith("clone(")) {
+      effects.push(`clone(${runTheirs(inside, key, copyOf(packet)).join("; ")})`);
+    } else effects.push(withoutIds(action));
   }
   return effects;
 }

@@ -6,13 +6,17 @@ import { NW_FRAG_LATER, WORD } from "../../src/flow/key.js";
 import { fieldText } from "./field-text.js";
 import { fieldsOf, normalized, randomPacket } from "./packets.js";
 import { PORTS } from "./ovs.js";
-import { randomActions, type ActionContext } from "./actions.js";
+import { bucketActions, randomActions, type ActionContext, type Version } from "./actions.js";
 
 export interface FlowSet {
+  readonly version: Version;
   readonly flows: readonly string[];
   readonly groups: readonly string[];
   readonly packets: readonly Uint32Array[];
 }
+
+/** What all flows of a set share. */
+type Base = Pick<ActionContext, "version" | "groups">;
 
 /** Tables that random flows are in. */
 const TABLES = [0, 0, 0, 1, 2, 3];
@@ -61,13 +65,20 @@ function chooseFields(random: Random, template: Uint32Array): FieldId[] {
   return [...new Set([...type, ...protocol, ...icmp, ...list])];
 }
 
-function matchText(template: Uint32Array, fields: readonly FieldId[], random: Random): string {
+function matchText(
+  random: Random,
+  { version }: Base,
+  template: Uint32Array,
+  fields: readonly FieldId[],
+): string {
   return fields
     .flatMap((id) => {
       const field = fieldOf(id);
       const value = new Uint32Array(field.words);
       getFieldWords(template, field, value);
-      const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6");
+      // OXM has no words for most masks of a TCI.
+      const isWhole = id === "vlan_tci" && version === 15;
+      const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6") || isWhole;
       const full = fieldFullMask(field);
       const mask = isNeeded ? full : randomMask(random, id);
       if (mask.every((word) => word === 0)) return [];
@@ -78,11 +89,13 @@ function matchText(template: Uint32Array, fields: readonly FieldId[], random: Ra
 
 /** What the match says about the packets that the actions will see. */
 function contextOf(
+  base: Base,
+  table: number,
   template: Uint32Array,
   fields: readonly FieldId[],
-  table: number,
 ): ActionContext {
   return {
+    ...base,
     table,
     type: fields.includes("eth_type") ? template[WORD.typeVlan]! >>> 16 : 0,
     protocol: fields.includes("nw_proto") ? template[WORD.ip]! >>> 24 : -1,
@@ -92,11 +105,11 @@ function contextOf(
   };
 }
 
-function randomFlow(random: Random, template: Uint32Array, priority: number): string {
+function randomFlow(random: Random, base: Base, template: Uint32Array, priority: number): string {
   const table = random.pick(TABLES);
   const fields = chooseFields(random, template);
-  const match = matchText(template, fields, random);
-  const actions = randomActions(random, contextOf(template, fields, table));
+  const match = matchText(random, base, template, fields);
+  const actions = randomActions(random, contextOf(base, table, template, fields));
   const head = `table=${table},priority=${priority}${match === "" ? "" : `,${match}`}`;
   return `${head} actions=${actions}`;
 }
@@ -104,6 +117,7 @@ function randomFlow(random: Random, template: Uint32Array, priority: number): st
 /** The clauses of one conjunction, at one priority, and sometimes the flow of its id. */
 function conjunction(
   random: Random,
+  base: Base,
   templates: readonly Uint32Array[],
   ids: { readonly id: number; readonly priority: number; readonly below: number },
 ): string[] {
@@ -114,7 +128,7 @@ function conjunction(
   for (let clause = 1; clause <= clauses; clause++) {
     for (let n = 1 + random.below(2); n > 0; n--) {
       const template = random.pick(templates);
-      const match = matchText(template, chooseFields(random, template), random);
+      const match = matchText(random, base, template, chooseFields(random, template));
       if (match === "" || seen.has(match)) continue;
       seen.add(match);
       const action = `conjunction(${ids.id},${clause}/${clauses})`;
@@ -126,8 +140,7 @@ function conjunction(
       }
     }
   }
-  const context = { table, type: 0, protocol: -1, isLater: false, icmpType: -1, hasTag: false };
-  const actions = randomActions(random, context);
+  const actions = randomActions(random, contextOf(base, table, templates[0]!, []));
   const priority = random.pick([ids.priority, ids.below - 20]);
   flows.push(`table=${table},priority=${priority},conj_id=${ids.id} actions=${actions}`);
   return flows;
@@ -149,24 +162,39 @@ function neighbor(random: Random, template: Uint32Array): Uint32Array {
   return randomPacket(random);
 }
 
+/** A group of random type, as text. Select groups choose by a hash, which is not compared. */
+function randomGroup(random: Random, id: number): string {
+  const type = random.pick(["all", "indirect", "ff"]);
+  const count = type === "indirect" ? 1 : 1 + random.below(3);
+  const buckets = Array.from({ length: count }, () => {
+    const watch = type === "ff" ? `watch_port:${random.pick([1, 2, 5, 9])},` : "";
+    return `bucket=${watch}actions=${bucketActions(random)}`;
+  });
+  return `group_id=${id},type=${type},${buckets.join(",")}`;
+}
+
 /** @param packets how many packets are traced through the set. */
 export function randomFlowSet(random: Random, packets: number): FlowSet {
   const templates = Array.from({ length: 4 }, () => randomPacket(random));
+  const version = random.pick([10, 10, 15] as const);
+  const base = { version, groups: version === 15 ? random.pick([0, 2]) : 0 };
   const flows: string[] = [];
   const count = 6 + random.below(20);
   // Every flow has its own priority: of equal ones it is undefined which is met.
   for (let i = 0; i < count; i++) {
-    flows.push(randomFlow(random, random.pick(templates), 1000 + 100 * random.below(90) + i));
+    const priority = 1000 + 100 * random.below(90) + i;
+    flows.push(randomFlow(random, base, random.pick(templates), priority));
   }
   if (random.below(3) === 0) {
     for (let id = 1; id <= 1 + random.below(2); id++) {
       const priority = 20_000 - 200 * id;
-      flows.push(...conjunction(random, templates, { id, priority, below: priority - 40 }));
+      flows.push(...conjunction(random, base, templates, { id, priority, below: priority - 40 }));
     }
   }
   return {
+    version,
     flows,
-    groups: [],
+    groups: Array.from({ length: base.groups }, (_, i) => randomGroup(random, i + 1)),
     packets: Array.from({ length: packets }, () =>
       random.below(4) === 0
         ? randomPacket(random)

@@ -25,6 +25,8 @@ export interface Totals {
   flips: number;
   differentSets: number;
   theirsWider: number;
+  /** Flow sets that Open vSwitch did not survive; they count for nothing. */
+  readonly crashes: number[];
   readonly narrowerIn: Map<string, number>;
 }
 
@@ -45,12 +47,19 @@ export async function fuzz(ovs: PrivateOvs, options: FuzzOptions): Promise<Total
   const totals: Totals = {
     ...{ sets: 0, pairs: 0, refusedSets: 0 },
     ...{ same: 0, narrower: 0, flips: 0, differentSets: 0, theirsWider: 0 },
+    crashes: [],
     narrowerIn: new Map(),
   };
   while (totals.pairs < options.pairs && totals.differentSets < options.stopAfter) {
     const setSeed = random.next();
     const one = caseOf(setSeed, options.packetsPerSet);
     const outcome = await compare(ovs, one, new Random(setSeed));
+    if (!(await ovs.isAlive())) {
+      // Nothing can be compared with a switch that has fallen.
+      totals.crashes.push(setSeed);
+      await ovs.restart();
+      continue;
+    }
     add(totals, outcome);
     if (outcome.differences.length > 0) {
       totals.differentSets++;

@@ -34,7 +34,7 @@ function progress(totals: Totals, started: number): string {
   return (
     `${totals.pairs} pairs, ${totals.sets} flow sets (${totals.refusedSets} refused), ` +
     `${totals.same} megaflows equal, ${totals.narrower} narrower, ${totals.flips} flips (${totals.theirsWider} theirs alone), ` +
-    `${totals.differentSets} sets differ, ${rate} pairs/s`
+    `${totals.differentSets} sets differ, ${totals.crashes.length} crashes of theirs, ${rate} pairs/s`
   );
 }
 
@@ -78,6 +78,7 @@ async function runMany(ovs: PrivateOvs, values: RunFlags): Promise<number> {
     onDifference: (found) => print(found, packetsPerSet),
   });
   process.stdout.write(`seed ${seed}: ${progress(totals, started)}\n`);
+  if (totals.crashes.length > 0) process.stdout.write(`  crashes: ${totals.crashes.join(" ")}\n`);
   const most = [...totals.narrowerIn].sort((a, b) => b[1] - a[1]).slice(0, 8);
   for (const [fields, count] of most) process.stdout.write(`  narrower: ${count} in ${fields}\n`);
   return totals.differentSets === 0 ? 0 : 1;

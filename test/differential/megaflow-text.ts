@@ -42,16 +42,22 @@ function addBits(mask: Uint32Array, id: FieldId, bits: bigint | null): void {
   );
 }
 
+/** Flags without a name are printed as `[200]`. */
+function flagBit(name: string, flags: readonly string[]): bigint {
+  if (name.startsWith("[")) return BigInt(`0x${name.slice(1, -1)}`);
+  return 1n << BigInt(flags.indexOf(name));
+}
+
 /** The bits of a mask as it is written after the slash; null: the whole field. */
 function maskBits(id: FieldId, value: string): bigint | null {
   const slash = value.indexOf("/");
   const text = value.slice(slash + 1);
   const flags = FLAG_BITS[id];
   if (flags !== undefined && /^[+-]/.test(value)) {
-    const named = value
-      .match(/[+-][a-z]+/g)!
-      .map((flag) => 1n << BigInt(flags.indexOf(flag.slice(1))));
-    return named.reduce((all, bit) => all | bit, 0n);
+    return value
+      .match(/[+-](?:[a-z]+|\[[0-9a-f]+\])/g)!
+      .map((flag) => flagBit(flag.slice(1), flags))
+      .reduce((all, bit) => all | bit, 0n);
   }
   if (id === "ip_frag") return FRAGMENT_MASKS[value] ?? 3n;
   if (slash < 0) return null;

@@ -21,6 +21,8 @@ import { join } from "node:path";
 const PREFIX = "packetpath-ovs-";
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
 const START_MS = 20_000;
+/** What a command answers when the daemon has died. */
+const GONE = "ovs-vswitchd is gone";
 
 /** Ports p1 to pN of the bridge; OpenFlow and datapath numbers are the same. */
 export const PORTS = 5;
@@ -74,14 +76,17 @@ class UnixControl {
   private readonly waiting = new Map<number, (reply: Reply) => void>();
   private text = "";
   private lastId = 0;
+  private isClosed = false;
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.setEncoding("utf8");
     socket.on("data", (data: string) => this.take(data));
+    socket.on("error", () => undefined);
     socket.on("close", () => {
+      this.isClosed = true;
       for (const [id, resolve] of this.waiting) {
-        resolve({ id, result: null, error: "ovs-vswitchd is gone" });
+        resolve({ id, result: null, error: GONE });
       }
       this.waiting.clear();
     });
@@ -89,6 +94,7 @@ class UnixControl {
 
   call(method: string, params: readonly string[]): Promise<Reply> {
     const id = ++this.lastId;
+    if (this.isClosed) return Promise.resolve({ id, result: null, error: GONE });
     return new Promise((resolve) => {
       this.waiting.set(id, resolve);
       this.socket.write(JSON.stringify({ id, method, params }));
@@ -126,6 +132,7 @@ export class PrivateOvs {
   private readonly env: NodeJS.ProcessEnv;
   private readonly daemons: ChildProcess[] = [];
   private control: UnixControl | null = null;
+  private hasGroups = false;
 
   private constructor() {
     sweep();
@@ -169,6 +176,21 @@ export class PrivateOvs {
     this.control = new UnixControl(createConnection(this.path("switch.ctl")));
   }
 
+  /** Whether ovs-vswitchd is there: some flows make it fall. */
+  async isAlive(): Promise<boolean> {
+    return (await this.appctl("version")) !== GONE;
+  }
+
+  /** A new switch in the place of one that died. */
+  async restart(): Promise<void> {
+    this.endDaemons();
+    for (const name of readdirSync(this.folder)) {
+      if (name !== "owner") rmSync(this.path(name), { recursive: true, force: true });
+    }
+    this.hasGroups = false;
+    await this.begin();
+  }
+
   /** Runs a command of the control socket, as ovs-appctl does. */
   async appctl(method: string, ...params: readonly string[]): Promise<string> {
     const reply = await this.control!.call(method, params);
@@ -181,26 +203,25 @@ export class PrivateOvs {
   }
 
   /**
-   * Replaces all flows, groups and meters.
+   * Replaces all flows and groups.
+   * @param version OpenFlow 1.0, or 1.5.
    * @returns "" or what ovs-ofctl said.
    */
-  replaceFlows(flows: readonly string[], groups: readonly string[] = []): string {
+  replaceFlows(version: 10 | 15, flows: readonly string[], groups: readonly string[]): string {
     const file = this.path("flows");
     const bridge = `unix:${this.path(`${BRIDGE}.mgmt`)}`;
-    if (groups.length > 0) this.ofctl("del-flows", bridge);
+    const option = `-OOpenFlow${version}`;
     // Flows that send to a group go with it.
     if (this.hasGroups) this.ofctl("-OOpenFlow15", "del-groups", bridge);
     this.hasGroups = groups.length > 0;
     if (groups.length > 0) {
       writeFileSync(file, groups.map((line) => `${line}\n`).join(""));
-      const said = this.ofctl("-OOpenFlow15", "add-groups", bridge, file);
+      const said = this.ofctl(option, "add-groups", bridge, file);
       if (said !== "") return said;
     }
     writeFileSync(file, ["delete", ...flows].map((line) => `${line}\n`).join(""));
-    return this.ofctl("add-flows", bridge, file);
+    return this.ofctl(option, "add-flows", bridge, file);
   }
-
-  private hasGroups = false;
 
   /** Runs ovs-ofctl. @returns what it said on standard error. */
   ofctl(...args: readonly string[]): string {
@@ -211,11 +232,25 @@ export class PrivateOvs {
     return run.stderr;
   }
 
+  /** How ovs-ofctl calls the bridge. */
+  get bridge(): string {
+    return `unix:${this.path(`${BRIDGE}.mgmt`)}`;
+  }
+
+  /** Runs ovs-vsctl; it waits until the switch has done what is asked. */
+  vsctl(...args: readonly string[]): void {
+    this.run("ovs-vsctl", [`--db=unix:${this.path("db.sock")}`, ...args]);
+  }
+
   /** Ends the daemons and removes all files. */
   stop(): void {
-    this.control?.close();
-    for (const daemon of this.daemons) daemon.kill("SIGKILL");
+    this.endDaemons();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private endDaemons(): void {
+    this.control?.close();
+    for (const daemon of this.daemons.splice(0)) daemon.kill("SIGKILL");
   }
 
   private path(name: string): string {
