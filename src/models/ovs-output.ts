@@ -71,7 +71,8 @@ export function setUp(k: Kernel, kind: KindName, queues: number, event: EventNam
     st(k.m, dev + DEV.rxHandlerData, other);
     return { dev, other };
   }
-  if (event !== "add-port") ovsVportAdd(k, PORT, dev);
+  const isPort = event !== "add-port" && MEETING[event] !== "list";
+  if (isPort) ovsVportAdd(k, PORT, dev);
   if (event === "host-send" || event === "hold-delete") devHold(k, dev);
   if (other !== NULL) ovsVportAdd(k, PORT + 1, other);
   return { dev, other };
@@ -169,8 +170,8 @@ function meet(k: Kernel, { what, dev }: Sending): void {
   else hostSend(k, dev);
 }
 
-// dev_get_by_name_rcu(), dumps of links: who has found a device in the list finds it whole, in its
-// namespace and with whatever is stacked on it, until he leaves the read section.
+// dev_get_by_name_rcu(), dumps of links: who has found a device in the list finds it whole, and in
+// its namespace, until he leaves the read section.
 function lookUp(k: Kernel, dev: Addr): void {
   const m = k.m;
   rcuReadLock(m);
@@ -178,20 +179,25 @@ function lookUp(k: Kernel, dev: Addr): void {
   if (ld(m, dev + DEV.listed) !== 0) {
     assert(state === NETREG.registered, "a device is listed that is not registered");
     const netns = ld(m, dev + DEV.netns);
-    const flags = ld(m, dev + DEV.privFlags);
-    assert(ld(m, dev + DEV.privFlags) === flags, "a notifier runs before the list is left");
     assert(ld(m, dev + DEV.realNumTxQueues) !== 0, "a device that was found loses its queues");
     assert(ld(m, dev + DEV.netns) === netns, "a device that was found changes its namespace");
   }
   rcuReadUnlock(m);
 }
 
-// __netif_receive_skb_core(): who sees a handler sees its data (netdev_rx_handler_unregister).
+// __netif_receive_skb_core(): who sees a handler sees its data (netdev_rx_handler_unregister), and
+// nobody is told of the end of a device while others may still have found it in the list.
 function frameIn(k: Kernel, dev: Addr): void {
   const m = k.m;
   rcuReadLock(m);
   if (ld(m, dev + DEV.rxHandler) !== 0) {
     assert(ld(m, dev + DEV.rxHandlerData) !== NULL, "a receive handler has lost its data");
+  }
+  rcuReadUnlock(m);
+  rcuReadLock(m);
+  if (ld(m, dev + DEV.listed) !== 0) {
+    const flags = ld(m, dev + DEV.privFlags);
+    assert(ld(m, dev + DEV.privFlags) === flags, "a notifier runs before the list is left");
   }
   rcuReadUnlock(m);
 }
@@ -250,6 +256,7 @@ const MEETING: Readonly<Partial<Record<EventName, Sending["what"]>>> = {
   "lookup-delete": "list",
   "lookup-move": "list",
   "frame-in": "handler",
+  "frame-move": "handler",
   "host-send": "host",
 };
 
@@ -260,6 +267,7 @@ export function takeAway(k: Kernel, event: EventName, { dev, other }: Plugged): 
       return cleanupNet(k, NETNS);
     case "netns-move":
     case "lookup-move":
+    case "frame-move":
     case "move-delete":
       return devChangeNetNamespace(k, dev, NETNS);
     case "batch-delete":

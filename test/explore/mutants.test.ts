@@ -3,6 +3,7 @@
 // is the command `packetpath mutants`.
 import { describe, expect, it } from "vitest";
 import { Hunt, type Result } from "../../src/explore/mutants/hunt.js";
+import { reasonOf } from "../../src/explore/mutants/reasons.js";
 import { mutantsOf, mutated, OPERATORS } from "../../src/explore/mutants/operators.js";
 
 const hunt = new Hunt();
@@ -35,14 +36,35 @@ describe("mutants that a cell kills", () => {
   });
 });
 
+describe("each law kills what breaks it, in the cell that states it", () => {
+  it.each([
+    ["drop-lock", "netifRx", "delete-other", /lost on the backlog/],
+    ["pass-test", "netifRx", "peer-down", /driver is stopped/],
+    ["swap-order", "netdevRxHandlerUnregister", "frame-in", /lost its data/],
+    ["drop-read-section", "devQueueXmit", "host-send", /device that is down/],
+    ["drop-lock", "netdevDestroy", "del-port-delete", /./],
+    ["drop-lock", "remapClasses", "remap-delete", /unlisted under/],
+    ["drop-lock", "devHardStartXmit", "freeze-delete", /driver of a locked queue/],
+  ] as const)("%s in %s: %s", (operator, within, event, message) => {
+    const { fate, killer } = judged(operator, within);
+    expect([fate, killer?.cell.split("/")[3]]).toEqual(["killed", event]);
+    expect(killer?.message).toMatch(message);
+  });
+});
+
 describe("mutants that no cell can tell", () => {
-  it("the carrier behind START changes nothing: every cell SAFE, with the same ends", () => {
-    const { fate, cells } = judged("pass-test", "guardAllows", 2);
-    expect(fate).toBe("equivalent");
+  it("IFF_UP of a veth's far end, which START covers: SAFE everywhere, the same ends, a reason", () => {
+    const { fate, cells, reason } = judged("pass-test", "vethXmit");
+    expect([fate, reason?.of]).toEqual(["equivalent", "asked again"]);
     expect(cells.map(({ verdict, ends }) => [verdict, ends])).toEqual(
       hunt.cells.map(({ ends }) => ["SAFE", ends]),
     );
     expect(cells.every(({ states, bound }) => states > 0 && bound === null)).toBe(true);
+  });
+
+  it("one without a reason would count as survived: none is explained by its name alone", () => {
+    const some = hunt.mutants[0]!;
+    expect(reasonOf({ ...some, before: "another line" })).toBeNull();
   });
 });
 

@@ -83,30 +83,48 @@ function counted(results: readonly Result[]) {
   return { killed, equivalent, survived, undecided: count("undecided"), invalid: count("invalid") };
 }
 
-/** Killed ones, in percent of those that load and that a cell could tell from what is shipped. */
+/** Killed ones, in percent of those that load and that are not equivalent. */
 function score(results: readonly Result[]): number {
   const { killed, survived, undecided } = counted(results);
-  const different = killed + survived + undecided;
-  return different === 0 ? 100 : (100 * killed) / different;
+  return percent(killed, killed + survived + undecided);
+}
+
+function percent(part: number, whole: number): number {
+  return whole === 0 ? 100 : (100 * part) / whole;
 }
 
 function json(hunt: Hunt, results: readonly Result[]): string {
   const { unreached, cells } = hunt;
-  const totals = { ...counted(results), unreached, score: score(results) };
+  const counts = counted(results);
+  const total = results.length - counts.invalid;
+  const killedOfAll = percent(counts.killed, total);
+  const totals = { total, ...counts, unreached, killedOfAll, score: score(results) };
   return `${JSON.stringify({ schemaVersion: 1, totals, shipped: cells, mutants: results })}\n`;
 }
 
 function text(hunt: Hunt, results: readonly Result[]): string {
   const { killed, equivalent, survived, undecided, invalid } = counted(results);
   const seconds = results.reduce((sum, one) => sum + one.seconds, 0);
+  const total = results.length - invalid;
   return (
     results.map(lineOf).join("") +
-    `\n${results.length - invalid} mutants: ${killed} killed, ${survived} survived, ` +
-    `${undecided} undecided, ${equivalent} equivalent\n` +
-    `killed of those that are not equivalent: ${score(results).toFixed(1)} %\n` +
+    `\n${total} mutants: ${killed} killed, ${survived} survived, ${undecided} undecided, ` +
+    `${equivalent} equivalent${classesOf(results)}\n` +
+    `killed of all: ${killed} of ${total}, ${percent(killed, total).toFixed(1)} %; of those that ` +
+    `are not equivalent: ${killed} of ${total - equivalent}, ${score(results).toFixed(1)} %\n` +
     `${invalid} do not load; ${hunt.unreached} more are of code that no cell runs\n` +
     `${hunt.cells.length} cells, ${seconds.toFixed(1)} s\n`
   );
+}
+
+/** How many equivalent ones there are of each class. */
+function classesOf(results: readonly Result[]): string {
+  const counts = new Map<string, number>();
+  for (const { reason } of results) {
+    if (reason !== null) counts.set(reason.of, (counts.get(reason.of) ?? 0) + 1);
+  }
+  const parts = [...counts].map(([name, count]) => `${name} ${count}`);
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
 }
 
 function lineOf(one: Result): string {
@@ -115,7 +133,8 @@ function lineOf(one: Result): string {
   const certificate = `  SAFE in ${cells.length} cells, ${states} states`;
   const why =
     killer === null ? certificate : `  ${killer.verdict} in ${killer.cell}, ${killer.token}`;
-  const what = message === "" ? "" : `: ${message}`;
+  const because = one.reason === null ? message : `${one.reason.of}: ${one.reason.text}`;
+  const what = because === "" ? "" : `: ${because}`;
   return `${fate.padEnd(10)} src/${id}\n  - ${before}\n  + ${after}\n${why}${what}\n`;
 }
 

@@ -8,11 +8,12 @@ import { MODEL, PARTS, SYNC } from "../system/prepared.js";
 import type { Site } from "../types.js";
 import { type Answer, type ExamCell, examCells, Examinee } from "./exam.js";
 import { type Mutant, mutantsOf, mutated } from "./operators.js";
+import { type Reason, reasonOf } from "./reasons.js";
 
 /**
- * `killed`: a cell is not SAFE any more. `equivalent`: every cell is SAFE by a finished search, and
- * its executions end in the same memories as those of the shipped system. `survived`: SAFE, but
- * they end in others. `undecided`: a search met its bound. `invalid`: it does not load, or has no
+ * `killed`: a cell is not SAFE any more. `equivalent`: every cell is SAFE by a finished search, its
+ * executions end in the same memories as those of the shipped system, and there is a reason
+ * (reasons.ts). `survived`: SAFE, but they end in others or nobody knows why. `undecided`: a search met its bound. `invalid`: it does not load, or has no
  * start.
  */
 export type Fate = "killed" | "equivalent" | "survived" | "undecided" | "invalid";
@@ -21,6 +22,8 @@ export interface Result extends Omit<Mutant, "edits"> {
   readonly fate: Fate;
   /** Why it is invalid; of the killed ones, what the counterexample says. */
   readonly message: string;
+  /** Why it is equivalent; null for others. */
+  readonly reason: Reason | null;
   /** The cell that killed it; null for others. */
   readonly killer: Answer | null;
   /** Of those that are not killed: what each cell says, which is the certificate. */
@@ -71,7 +74,9 @@ export class Hunt {
     const { id, file, line, operator, within, before, after } = mutant;
     const shown = { id, file, line, operator, within, before, after };
     const done = (fate: Fate, message: string, killer: Answer | null, cells: Answer[]): Result => {
-      return { ...shown, fate, message, killer, cells, seconds: (nowMs() - startMs) / 1000 };
+      const reason = fate === "equivalent" ? reasonOf(mutant) : null;
+      const seconds = (nowMs() - startMs) / 1000;
+      return { ...shown, fate, message, reason, killer, cells, seconds };
     };
     const cells: Answer[] = [];
     try {
@@ -91,7 +96,8 @@ export class Hunt {
     if (open !== undefined) return done("undecided", `${open.cell}: ${open.bound}`, null, cells);
     const other = cells.find(({ ends }, i) => ends !== this.shipped[i]!.answer.ends);
     if (other !== undefined) return done("survived", `${other.cell} ends otherwise`, null, cells);
-    return done("equivalent", "", null, cells);
+    if (reasonOf(mutant) !== null) return done("equivalent", "", null, cells);
+    return done("survived", "no cell can tell it, and nobody has said why", null, cells);
   }
 
   /** The file comes last: the sites of all others stay as they are, and so does their code. */

@@ -51,13 +51,16 @@ export function final(k: Kernel, event: EventName, { dev, other }: Plugged): voi
       if (ld(m, dev + DEV.regState) !== NETREG.registered) return checkReleased(k, dev, false);
       return assert(ld(m, dev + DEV.refcnt) === 2, "a structure in use again is changed");
   }
-  const isMoved = event === "netns-move" || event === "lookup-move";
+  const isMoved = MOVES.includes(event);
   checkGone(k, dev, isMoved);
   // dev_get_by_name() finds listed devices only; here a look at a released one counts, too.
   const refs = isMoved ? 2 : 0;
   assert(event === "add-port" || ld(m, dev + DEV.refcnt) === refs, "a reference is lost or kept");
   if (event === "batch-delete") checkGone(k, other, false);
 }
+
+/** Events after which the device is there, in another namespace. */
+const MOVES: readonly EventName[] = ["netns-move", "lookup-move", "frame-move"];
 
 /** A device that is a port still, whatever went on beside it. */
 function checkPort(k: Kernel, dev: Addr): void {
