@@ -231,13 +231,14 @@ export function commit(ctx: Context): void {
   const ports = isIcmp(ctx.flow) ? COMMIT_ICMP : COMMIT_PORTS;
   const network = [...COMMIT_NETWORK, ...ports];
   if (network.some((field) => hasChanged(ctx, field))) {
-    // A protocol (or ARP operation) of 0 is taken for a network header that is not there
-    // (commit_set_nw_action).
+    // A protocol (or ARP operation) of 0 is taken for a network header that is not there, and
+    // RARP cannot be changed (commit_set_nw_action).
     unwildcardProtocol(ctx);
     if (ports === COMMIT_ICMP && hasChanged(ctx, ports[0]!)) {
       ctx.wildcards[WORD.ports]! |= ports[0]![0]![1];
     }
-    if (ctx.flow[WORD.ip]! >>> 24 !== 0) commitFields(ctx, network);
+    const isRarp = dlType(ctx.flow) === 0x8035;
+    if (!isRarp && ctx.flow[WORD.ip]! >>> 24 !== 0) commitFields(ctx, network);
   }
   commitVlans(ctx);
   commitFields(ctx, COMMIT_METADATA);
