@@ -84,6 +84,8 @@ build() {
 }
 
 build_if_stale() {
+  # An installed package came built; the times of its files say nothing.
+  case $root in */node_modules/*) return ;; esac
   entry="$root/dist/cli/main.js"
   if [ -d "$root/src" ]; then
     if [ ! -e "$entry" ] ||

@@ -27,20 +27,30 @@ export async function repeatCells(
   }
   const { replayCell } = await import("../../explore/threads/system/replay.js");
   const cells: Repeated[] = [];
-  for (const cell of matrix.run().cells) {
-    const schedule = matrix.schedule(cell);
-    // A cell that reads nothing in which its profile differs from another has that one's schedule.
-    if (schedule === null || cell.sameAs !== null) continue;
-    const runs = await replayCell(schedule, times);
+  // A cell that reads nothing in which its profile differs from another has that one's schedule.
+  const failing = matrix
+    .run()
+    .cells.filter(({ token, sameAs }) => token !== null && sameAs === null);
+  for (const cell of failing) {
+    progress(`${cells.length} of ${failing.length} counterexamples, at ${nameOf(cell)}`);
+    const runs = await replayCell(matrix.schedule(cell)!, times);
     const same = runs.filter((one) => one.verdict === cell.verdict).length;
     cells.push({ cell: nameOf(cell), verdict: cell.verdict, times, same });
+    progress("");
     if (flags.json !== true) await writeOut(process.stdout, lineOf(cells.at(-1)!));
   }
-  const isSame = cells.every((one) => one.same === one.times);
+  const alike = cells.filter((one) => one.same === one.times).length;
   if (flags.json === true) {
     await writeOut(process.stdout, `${JSON.stringify({ schemaVersion: 1, threads: cells })}\n`);
+  } else {
+    const text = `${alike} of ${cells.length} counterexamples are the same ${times} of ${times} times`;
+    await writeOut(process.stdout, `${text}\n`);
   }
-  return isSame ? EXIT.asExpected : EXIT.notAsExpected;
+  return alike === cells.length ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
 }
 
 function lineOf({ cell, verdict, times, same }: Repeated): string {
