@@ -3,6 +3,7 @@
 import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { certify } from "./certificate/write.js";
+import { withinSeconds } from "./deadline.js";
 import { Detectors } from "./detect/detectors.js";
 import { withPredictions } from "./detect/predict.js";
 import { racingStates } from "./detect/races.js";
@@ -17,6 +18,7 @@ import {
   raceAlong,
   type Settings,
 } from "./outcome.js";
+import { NodeTable } from "./search/node-table.js";
 import { countInterleavings, countTraces, topologicalOrder } from "./states/count.js";
 import { collisionBound, exploreHashed } from "./search/hashed.js";
 import { type FairCycle, fairCycle, wayAround } from "./states/lasso.js";
@@ -53,22 +55,37 @@ export const DEFAULTS = {
 
 /** Explores; never throws for what the program does, that is its verdict. */
 export function explore(program: LoadedProgram, options: ExploreOptions = {}): Exploration {
-  const settings = { ...DEFAULTS, ...options };
-  const strategy = options.strategy ?? "states";
   const startMs = nowMs();
-  const machine = new Machine(program, settings.maxSteps);
-  const detectors = new Detectors(machine);
-  const found = findBy(machine, settings, strategy, detectors);
+  const bounds = { ...DEFAULTS, ...options };
+  const settings = { ...bounds, endMs: startMs + 1000 * bounds.maxSeconds };
+  const strategy = options.strategy ?? "states";
+  const table = new NodeTable();
+  let searched: Found | null = null;
+  const predicted = withinSeconds(settings.maxSeconds, () => {
+    const machine = new Machine(program, settings.maxSteps, table);
+    const detectors = new Detectors(machine);
+    searched = findBy(machine, settings, strategy, detectors);
+    return withPredictions(machine, detectors.locks, searched);
+  });
+  const result = predicted ?? searched ?? overtime(program, table.running, settings);
   const seconds = (nowMs() - startMs) / 1000;
-  const { executions } = found;
+  const { executions } = result;
   return {
     program: program.name,
     expected: program.expect,
     strategy,
-    ...withPredictions(machine, detectors.locks, found),
+    ...result,
     seconds: Math.round(seconds * 1e6) / 1e6,
     executionsPerSecond: executions === null ? null : Math.round(executions / seconds),
   };
+}
+
+/** What there is to say when a search did not end by itself. */
+function overtime(program: LoadedProgram, running: number, { maxSeconds }: Settings): Found {
+  const { threads } = program;
+  const who = running < threads.length ? `thread ${threads[running]?.name}` : "the final check";
+  const where = running < 0 ? "while its result was made up" : `ended in the code of ${who}`;
+  return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound: `${maxSeconds} s, ${where}` };
 }
 
 function findBy(
@@ -93,12 +110,12 @@ function findBy(
 }
 
 function byStates(machine: Machine, settings: Settings): Found {
-  const endMs = nowMs() + 1000 * settings.maxSeconds;
+  const { endMs } = settings;
   const graph = new StateGraph(machine);
   graph.explore(settings);
   const complete = graph.bound === null;
-  const order = topologicalOrder(graph);
-  const cyclic = order.length < graph.count;
+  const order = complete ? topologicalOrder(graph) : new Int32Array(0);
+  const cyclic = complete && order.length < graph.count;
   const hasTraces = machine.program.kernel?.hasTraces ?? true;
   const isCountable = complete && !cyclic;
   const interleavings = isCountable ? countInterleavings(graph, order, endMs) : null;
@@ -108,9 +125,9 @@ function byStates(machine: Machine, settings: Settings): Found {
   // An unexpanded state might have left the cycle: nothing can be said then.
   const isEndless = graph.violations.length === 0 && complete && cyclic;
   const cycle = isEndless ? fairCycle(graph) : null;
-  const worst = cycle === null ? shortest(graph) : lasso(graph, cycle);
+  const worst = cycle === null ? shortest(graph, endMs) : lasso(graph, cycle, endMs);
   const { verdict, counterexample } = worst ?? { verdict: null, counterexample: null };
-  const chance = verdict === null ? null : bugProbability(graph, verdict);
+  const chance = verdict === null ? null : bugProbability(graph, verdict, endMs);
   const numbers = {
     traces: traces === null ? null : String(traces.traces),
     blocked: traces === null ? null : String(traces.blocked),
@@ -130,7 +147,7 @@ function byStates(machine: Machine, settings: Settings): Found {
     counterexample,
     bugProbability: chance?.value ?? (isSafe ? 0 : null),
     bugProbabilityFraction: chance?.fraction ?? null,
-    coverage: graphCoverage(graph),
+    coverage: graphCoverage(graph, endMs),
     race: verdict === "RACE" ? counterexample!.message : null,
   };
 }
@@ -146,14 +163,16 @@ interface Worst {
 }
 
 /** The cheapest counterexample of the verdict that is nearest to the start; a race comes last. */
-function shortest(graph: StateGraph): Worst | null {
+function shortest(graph: StateGraph, endMs: number): Worst | null {
   const { machine } = graph;
   const [first] = graph.violations;
   const alike = graph.violations.filter((one) => one.verdict === first?.verdict);
+  // A search that has used up its time looks for no races any more.
+  if (first === undefined && graph.bound !== null && nowMs() > endMs) return null;
   const targets =
     first === undefined ? racingStates(graph) : new Set(alike.map((one) => one.state));
   if (targets.size === 0) return null;
-  const way = shortestTo(graph, targets);
+  const way = shortestTo(graph, targets, endMs);
   const { verdict, message } = endOf(machine, graph.state(way.state));
   const minimal = way.isExact && graph.bound === null;
   return {
@@ -163,8 +182,8 @@ function shortest(graph: StateGraph): Worst | null {
 }
 
 /** The cheapest way to an endless cycle, and once around it. */
-function lasso(graph: StateGraph, cycle: FairCycle): Worst {
-  const stem = shortestTo(graph, cycle.states);
+function lasso(graph: StateGraph, cycle: FairCycle, endMs: number): Worst {
+  const stem = shortestTo(graph, cycle.states, endMs);
   const moves = [...stem.moves, ...wayAround(graph, cycle, stem.state)];
   const message = circleText(stem.moves.length);
   const told = narrate(graph.machine, movesOf(graph, moves), { message, minimal: false });
@@ -177,8 +196,8 @@ function circleText(stem: number): string {
 
 function byHashes(machine: Machine, settings: Settings): Found {
   const { states, transitions, bound, bad } = exploreHashed(machine, settings);
-  const { maxSeconds } = settings;
-  const failure = failureOf(machine, bad, { raceSchedule: null, maxSeconds });
+  const { endMs } = settings;
+  const failure = failureOf(machine, bad, { raceSchedule: null, endMs });
   const complete = bound === null;
   const verdict = complete ? "SAFE" : failure.verdict;
   const numbers = { states, transitions, collisionBound: collisionBound(states) };
@@ -195,7 +214,7 @@ function byTraces(machine: Machine, settings: Settings, detectors: Detectors): F
   const complete = result.bound === null;
   const failure = failureOf(machine, result.bad?.moves ?? null, {
     raceSchedule: detectors.raceSchedule,
-    maxSeconds: settings.maxSeconds,
+    endMs: settings.endMs,
   });
   const isSafe = complete && failure.verdict === "UNDECIDED";
   return {

@@ -20,7 +20,10 @@ import {
   type Verdict,
 } from "./types.js";
 
-export type Settings = Required<Omit<ExploreOptions, "strategy">>;
+export interface Settings extends Required<Omit<ExploreOptions, "strategy">> {
+  /** When `maxSeconds` are over, on the clock of `nowMs`. */
+  readonly endMs: number;
+}
 
 /** What a strategy has found. */
 export type Found = Omit<

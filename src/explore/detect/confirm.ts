@@ -21,7 +21,8 @@ export function confirm(machine: Machine, suspicion: Suspicion): TokenMove[] | n
   const search = new Steered(machine, suspicion);
   const moves = search.run();
   if (moves === null) return null;
-  return shorten(machine, moves, (s) => isWorst(machine, s, suspicion) && isDeadlock(machine, s));
+  const isAlike = (s: Vector) => isWorst(machine, s, suspicion) && isDeadlock(machine, s);
+  return shorten(machine, moves, { isAlike, endMs: Infinity });
 }
 
 function isDeadlock(machine: Machine, s: Vector): boolean {

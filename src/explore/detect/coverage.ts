@@ -1,6 +1,7 @@
 // Which pairs of conflicting accesses of different threads were seen in both orders. From a
 // finished state graph the answer is exact: the order exists or it does not. From runs it is what
 // was seen. Any thread.
+import { nowMs } from "../../base/clock.js";
 import type { Machine, Vector } from "../search/machine.js";
 import type { StateGraph } from "../states/state-graph.js";
 import type { Watcher } from "../strategies/walk.js";
@@ -81,12 +82,19 @@ export class CoverageWatcher implements Watcher {
 
 const SORTS_MAX = 2 ** 20;
 
-/** The orders that the executions of a graph have; null if it is too large or unfinished. */
-export function graphCoverage(graph: StateGraph): Coverage | null {
+/** States between two looks at the clock. */
+const CLOCK_STATES = 1024;
+
+/**
+ * The orders that the executions of a graph have; null if it is too large or unfinished, or when
+ * the clock passes `endMs`.
+ */
+export function graphCoverage(graph: StateGraph, endMs: number): Coverage | null {
   if (graph.bound !== null || graph.count > STATES_MAX) return null;
   const { machine } = graph;
   const sorts = new Sorts();
-  const edgeSort = numberEdges(graph, sorts);
+  const edgeSort = numberEdges(graph, sorts, endMs);
+  if (edgeSort === null) return null;
   const words = Math.ceil(sorts.all.length / 32);
   if (words * graph.count > WORDS_MAX) return null;
   const conflicts = sorts.all.map((_one, y) => {
@@ -96,7 +104,8 @@ export function graphCoverage(graph: StateGraph): Coverage | null {
     });
     return bits;
   });
-  const before = earlierAccesses(graph, edgeSort, words);
+  const before = earlierAccesses(graph, edgeSort, words, endMs);
+  if (before === null) return null;
   const orders = new Set<number>();
   for (let state = 0; state < graph.count; state++) {
     const end = graph.firstEdge.data[state + 1]!;
@@ -116,11 +125,12 @@ export function graphCoverage(graph: StateGraph): Coverage | null {
 }
 
 /** The sort of each edge's access, or -1. */
-function numberEdges(graph: StateGraph, sorts: Sorts): Int32Array {
+function numberEdges(graph: StateGraph, sorts: Sorts, endMs: number): Int32Array | null {
   const { machine } = graph;
   const numbers = new Int32Array(graph.edgeTo.length).fill(-1);
   for (let state = 0; state < graph.count; state++) {
     const end = graph.firstEdge.data[state + 1]!;
+    if (state % CLOCK_STATES === 0 && nowMs() > endMs) return null;
     const s = graph.state(state);
     for (let e = graph.firstEdge.data[state]!; e < end; e++) {
       const thread = graph.edgeBy.data[e]! & 0xff;
@@ -133,13 +143,19 @@ function numberEdges(graph: StateGraph, sorts: Sorts): Int32Array {
 }
 
 /** Per state, as bits: the sorts that an execution which leads there may have come by. */
-function earlierAccesses(graph: StateGraph, edgeSort: Int32Array, words: number): Int32Array {
+function earlierAccesses(
+  graph: StateGraph,
+  edgeSort: Int32Array,
+  words: number,
+  endMs: number,
+): Int32Array | null {
   const before = new Int32Array(words * graph.count);
   // Each round goes over all states; without cycles a second one changes nothing, and with them
   // as many are needed as edges lead back on one way.
   for (let isChanged = true; isChanged;) {
     isChanged = false;
     for (let state = 0; state < graph.count; state++) {
+      if (state % CLOCK_STATES === 0 && nowMs() > endMs) return null;
       const end = graph.firstEdge.data[state + 1]!;
       for (let e = graph.firstEdge.data[state]!; e < end; e++) {
         const to = words * graph.edgeTo.data[e]!;

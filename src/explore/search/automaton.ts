@@ -124,6 +124,7 @@ export class Automaton {
   /** Runs the code to its next step. */
   private resume(run: Generator<Step, unknown, number>, value: number | null): Step {
     this.table.effort++;
+    this.table.running = this.thread;
     this.frames.seen.clear();
     this.frames.isReset = false;
     try {
@@ -136,6 +137,8 @@ export class Automaton {
       const message = error instanceof Error ? error.message : String(error);
       if (!(error instanceof TooManyRounds)) return failStep("ASSERT", `threw ${message}`, -1);
       return { kind: OP.limit, addr: 0, a: 0, b: 0, site: -1, message };
+    } finally {
+      this.table.running = -1;
     }
   }
 

@@ -28,7 +28,7 @@ export class Machine {
   readonly program: LoadedProgram;
   readonly threads: readonly Automaton[];
   /** The nodes of all threads. */
-  readonly table = new NodeTable();
+  readonly table: NodeTable;
   /** Words of a state. */
   readonly width: number;
   /** Index of the first thread's node. */
@@ -38,8 +38,10 @@ export class Machine {
   /** What the final check works on. */
   private readonly memory: Vector;
 
-  constructor(program: LoadedProgram, maxSteps: number) {
+  /** Runs each thread to its first step. `table`: a new one, for who wants to see it run. */
+  constructor(program: LoadedProgram, maxSteps: number, table: NodeTable = new NodeTable()) {
     this.program = program;
+    this.table = table;
     const automaton = (code: ThreadCode, thread: number, depth: number) =>
       new Automaton(code, program.runtime, depth, { table: this.table, thread });
     this.threads = program.threads.map((one, t) => automaton(one, t, maxSteps));

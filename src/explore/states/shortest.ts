@@ -1,6 +1,7 @@
 // The counterexample with the fewest context switches, and among those the fewest steps, by
 // Dijkstra's algorithm over pairs of state and thread that ran last. On a finished graph the answer
 // is a minimum, not a good guess.
+import { nowMs } from "../../base/clock.js";
 import type { StateGraph } from "./state-graph.js";
 
 export interface Schedule {
@@ -14,11 +15,21 @@ export interface Schedule {
 /** Steps weigh 1 and switches so much; no execution has more steps than that. */
 const SWITCH = 2 ** 26;
 
+/** Pairs between two looks at the clock. */
+const CLOCK_PAIRS = 1024;
+
 /** Most pairs of state and thread for the exact answer. */
 const PAIRS_MAX = 6_000_000;
 
-/** The cheapest way from the start to a state in `targets`; `isExact`: none has fewer switches. */
-export function shortestTo(graph: StateGraph, targets: ReadonlySet<number>): Schedule {
+/**
+ * The cheapest way from the start to a state in `targets`; `isExact`: none has fewer switches. When
+ * the clock passes `endMs` it is one with the fewest steps.
+ */
+export function shortestTo(
+  graph: StateGraph,
+  targets: ReadonlySet<number>,
+  endMs: number,
+): Schedule {
   const threads = graph.machine.threads.length;
   if (graph.count * threads > PAIRS_MAX) return fewestSteps(graph, targets);
   // Pair number: state * (threads + 1) + last thread + 1; 0 stands for "nobody has run".
@@ -32,6 +43,7 @@ export function shortestTo(graph: StateGraph, targets: ReadonlySet<number>): Sch
     const { item: pair } = top;
     if (settled.has(pair)) continue;
     settled.add(pair);
+    if (settled.size % CLOCK_PAIRS === 0 && nowMs() > endMs) return fewestSteps(graph, targets);
     const state = Math.floor(pair / stride);
     const last = (pair % stride) - 1;
     if (targets.has(state)) return { moves: movesTo(pair, cameFrom), state, isExact: true };

@@ -1,6 +1,7 @@
 // Shortens a schedule that went wrong. Where the program is small enough the state graph gives the
 // one with the fewest context switches and steps, and that is a proof; else switches are taken out
 // one after the other as long as the schedule still comes to the same verdict. Any thread.
+import { nowMs } from "../../base/clock.js";
 import { racingStates } from "../detect/races.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { shortestTo } from "../states/shortest.js";
@@ -22,24 +23,31 @@ export interface Shortened {
 export interface Purpose {
   readonly verdict: Verdict;
   verdictOf(end: Vector): Verdict;
-  readonly maxSeconds: number;
+  /** When it is to end, on the clock of `nowMs`. */
+  readonly endMs: number;
 }
 
 export function minimize(machine: Machine, moves: TokenMove[], purpose: Purpose): Shortened {
   const isAlike = (end: Vector) => purpose.verdictOf(end) === purpose.verdict;
-  const shorter = () => ({ moves: shorten(machine, moves, isAlike), minimal: false });
+  const shorter = () => ({
+    moves: shorten(machine, moves, { isAlike, endMs: purpose.endMs }),
+    minimal: false,
+  });
   return byGraph(machine, purpose) ?? shorter();
 }
 
 function byGraph(machine: Machine, purpose: Purpose): Shortened | null {
   const graph = new StateGraph(machine);
-  graph.explore({ maxStates: STATES_MAX, maxSeconds: purpose.maxSeconds });
+  const { endMs } = purpose;
+  // Half of what is left: without the graph, there is something else to try.
+  const maxSeconds = Math.max(0, (endMs - nowMs()) / 2000);
+  graph.explore({ maxStates: STATES_MAX, maxSeconds });
   if (graph.bound !== null) return null;
   const alike = graph.violations.filter((one) => one.verdict === purpose.verdict);
   const targets =
     purpose.verdict === "RACE" ? racingStates(graph) : new Set(alike.map((one) => one.state));
   if (targets.size === 0) return null;
-  const way = shortestTo(graph, targets);
+  const way = shortestTo(graph, targets, endMs);
   const s = machine.initial();
   const moves = way.moves.map((by) => take(machine, s, by & 0xff, by >> 8));
   return { moves, minimal: way.isExact };
@@ -61,14 +69,14 @@ type Block = readonly TokenMove[];
 export function shorten(
   machine: Machine,
   moves: TokenMove[],
-  isAlike: (end: Vector) => boolean,
+  { isAlike, endMs }: { isAlike(end: Vector): boolean; readonly endMs: number },
 ): TokenMove[] {
   let best = moves;
   let steps = 0;
   for (let isBetter = true; isBetter;) {
     isBetter = false;
     for (const candidate of simpler(blocksOf(best))) {
-      if (steps > TRIAL_STEPS_MAX) return best;
+      if (steps > TRIAL_STEPS_MAX || nowMs() > endMs) return best;
       steps += candidate.length;
       const taken = repeat(machine, candidate);
       if (!isAlike(taken.end)) continue;

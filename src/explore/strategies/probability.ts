@@ -1,6 +1,7 @@
 // How likely it is that a scheduler which picks among the threads that can run, all with the same
 // chance, and among the outcomes of a choice likewise, meets a failure. From the state graph, so
 // that no run is needed. Any thread.
+import { nowMs } from "../../base/clock.js";
 import { racingStates } from "../detect/races.js";
 import { topologicalOrder } from "../states/count.js";
 import { END, type StateGraph } from "../states/state-graph.js";
@@ -23,18 +24,31 @@ const EDGES_MAX = 400_000_000;
 /**
  * The chance of a run to show the verdict: to end in one of the graph's violations, to come by a
  * state in which a race is next (RACE), not to end at all (LIVELOCK). Null for a graph that is not
- * finished, or that iteration does not settle.
+ * finished, or that iteration does not settle, or when the clock passes `endMs`.
  */
-export function bugProbability(graph: StateGraph, verdict: Verdict): Probability | null {
-  if (graph.bound !== null) return null;
+export function bugProbability(
+  graph: StateGraph,
+  verdict: Verdict,
+  endMs: number,
+): Probability | null {
+  if (graph.bound !== null || nowMs() > endMs) return null;
   const isTarget = verdict === "LIVELOCK" ? withoutEnd(graph) : new Uint8Array(graph.count);
   if (verdict === "RACE") for (const state of racingStates(graph)) isTarget[state] = 1;
   else if (verdict !== "LIVELOCK") for (const { state } of graph.violations) isTarget[state] = 1;
   const order = topologicalOrder(graph);
-  if (order.length === graph.count) return byPaths(graph, order, isTarget);
-  const value = byIteration(graph, isTarget);
+  if (order.length === graph.count) return byPaths(graph, order, { isTarget, endMs });
+  const value = byIteration(graph, { isTarget, endMs });
   return value === null ? null : { value, fraction: null };
 }
+
+/** The states that a run is to come by, and until when. */
+interface Sought {
+  readonly isTarget: Uint8Array;
+  readonly endMs: number;
+}
+
+/** States between two looks at the clock. */
+const CLOCK_STATES = 1024;
 
 /** Marks the states from which no execution comes to an end. */
 function withoutEnd(graph: StateGraph): Uint8Array {
@@ -74,7 +88,11 @@ function edgeOdds(graph: StateGraph, state: number): { edge: number; odds: numbe
  * Probabilities forward, from the start. All have one denominator: the least common multiple of all
  * odds, to the power of the longest path.
  */
-function byPaths(graph: StateGraph, order: Int32Array, isTarget: Uint8Array): Probability {
+function byPaths(
+  graph: StateGraph,
+  order: Int32Array,
+  { isTarget, endMs }: Sought,
+): Probability | null {
   const depth = new Int32Array(graph.count);
   let unit = 1n;
   let longest = 0;
@@ -92,7 +110,8 @@ function byPaths(graph: StateGraph, order: Int32Array, isTarget: Uint8Array): Pr
   const shares: bigint[] = new Array<bigint>(graph.count).fill(0n);
   shares[0] = whole;
   let hit = 0n;
-  for (const state of order) {
+  for (const [i, state] of order.entries()) {
+    if (i % CLOCK_STATES === 0 && nowMs() > endMs) return null;
     const here = shares[state]!;
     shares[state] = 0n;
     if (isTarget[state] === 1) {
@@ -125,7 +144,7 @@ function inDoubles(graph: StateGraph, order: Int32Array, isTarget: Uint8Array): 
 }
 
 /** The chance to get from the start to a target, by going over all states until nothing changes. */
-function byIteration(graph: StateGraph, isTarget: Uint8Array): number | null {
+function byIteration(graph: StateGraph, { isTarget, endMs }: Sought): number | null {
   const chance = Float64Array.from(isTarget);
   const odds = new Float64Array(graph.edgeTo.length);
   for (let state = 0; state < graph.count; state++) {
@@ -133,6 +152,7 @@ function byIteration(graph: StateGraph, isTarget: Uint8Array): number | null {
   }
   const rounds = Math.max(100, Math.floor(EDGES_MAX / Math.max(1, odds.length)));
   for (let round = 0; round < rounds; round++) {
+    if (nowMs() > endMs) return null;
     let change = 0;
     for (let state = graph.count - 1; state >= 0; state--) {
       const from = graph.firstEdge.data[state]!;

@@ -1,5 +1,6 @@
 // The strategies that pick schedules instead of going through all of them, and the bounded ones,
 // from the settings to what they found. Any thread; ended by their bounds.
+import { nowMs } from "../../base/clock.js";
 import { Random } from "../../base/random.js";
 import { type Detectors, WATCHED_RUNS } from "../detect/detectors.js";
 import { endOf, type Found, narrate, NOTHING, raceAlong, type Settings } from "../outcome.js";
@@ -65,7 +66,7 @@ export function byChance(
     ...NOTHING,
     ...failureOf(machine, result.bad?.moves ?? null, {
       raceSchedule: detectors.raceSchedule,
-      maxSeconds: settings.maxSeconds,
+      endMs: settings.endMs,
     }),
     complete: false,
     bound: `${result.bound}${endless}`,
@@ -79,14 +80,20 @@ function goOn(machine: Machine, settings: Settings, first: WalkResult): WalkResu
   const left = settings.maxExecutions - first.executions;
   const isOver = first.bad !== null || first.noticed !== null || first.bound.endsWith(" s");
   if (isOver || left <= 0) return first;
-  const result = exploreRandomly(machine, { ...settings, maxExecutions: left });
+  const maxSeconds = Math.max(0, (settings.endMs - nowMs()) / 1000);
+  const result = exploreRandomly(machine, { ...settings, maxExecutions: left, maxSeconds });
   const executions = first.executions + result.executions;
-  const isWhole = result.bad === null && !result.bound.endsWith(" s");
+  const isLate = result.bound.endsWith(" s");
+  const isWhole = result.bad === null && !isLate;
   return {
     ...first,
     ...result,
     executions,
-    bound: isWhole ? `${executions} executions` : result.bound,
+    bound: isWhole
+      ? `${executions} executions`
+      : isLate
+        ? `${settings.maxSeconds} s`
+        : result.bound,
   };
 }
 
@@ -108,7 +115,7 @@ export function byBound(
     ...NOTHING,
     ...failureOf(machine, result.bad?.moves ?? null, {
       raceSchedule: null,
-      maxSeconds: settings.maxSeconds,
+      endMs: settings.endMs,
     }),
     complete: false,
     bound: result.bound,
@@ -121,21 +128,22 @@ export function byBound(
 interface Schedules {
   /** One that leads to a data race; what goes wrong otherwise counts more. */
   readonly raceSchedule: TokenMove[] | null;
-  readonly maxSeconds: number;
+  /** When shortening is to end, on the clock of `nowMs`. */
+  readonly endMs: number;
 }
 
 /** The verdict and the counterexample, shortened, of the first schedule that went wrong. */
 export function failureOf(
   machine: Machine,
   bad: TokenMove[] | null,
-  { raceSchedule, maxSeconds }: Schedules,
+  { raceSchedule, endMs }: Schedules,
 ): Pick<Found, "verdict" | "counterexample" | "race"> {
   const race = raceSchedule === null ? null : raceOf(machine, raceSchedule);
   const moves = bad ?? raceSchedule;
   if (moves === null) return { verdict: "UNDECIDED", counterexample: null, race };
   const verdictOf = (end: Vector): Verdict => endOf(machine, end).verdict;
   const verdict = bad === null ? "RACE" : verdictOf(endAfter(machine, moves));
-  const short = minimize(machine, moves, { verdict, verdictOf, maxSeconds });
+  const short = minimize(machine, moves, { verdict, verdictOf, endMs });
   const ending = endOf(machine, endAfter(machine, short.moves));
   const message = ending.verdict === verdict ? ending.message : race!;
   const told = narrate(machine, short.moves, { message, minimal: short.minimal });

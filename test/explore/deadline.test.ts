@@ -1,0 +1,57 @@
+// A program whose own computation does not come back: no clock of a search is looked at meanwhile,
+// and still every strategy ends, says which thread it was in, and proves nothing.
+import { describe, expect, it } from "vitest";
+import { withinSeconds } from "../../src/explore/deadline.js";
+import { explore } from "../../src/explore/explore.js";
+import { loadProgram } from "../../src/explore/source/load.js";
+import type { Strategy } from "../../src/explore/types.js";
+
+/** It backtracks for longer than the universe is old. */
+const MATCH = `/^(a+)+$/.test("a".repeat(60) + "b")`;
+
+const STRATEGIES: Strategy[] = ["states", "hash", "dpor", "random", "pct", "preemption"];
+
+function hanging(first: string, final: string): string {
+  return `import { assert, ld, program, st } from "packetpath/explore";
+    export default program({ name: "p", cells: { x: 0 }, threads: {
+      good({ x }) { st(x, 1); },
+      matcher({ x }) { st(x, ${first} ? 1 : 2); },
+    }, final({ x }) { assert(${final} || ld(x) > 0, "never"); } });`;
+}
+
+describe("a computation that does not come back", () => {
+  it.each(STRATEGIES)("is ended, and its thread named, by %s", async (strategy) => {
+    const program = await loadProgram(hanging(MATCH, "false"), "p.ts");
+    const result = explore(program, { strategy, maxSeconds: 0.1 });
+    expect([result.verdict, result.complete]).toEqual(["UNDECIDED", false]);
+    expect(result.bound).toBe("0.1 s, ended in the code of thread matcher");
+  });
+
+  it("is ended in a final check, too", async () => {
+    const program = await loadProgram(hanging("true", MATCH), "p.ts");
+    const result = explore(program, { maxSeconds: 0.1 });
+    expect(result.verdict).toBe("UNDECIDED");
+    expect(result.bound).toBe("0.1 s, ended in the code of the final check");
+  });
+
+  it("is ended once it is slow, after searches that were not", async () => {
+    const program = await loadProgram(hanging("true", "false"), "p.ts");
+    expect(explore(program, { maxSeconds: 0.1 }).verdict).toBe("SAFE");
+  });
+});
+
+describe("work within seconds", () => {
+  it("returns what it makes, and throws what it throws", () => {
+    expect(withinSeconds(1, () => ({ x: 1 }))).toEqual({ x: 1 });
+    const fail = () => {
+      throw new RangeError("own");
+    };
+    expect(() => withinSeconds(1, fail)).toThrow(new RangeError("own"));
+    expect(withinSeconds(1e9, () => ({ x: 2 }))).toEqual({ x: 2 });
+  });
+
+  it("is done inside of other such work", () => {
+    const inner = () => withinSeconds(1, () => ({ x: 3 }))!;
+    expect(withinSeconds(1, () => ({ outer: inner() }))).toEqual({ outer: { x: 3 } });
+  });
+});
