@@ -11,20 +11,11 @@ import {
   type Ignored,
   type ParsedFlowMod,
 } from "./flow-mods.js";
+import { columnOf, placed, placedLines, textLines, type ParseOptions } from "./text/place.js";
 import type { PortMap } from "./text/ports.js";
 import { FlowTextError } from "./text/scan.js";
 
-/** Where the text comes from and what its names mean. */
-export interface ParseOptions {
-  /** For error messages; default `<flow>`. */
-  readonly file?: string;
-  /** Line of the (first) flow, from 1. */
-  readonly line?: number;
-  /** Columns in front of the text on its line, where it is part of a larger one. */
-  readonly columnOffset?: number;
-  /** Port numbers by interface name; reserved names need no entry. */
-  readonly ports?: PortMap;
-}
+export type { ParseOptions } from "./text/place.js";
 
 /** Something to say about a flow text. Lines and columns count from 1. */
 export interface Diagnostic {
@@ -46,22 +37,6 @@ function parseText(text: string, ports: PortMap): { flow: Flow; ignored: readonl
   }
   const { mod, ignored } = parseFlowModText(text, "add", ports, from);
   return { flow: flowOfMod(mod), ignored };
-}
-
-function columnOf(index: number, options: ParseOptions): number {
-  return index + 1 + (options.columnOffset ?? 0);
-}
-
-/** Runs a reader and gives its mistake a file, a line and a column. */
-function placed<T>(options: ParseOptions, read: (ports: PortMap) => T): T {
-  try {
-    return read(options.ports ?? NO_PORTS);
-  } catch (error) {
-    if (!(error instanceof FlowTextError)) throw error;
-    const file = options.file ?? "<flow>";
-    const place = { file, line: options.line ?? 1, column: columnOf(error.index, options) };
-    throw new PacketpathError("FLOW_INVALID", error.message, { place });
-  }
 }
 
 /**
@@ -86,26 +61,21 @@ export function parseFlowMod(
 }
 
 /**
- * Reads a flow file whose lines may begin with a command, as `ovs-ofctl --bundle add-flows` and
- * replace-flows take it. Without a command, `command` is meant.
+ * Reads a flow file whose lines may begin with a command, as `ovs-ofctl add-flows` and
+ * replace-flows take it; without one, the flow is to be added.
+ * @param command what every line means; then no line begins with a command (`del-flows br -`).
  * @throws PacketpathError FLOW_INVALID for the first mistake.
  */
-export function parseFlowModFile(text: string, options: ParseOptions = {}): ParsedFlowMod[] {
-  return flowLines(text).map((entry) => {
-    const line = (options.line ?? 1) + entry.line - 1;
-    return placed({ ...options, line }, (ports) => {
-      const { command, from } = leadingCommand(entry.text);
-      return parseFlowModText(entry.text, command, ports, from);
-    });
+export function parseFlowModFile(
+  text: string,
+  options: ParseOptions = {},
+  command?: FlowCommand,
+): ParsedFlowMod[] {
+  return placedLines(text, options, (line, ports) => {
+    if (command !== undefined) return parseFlowModText(line, command, ports);
+    const leading = leadingCommand(line);
+    return parseFlowModText(line, leading.command, ports, leading.from);
   });
-}
-
-/** Lines of a flow file that hold a flow, comments (`#` to the end of the line) cut off. */
-function flowLines(text: string): { text: string; line: number }[] {
-  return text
-    .split("\n")
-    .map((line, i) => ({ text: line.replace(/#.*$/, "").trimEnd(), line: i + 1 }))
-    .filter((line) => line.text.trim() !== "");
 }
 
 /** Reads every flow of a text and keeps going after mistakes. */
@@ -116,7 +86,7 @@ export function readFlows(
   const flows: Flow[] = [];
   const diagnostics: Diagnostic[] = [];
   const file = options.file ?? "<flow>";
-  for (const entry of flowLines(text)) {
+  for (const entry of textLines(text)) {
     const line = (options.line ?? 1) + entry.line - 1;
     try {
       const { flow, ignored } = parseText(entry.text, options.ports ?? NO_PORTS);

@@ -4,7 +4,7 @@
 // Under OpenFlow 1.0 an action for a protocol that the flow does not match is a no-op; later
 // versions refuse it. So some misfits only take flow formats away. What the switch would refuse on
 // receipt is refused here, in the same words.
-import { fieldOf, getField, type FieldId } from "../../flow/fields.js";
+import { fieldOf, getField, type FieldId, type Prerequisite } from "../../flow/fields.js";
 import { VLAN_PRESENT } from "../../flow/key.js";
 import { cloneMatch, newMatch, prerequisiteHolds, setMatchField } from "../../flow/match.js";
 import { OFPP, type Action, type Conntrack, type Learn, type Match } from "../../flow/types.js";
@@ -16,12 +16,14 @@ import type { PlacedAction } from "./verify.js";
 
 /** Meters have numbers from 1 to this (OFPM13_MAX). */
 const METER_MAX = 0xffff0000;
+/** Tables 0 to 253 are for flows (ofproto-dpif.h, TBL_INTERNAL). */
+const TABLES = 254;
 /** `ct_state` bits. */
 const CS_INVALID = 0x10;
 
-/** What is known of the packet between two actions. */
+/** What is known of the packet between two actions; no match: nothing, and everything fits. */
 interface State {
-  readonly match: Match;
+  readonly match: Match | null;
   /** Whether there is an outer and an inner VLAN tag. */
   tags: [boolean, boolean];
   formats: number;
@@ -31,19 +33,24 @@ function fail(code: string): never {
   throw new FlowTextError(`actions are invalid with specified match (${code})`, 0);
 }
 
-const holds = (state: State, id: FieldId): boolean =>
-  prerequisiteHolds(state.match, fieldOf(id).prerequisite);
-
-function checkSource(match: Match, { field }: SubField): void {
-  if (!prerequisiteHolds(match, fieldOf(field).prerequisite)) fail("OFPBAC_MATCH_INCONSISTENT");
+function satisfied(match: Match | null, prerequisite: Prerequisite): boolean {
+  return match === null || prerequisiteHolds(match, prerequisite);
 }
 
-function checkTarget(match: Match, sub: SubField): void {
+const holds = (state: State, id: FieldId): boolean =>
+  satisfied(state.match, fieldOf(id).prerequisite);
+
+function checkSource(match: Match | null, { field }: SubField): void {
+  if (!satisfied(match, fieldOf(field).prerequisite)) fail("OFPBAC_MATCH_INCONSISTENT");
+}
+
+function checkTarget(match: Match | null, sub: SubField): void {
   checkSource(match, sub);
   if (!fieldOf(sub.field).writable) fail("OFPBAC_BAD_SET_ARGUMENT");
 }
 
 function setTags(state: State, tags: [boolean, boolean]): void {
+  if (state.match === null) return;
   state.tags = tags;
   const present = Uint32Array.of(VLAN_PRESENT);
   const value = tags[0] ? present : Uint32Array.of(0);
@@ -64,7 +71,7 @@ function checkMod(action: SetField, state: State): void {
       return setTags(state, [true, state.tags[1]]);
     case "vlan_vid":
     case "vlan_pcp":
-      requireFit(state, state.tags[0]);
+      requireFit(state, state.tags[0] || state.match === null);
       return setTags(state, [true, state.tags[1]]);
     case "nw_ttl":
     case "nw_ecn":
@@ -87,14 +94,15 @@ function checkSetField(action: SetField, state: State): void {
   const field = fieldOf(action.field);
   if (!field.writable) fail("OFPBAC_BAD_SET_ARGUMENT");
   const needsTag = field.id === "vlan_vid" || field.id === "vlan_pcp";
-  if (!holds(state, field.id) || (needsTag && !state.tags[0])) fail("OFPBAC_MATCH_INCONSISTENT");
+  const lacksTag = needsTag && !state.tags[0] && state.match !== null;
+  if (!holds(state, field.id) || lacksTag) fail("OFPBAC_MATCH_INCONSISTENT");
   if (field.id === "vlan_tci") {
     setTags(state, [(action.value[0]! & VLAN_PRESENT) !== 0, state.tags[1]]);
   }
 }
 
 /** What a learned flow matches must satisfy the prerequisites of what it matches later. */
-function checkLearn(learn: Learn, match: Match): void {
+function checkLearn(learn: Learn, match: Match | null): void {
   const learned = newMatch();
   for (const part of learn.parts) {
     if (part.type === "output") {
@@ -121,15 +129,19 @@ function checkLearn(learn: Learn, match: Match): void {
   }
 }
 
+const protocolOf = (match: Match): number => getField(match.value, fieldOf("nw_proto"));
+
+/** Whether a flow may send its packets through a ct action. */
+function fitsConntrack(ct: Conntrack, match: Match): boolean {
+  const isInvalid = (getField(match.value, fieldOf("ct_state")) & CS_INVALID) !== 0;
+  const protocol = protocolOf(match);
+  if (!prerequisiteHolds(match, "ip") || (isInvalid && ct.commit)) return false;
+  return (ct.alg !== 21 || protocol === 6) && (ct.alg !== 69 || protocol === 17);
+}
+
 function checkConntrack(ct: Conntrack, state: State): void {
   const { match } = state;
-  const isInvalid = (getField(match.value, fieldOf("ct_state")) & CS_INVALID) !== 0;
-  const isMisfit =
-    !prerequisiteHolds(match, "ip") ||
-    (isInvalid && ct.commit) ||
-    (ct.alg === 21 && getField(match.value, fieldOf("nw_proto")) !== 6) ||
-    (ct.alg === 69 && getField(match.value, fieldOf("nw_proto")) !== 17);
-  if (isMisfit) fail("OFPBAC_MATCH_INCONSISTENT");
+  if (match !== null && !fitsConntrack(ct, match)) fail("OFPBAC_MATCH_INCONSISTENT");
   if (typeof ct.zone !== "number") {
     checkSource(match, ct.zone);
     if (ct.zone.width !== 16) fail("OFPBAC_BAD_SET_LEN");
@@ -164,7 +176,8 @@ function isInActionSet(action: Action): boolean {
 
 /** Actions inside another one; what they do to the packet is forgotten afterwards. */
 function checkNested(actions: readonly Action[], state: State): void {
-  const inner: State = { match: cloneMatch(state.match), tags: [...state.tags], formats: ~0 };
+  const match = state.match === null ? null : cloneMatch(state.match);
+  const inner: State = { match, tags: [...state.tags], formats: ~0 };
   for (const action of actions) checkAction(action, inner, 255);
   state.formats &= inner.formats;
 }
@@ -198,22 +211,23 @@ function checkAction(action: Action, state: State, table: number): void {
       if (state.tags[1]) fail("OFPBAC_BAD_TAG");
       return setTags(state, [true, state.tags[0]]);
     case "pop-vlan":
-      requireFit(state, state.tags[0]);
+      requireFit(state, state.tags[0] || state.match === null);
       return setTags(state, [state.tags[1], false]);
     case "dec-ttl":
-      return requireFit(state, prerequisiteHolds(state.match, "ip"));
+      return requireFit(state, satisfied(state.match, "ip"));
     case "fin-timeout":
-      return requireFit(state, getField(state.match.value, fieldOf("nw_proto")) === 6);
+      return requireFit(state, state.match === null || protocolOf(state.match) === 6);
     case "goto-table":
-      if (action.table === 255 || (table !== 255 && action.table <= table)) {
+      if (action.table >= TABLES || (table !== 255 && action.table <= table)) {
         fail("OFPBIC_BAD_TABLE_ID");
       }
       return;
     case "meter":
+      if (state.match === null) return;
       if (action.meter === 0 || action.meter > METER_MAX) fail("OFPMMFC_INVALID_METER");
       return;
     case "resubmit":
-      if (action.ct === true && !prerequisiteHolds(state.match, "ct")) {
+      if (action.ct === true && !satisfied(state.match, "ct")) {
         fail("OFPBAC_MATCH_INCONSISTENT");
       }
       return;
@@ -226,7 +240,7 @@ function checkAction(action: Action, state: State, table: number): void {
     case "nat": {
       const size = action.range?.first.length;
       const wants = size === undefined ? "ip" : size === 4 ? "ipv4" : "ipv6";
-      if (!prerequisiteHolds(state.match, wants)) fail("OFPBAC_MATCH_INCONSISTENT");
+      if (!satisfied(state.match, wants)) fail("OFPBAC_MATCH_INCONSISTENT");
       return;
     }
     case "write-actions": {
@@ -241,17 +255,20 @@ function checkAction(action: Action, state: State, table: number): void {
 }
 
 /**
- * Checks a flow's or a bucket's actions against its match.
+ * Checks a flow's actions against its match, or a bucket's, which has none (null).
  * @param table the flow's table; 255 when there is none, as in a bucket.
  * @returns the flow formats (FORMAT bits) that allow the list.
  * @throws FlowTextError at the action that does not fit.
  */
-export function checkActions(list: readonly PlacedAction[], match: Match, table: number): number {
-  const tci = fieldOf("vlan_tci");
-  const isTagged = (getField(match.value, tci) & VLAN_PRESENT) !== 0;
+export function checkActions(
+  list: readonly PlacedAction[],
+  match: Match | null,
+  table: number,
+): number {
+  const tci = match === null ? 0 : getField(match.value, fieldOf("vlan_tci"));
   const state: State = {
-    match: cloneMatch(match),
-    tags: [isTagged, false],
+    match: match === null ? null : cloneMatch(match),
+    tags: [(tci & VLAN_PRESENT) !== 0, false],
     formats: FORMATS.any,
   };
   for (const { action, at } of list) {

@@ -116,8 +116,8 @@ function parseList(
 
 /** What a list of actions belongs to. */
 export interface ActionOwner {
-  /** For prerequisites. */
-  readonly match: Match;
+  /** For prerequisites; null: of a bucket, which has none. */
+  readonly match: Match | null;
   /** For goto_table; 255 when there is none. */
   readonly table: number;
   /** Whether instructions may stand in the list, as in a flow; a bucket has none. */
@@ -138,9 +138,9 @@ export function parseActions(
 ): Action[] {
   const list = parseList(from, end, context, owner.instructions, null);
   context.formats &= checkActions(list, owner.match, owner.table);
-  if (context.formats === 0 && list.length > 0) {
+  if (context.formats === 0 && owner.match !== null) {
     const message = "actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)";
-    throw new FlowTextError(message, list[0]!.at);
+    throw new FlowTextError(message, list[0]?.at ?? from);
   }
   return list.map(({ action }) => action);
 }
