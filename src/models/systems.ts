@@ -2,5 +2,6 @@
 import type { VariedSystem } from "packetpath/explore";
 import { endpoint } from "./endpoint/variants.js";
 import { softirq } from "./softirq/variants.js";
+import { toa } from "./toa/variants.js";
 
-export const SYSTEMS: readonly VariedSystem[] = [endpoint, softirq];
+export const SYSTEMS: readonly VariedSystem[] = [endpoint, toa, softirq];

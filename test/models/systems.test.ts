@@ -19,17 +19,18 @@ describe("the list of systems", () => {
     for (const system of SYSTEMS) {
       const ids = system.variants.map((one) => one.id);
       expect(new Set(ids).size).toBe(ids.length);
-      for (const { id, what, source, parameters, switches, verdict } of system.variants) {
+      for (const variant of system.variants) {
+        const { id, what, source, switches, verdict } = variant;
         expect([id, what.length > 20, source.length > 5]).toEqual([id, true, true]);
         expect([id, switches === undefined]).toEqual([id, verdict === "SAFE"]);
-        expect(variantText(system, parameters).file).toBe(`src/${system.file}`);
+        expect(variantText(system, variant).source).toContain("export default program");
       }
     }
   });
 
   it("a buggy variant and its repair differ in some parameter", () => {
     for (const { variants } of SYSTEMS) {
-      const texts = variants.map(({ parameters }) => JSON.stringify(parameters));
+      const texts = variants.map(({ parameters, file }) => JSON.stringify([parameters, file]));
       expect(new Set(texts).size).toBe(texts.length);
     }
   });

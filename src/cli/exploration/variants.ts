@@ -39,14 +39,12 @@ export async function systemOf(name: string): Promise<VariedSystem> {
 /** The program of a system: as it is, or in one of its variants. @throws PacketpathError USAGE */
 export async function systemProgram(flags: SystemFlags): Promise<ChosenProgram> {
   const { variantOf, variantText } = await import("../../explore/variants/variants.js");
-  const { name, ...system } = await systemOf(flags.system ?? "");
-  if (flags.variant === undefined) {
-    return { ...variantText({ name, ...system }, {}), expect: null, name: `--system ${name}` };
-  }
-  const variant = variantOf({ name, ...system }, flags.variant);
-  const text = variantText({ name, ...system }, variant.parameters);
-  const words = `--system ${name} --variant ${variant.id}`;
-  return { ...text, expect: variant.verdict, name: words };
+  const system = await systemOf(flags.system ?? "");
+  const name = `--system ${system.name}`;
+  if (flags.variant === undefined) return { ...variantText(system, null), expect: null, name };
+  const variant = variantOf(system, flags.variant);
+  const words = `${name} --variant ${variant.id}`;
+  return { ...variantText(system, variant), expect: variant.verdict, name: words };
 }
 
 /** The same program with the parameters that the user gives. @throws PacketpathError USAGE */

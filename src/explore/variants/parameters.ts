@@ -105,6 +105,9 @@ function literalValue(node: ts.Expression): ParameterValue | null {
   if (node.kind === ts.SyntaxKind.TrueKeyword) return true;
   if (node.kind === ts.SyntaxKind.FalseKeyword) return false;
   if (ts.isNumericLiteral(node)) return Number(node.text);
+  if (ts.isPrefixUnaryExpression(node) && ts.isNumericLiteral(node.operand)) {
+    return node.operator === ts.SyntaxKind.MinusToken ? -Number(node.operand.text) : null;
+  }
   if (!ts.isArrayLiteralExpression(node)) return null;
   const texts = node.elements.flatMap((one) => (ts.isStringLiteral(one) ? [one.text] : []));
   return texts.length === node.elements.length ? texts : null;

@@ -19,6 +19,8 @@ export interface Variant {
   readonly what: string;
   /** Where they differ from those in the program's text. */
   readonly parameters: Parameters;
+  /** The program, where it is another than the system's. */
+  readonly file?: string;
   readonly verdict: Verdict;
   /** Context switches of the shortest schedule that fails; absent for SAFE. */
   readonly switches?: number;
@@ -60,15 +62,17 @@ export function variantOf({ name, variants }: VariedSystem, id: string): Variant
   throw new PacketpathError("USAGE", `no variant "${id}" of ${name}: it has ${all}`);
 }
 
-export function variantText(system: VariedSystem, parameters: Parameters): VariantText {
-  const file = `src/${system.file}`;
-  const text = readFileSync(join(SOURCES, system.file), "utf8");
-  return { file, source: withParameters(text, file, parameters) };
+/** Of a variant, or of the system's own program as it stands. */
+export function variantText(system: VariedSystem, variant: Variant | null): VariantText {
+  const path = variant?.file ?? system.file;
+  const file = `src/${path}`;
+  const text = readFileSync(join(SOURCES, path), "utf8");
+  return { file, source: withParameters(text, file, variant?.parameters ?? {}) };
 }
 
 /** The variant's program, which expects the variant's verdict. */
 export async function loadVariant(system: VariedSystem, variant: Variant): Promise<LoadedProgram> {
-  const { source, file } = variantText(system, variant.parameters);
+  const { source, file } = variantText(system, variant);
   return { ...(await loadProgram(source, file)), expect: variant.verdict };
 }
 
