@@ -266,4 +266,13 @@ describe("traces", () => {
     const result = await exploreKernel(source);
     expect([result.verdict, result.traces, result.blocked]).toEqual(["SAFE", traces, "0"]);
   });
+
+  it.each([
+    ["one fault that may strike either of two threads, or none", 1, "3"],
+    ["two of them", 2, "4"],
+  ])("%s", async (_what, maxFaults, traces) => {
+    const source = `cells: { x: 0 }, maxFaults: ${maxFaults},
+      threads: [() => { fault("one"); }, () => { fault("two"); }]`;
+    expect((await exploreKernel(source)).traces).toBe(traces);
+  });
 });
