@@ -96,7 +96,8 @@ export type Action =
   | { readonly type: "move"; readonly source: SubField; readonly target: SubField }
   /** `ethertype` is 0x8100 or 0x88a8. */
   | { readonly type: "push-vlan"; readonly ethertype: number }
-  | { readonly type: "pop-vlan" }
+  /** `asPop`: it came in the words of OpenFlow 1.1 or later, as pop_vlan. */
+  | { readonly type: "pop-vlan"; readonly asPop?: boolean }
   | { readonly type: "dec-ttl"; readonly controllerIds: readonly number[] }
   /** Does nothing; `bytes` are the user's. */
   | { readonly type: "note"; readonly bytes: Uint8Array }

@@ -132,28 +132,33 @@ export function popVlan(ctx: Context): void {
 /** @returns false when the TTL was 0 or 1: the packet goes to the controller, this list ends. */
 export function decTtl(ctx: Context): boolean {
   ctx.wildcards[WORD.ip]! |= 0xff00;
-  if (!isIp(ctx.flow)) return true;
   unwildcardProtocol(ctx);
+  if (!isIp(ctx.flow)) return true;
   const ttl = (ctx.flow[WORD.ip]! >>> 8) & 0xff;
   if (ttl <= 1) return false;
   ctx.flow[WORD.ip] = (ctx.flow[WORD.ip]! & 0xffff00ff) | ((ttl - 1) << 8);
   return true;
 }
 
-/** A frame without a tag gets one before its VLAN fields are set; priority 0, VLAN 0. */
+/** A frame without a tag gets one before its VLAN fields are set: 802.1Q, if nothing else. */
 function beginVlan(ctx: Context, field: Field): void {
   unwildcardVlans(ctx);
-  if (tagAt(ctx.flow, 0) === 0 && field.id !== "vlan_tci") {
-    setTag(ctx.flow, 0, (TPID_8021Q | VLAN_PRESENT) >>> 0);
-  }
+  if (field.id === "vlan_tci") return;
+  ctx.flow[WORD.typeVlan]! |= VLAN_PRESENT;
+  fixTpid(ctx);
 }
 
-/** vlan_tci may add or remove the tag by its own bit; the others never do. */
+/**
+ * vlan_tci may add or remove the tag by its own bit; the others never do. Without that bit the other
+ * bits stay, seen by matches and not by the datapath, as in Open vSwitch.
+ */
 function endVlan(ctx: Context, field: Field): void {
-  const { flow } = ctx;
-  if (field.id !== "vlan_tci") flow[WORD.typeVlan]! |= VLAN_PRESENT;
-  if ((flow[WORD.typeVlan]! & VLAN_PRESENT) === 0) popVlan(ctx);
-  else if (flow[WORD.outerTpid]! >>> 16 === 0) flow[WORD.outerTpid] = TPID_8021Q;
+  if (field.id !== "vlan_tci") ctx.flow[WORD.typeVlan]! |= VLAN_PRESENT;
+  if ((ctx.flow[WORD.typeVlan]! & 0xffff) !== 0) fixTpid(ctx);
+}
+
+function fixTpid({ flow }: Context): void {
+  if (flow[WORD.outerTpid]! >>> 16 === 0) flow[WORD.outerTpid] = TPID_8021Q;
 }
 
 /** Whether the packet, as changed so far, has what a field needs; what was asked is noted. */

@@ -3,7 +3,7 @@
 // a hash. Changes nothing unless side effects are asked for. On the thread of the bridge.
 import { DROP_REASONS, type DropReason } from "../base/drop-reasons.js";
 import { WORD } from "../flow/key.js";
-import { needsHelp, odpActionTexts } from "../ofctl/odp/format-odp-actions.js";
+import { needsHelp, odpActionTexts, type OdpNames } from "../ofctl/odp/format-odp-actions.js";
 import { formatIpv4, formatIpv6 } from "../ofctl/text/addresses.js";
 import type { FormatOptions } from "../ofctl/print/format-value.js";
 import type { Recirculation, TranslationError } from "../pipeline/observer.js";
@@ -111,8 +111,7 @@ function onePass(
   const sideEffects = options.sideEffects ?? false;
   const megaflow = bridge.pipeline.translate(key, { sideEffects, observer: watch });
   const { actions, operands } = megaflow;
-  const lastId = Math.max(0, ...watch.recirculations.map((copy) => copy.id));
-  const odpNames = datapathNames(ports, options.names === true, lastId);
+  const odpNames = datapathNames(ports, options.names === true);
   const failed = watch.failure !== null;
   const step: TraceStep = {
     from,
@@ -128,17 +127,15 @@ function onePass(
   return { step, returns: watch.recirculations };
 }
 
-/** How a datapath calls ports, and the packets that it keeps for later. */
-export function datapathNames(ports: readonly TracePort[], byName: boolean, lastId = 0) {
+/** How the datapath calls ports. */
+export function datapathNames(ports: readonly TracePort[], byName: boolean): OdpNames {
   const byNumber = new Map(ports.map((port) => [port.number, port]));
-  let id = lastId;
   return {
     port: (number: number): string => {
       const port = byNumber.get(number);
       if (port === undefined) return String(number);
       return byName ? port.name : String(port.datapathNumber);
     },
-    recircId: (): number => ++id,
   };
 }
 

@@ -88,7 +88,12 @@ export class Watch implements Observer {
   }
 
   actionSet(): void {
-    this.enter({ type: "table", text: "--. Executing action set:" });
+    const node: TraceNode = { type: "table", text: "--. Executing action set:", nodes: [] };
+    // That of the whole pipeline belongs to the first table, although its actions are done.
+    const first = this.roots[0]!.nodes.findLast(({ type }) => type === "table");
+    const isOver = this.open.length === 1 && first !== undefined;
+    (isOver ? first.nodes : this.level()).push(node);
+    this.open.push(node.nodes);
   }
 
   subField(sub: SubField, ctx: Context): void {

@@ -13,8 +13,6 @@ import { numberOf } from "../text/scan.js";
 export interface OdpNames {
   /** A port of the datapath, by its OpenFlow number: a number, or a name. */
   readonly port: (number: number) => string;
-  /** The id under which the next packet-in keeps what is left to do. */
-  readonly recircId: () => number;
 }
 
 /** Headers that one `set` action covers: the words of the key, and the fields in print order. */
@@ -227,7 +225,7 @@ function formatPlain(
     case ODP.popVlan:
       return "pop_vlan";
     case ODP.controller:
-      return formatUserspace(operands[operand] as ControllerOperand, names.recircId());
+      return formatUserspace(operands[operand] as ControllerOperand);
     case ODP.meter:
       return `meter(${operand})`;
     case ODP.hash:
@@ -262,12 +260,12 @@ const REASONS: Readonly<Record<ControllerOperand["reason"], number>> = {
   packet_out: 5,
 };
 
-function formatUserspace(operand: ControllerOperand, recircId: number): string {
+function formatUserspace(operand: ControllerOperand): string {
   const parts = [
     `reason=${REASONS[operand.reason]}`,
     "dont_send=1",
-    "continuation=0",
-    `recirc_id=${recircId}`,
+    `continuation=${operand.continuation ? 1 : 0}`,
+    `recirc_id=${operand.recircId}`,
     `rule_cookie=${hex(operand.cookie ?? NO_COOKIE)}`,
     `controller_id=${operand.controllerId}`,
     `max_len=${operand.maxBytes}`,

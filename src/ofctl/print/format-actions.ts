@@ -105,7 +105,7 @@ function formatPlain(action: Action, options: ActionFormatOptions): string {
     case "clear-actions":
       return "clear_actions";
     case "pop-vlan":
-      return (options.version ?? 10) === 10 ? "strip_vlan" : "pop_vlan";
+      return (options.version ?? 10) > 10 || action.asPop === true ? "pop_vlan" : "strip_vlan";
     case "push-vlan":
       return `push_vlan:0x${action.ethertype.toString(16).padStart(4, "0")}`;
     case "goto-table":

@@ -159,6 +159,8 @@ function received(action: Action, state: State): Action[] {
     case "push-vlan":
       // 1.0 has no such action: mod_vlan_vid, which has to follow, pushes.
       return version === 10 ? [] : [action];
+    case "pop-vlan":
+      return [version === 10 ? { type: "pop-vlan" } : { type: "pop-vlan", asPop: true }];
     case "meter":
       return version < 13 ? [] : [action];
     case "clear-actions":
@@ -221,4 +223,18 @@ function versionNeeded(action: Action): OpenFlowVersion {
  */
 export function leastVersion(actions: readonly Action[]): OpenFlowVersion {
   return actions.some((action) => versionNeeded(action) > 10) ? 13 : 10;
+}
+
+/**
+ * What a switch finds wrong with the order of actions when it gets them in the words of a version.
+ * Only 1.0 has such an order: there goto_table is a resubmit, which must not follow write_metadata.
+ * @returns the name of the OpenFlow error, or null.
+ */
+export function checkReceivedOrder(
+  actions: readonly Action[],
+  version: OpenFlowVersion,
+): string | null {
+  const writes = actions.some((action) => action.type === "write-metadata");
+  const jumps = actions.some((action) => action.type === "goto-table");
+  return version === 10 && writes && jumps ? "OFPBAC_UNSUPPORTED_ORDER" : null;
 }

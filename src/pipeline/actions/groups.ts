@@ -40,7 +40,7 @@ export function chooseBuckets(
 }
 
 function firstLive(ctx: Context, buckets: readonly Bucket[], places: Places): number {
-  return buckets.findIndex((bucket) => isLive(ctx, bucket, places, 0));
+  return buckets.findIndex((bucket) => isLiveOrTold(ctx, bucket, places, 0));
 }
 
 /** The bucket of a select group, -1 for none, or null when the hash has to be taken first. */
@@ -75,13 +75,24 @@ function best(ctx: Context, buckets: readonly Bucket[], basis: number, places: P
   let winner = -1;
   let most = 0;
   buckets.forEach((bucket, i) => {
-    if (bucket.weight === 0 || !isLive(ctx, bucket, places, 0)) return;
+    if (!isLiveOrTold(ctx, bucket, places, 0)) return;
     const score = ((mixHash(basis, i) & 0xffff) + 1) * bucket.weight;
+    ctx.observer?.detail(`bucket ${bucket.id}: score ${score}`);
     if (score <= most) return;
     most = score;
     winner = i;
   });
   return winner;
+}
+
+/** The same as `isLive`; tells the observer what a bucket that is not live waits for. */
+function isLiveOrTold(ctx: Context, bucket: Bucket, places: Places, depth: number): boolean {
+  if (isLive(ctx, bucket, places, depth)) return true;
+  // Open vSwitch calls a watched group a port, too.
+  const watched = [bucket.watchPort, bucket.watchGroup].filter((each) => each !== null);
+  const causes = watched.map((each) => `port ${each}`).join(" and ");
+  ctx.observer?.detail(`bucket ${bucket.id}: not live due to ${causes}`);
+  return false;
 }
 
 function isLive(ctx: Context, bucket: Bucket, places: Places, depth: number): boolean {
@@ -94,7 +105,7 @@ function isLive(ctx: Context, bucket: Bucket, places: Places, depth: number): bo
   if (watchPort !== null && isPortLive(places.ports, watchPort)) return true;
   if (watchGroup === null) return false;
   const watched = places.groups.get(watchGroup)?.group.buckets ?? [];
-  return watched.some((each) => isLive(ctx, each, places, depth + 1));
+  return watched.some((each) => isLiveOrTold(ctx, each, places, depth + 1));
 }
 
 function isPortLive(ports: PortTable, number: number): boolean {

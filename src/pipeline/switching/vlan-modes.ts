@@ -95,7 +95,8 @@ export function putOutputTags(ctx: Context, ports: PortTable, port: number, tags
   if (priorityTags !== "never") {
     outer = ((outer & ~PCP_BITS) | (ctx.flow[WORD.typeVlan]! & PCP_BITS)) >>> 0;
   }
-  setTag(ctx.flow, 0, withPresent(outer, priorityTags === "always"));
+  // "always" keeps a tag of VLAN 0 and priority 0 that is there; it makes none.
+  setTag(ctx.flow, 0, withPresent(outer, priorityTags === "always" && outer !== 0));
   setTag(ctx.flow, 1, withPresent(inner, false));
 }
 
