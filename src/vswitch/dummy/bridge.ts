@@ -82,7 +82,7 @@ export class DummyBridge implements BridgeControl {
     this.datapathId = datapathId;
     this.tables = new FlowTables({ clock });
     const { tables, portTable: ports, macs } = this;
-    this.pipeline = new Pipeline({ tables, ports, macs, clock });
+    this.pipeline = new Pipeline({ tables, ports, macs, clock, sink: (all) => tables.apply(all) });
     this.datapath = new Datapath({
       transmit: this.transmit(),
       miss: (_frame, key) => this.pipeline.translate(key),

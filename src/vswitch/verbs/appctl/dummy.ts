@@ -1,11 +1,13 @@
 // Verbs of ovs-appctl about ports in memory: frames that arrive, and their state (netdev-dummy.c of
 // Open vSwitch 3.1). Refused on a running lab, whose ports are real. Main thread.
+import { parseOdpFlow } from "../../../ofctl/odp/parse-odp-flow.js";
+import { FlowTextError } from "../../../ofctl/text/scan.js";
+import { packetFromHex } from "../../../trace/arguments.js";
 import { PORT_CONFIG } from "../../control.js";
+import { composeFrame } from "../../dummy/compose.js";
 import type { BridgeControl, PortView } from "../../control.js";
 import type { Call, Verb } from "../call.js";
 import { Refusal } from "./refusal.js";
-
-const ETHERNET_HEADER = 14;
 
 function findPort(call: Call, name: string): { bridge: BridgeControl; port: PortView } | null {
   if (call.control.kind !== "dummy") return null;
@@ -16,11 +18,18 @@ function findPort(call: Call, name: string): { bridge: BridgeControl; port: Port
   return null;
 }
 
-/** Bytes of hexadecimal digits; null when the text is no frame. */
-function readHex(text: string): Uint8Array | null {
-  const digits = text.replace(/\s/g, "");
-  if (!/^([0-9a-fA-F]{2})+$/.test(digits) || digits.length < 2 * ETHERNET_HEADER) return null;
-  return Uint8Array.from(digits.match(/../g)!, (pair) => Number.parseInt(pair, 16));
+/** A frame, as hexadecimal digits or as the text of a datapath flow. */
+function readFrame(call: Call, text: string, length: number): Uint8Array {
+  const bytes = packetFromHex(text);
+  if (typeof bytes !== "string") return bytes;
+  const ports = call.control.bridges().flatMap((bridge) => bridge.ports());
+  const numbers = new Map(ports.map((port) => [port.name, port.datapathNumber]));
+  try {
+    return composeFrame(parseOdpFlow(text, numbers).key, length);
+  } catch (error) {
+    if (error instanceof FlowTextError) throw new Refusal(error.message);
+    throw error;
+  }
 }
 
 function receive(call: Call): void {
@@ -29,14 +38,13 @@ function receive(call: Call): void {
   const frames: Uint8Array[] = [];
   const args = [...call.args.slice(1)];
   while (args.length > 0) {
-    const arg = args.shift()!;
-    if (arg === "--qid") {
+    const text = args.shift()!;
+    if (text === "--qid") {
       args.shift();
       continue;
     }
-    const frame = readHex(arg);
-    if (frame === null) throw new Refusal(`syntax error at ${arg}`);
-    frames.push(frame);
+    const length = args[0] === "--len" ? Number(args.splice(0, 2)[1]) : 0;
+    frames.push(readFrame(call, text, length));
   }
   for (const frame of frames) call.control.receive(found.bridge, found.port.number, frame);
 }

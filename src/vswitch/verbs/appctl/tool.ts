@@ -4,9 +4,11 @@ import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import type { ToolSpec } from "../tool.js";
 import { DPIF_VERBS } from "./dpif.js";
 import { DUMMY_VERBS } from "./dummy.js";
+import { DUMP_VERBS } from "./dump.js";
 import { FDB_VERBS } from "./fdb.js";
 import { Refusal } from "./refusal.js";
 import { SWITCH_VERBS } from "./switch.js";
+import { TRACE_VERBS } from "./trace.js";
 
 const OPTIONS: readonly OptionSpec[] = [
   ...COMMON_OPTIONS,
@@ -14,9 +16,14 @@ const OPTIONS: readonly OptionSpec[] = [
   flag("execute", "e"),
 ];
 
-const VERBS: readonly Verb[] = [...SWITCH_VERBS, ...FDB_VERBS, ...DPIF_VERBS, ...DUMMY_VERBS].sort(
-  (a, b) => (a.name < b.name ? -1 : 1),
-);
+const VERBS: readonly Verb[] = [
+  ...SWITCH_VERBS,
+  ...FDB_VERBS,
+  ...DPIF_VERBS,
+  ...DUMMY_VERBS,
+  ...DUMP_VERBS,
+  ...TRACE_VERBS,
+].sort((a, b) => (a.name < b.name ? -1 : 1));
 
 function listCommands(): string {
   const lines = VERBS.map((verb) => `  ${verb.name.padEnd(23)} ${verb.usage}\n`);

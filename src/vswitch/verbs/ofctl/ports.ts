@@ -5,7 +5,7 @@ import { formatPort } from "../../../ofctl/text/ports.js";
 import { type BridgeControl, PORT_CONFIG, type PortView } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { bridgeOf } from "./bridge.js";
-import { versionOf } from "./version.js";
+import { versionOf } from "./formats.js";
 
 /** Names of the bits of a port's configuration, in the order in which they are printed. */
 const CONFIG_NAMES: readonly (readonly [number, string])[] = [

@@ -3,6 +3,7 @@
 import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import { simpleTool } from "../tool.js";
 import type { Verb } from "../call.js";
+import { DUMP_VERBS } from "./dumps.js";
 import { FLOW_VERBS } from "./flows.js";
 import { PORT_VERBS } from "./ports.js";
 
@@ -30,6 +31,6 @@ const OPTIONS: readonly OptionSpec[] = [
   valued("ca-cert", "C"),
 ];
 
-const VERBS: readonly Verb[] = [...FLOW_VERBS, ...PORT_VERBS];
+const VERBS: readonly Verb[] = [...FLOW_VERBS, ...DUMP_VERBS, ...PORT_VERBS];
 
 export const OFCTL = simpleTool("ovs-ofctl", { options: OPTIONS, verbs: VERBS });

@@ -1,0 +1,138 @@
+// Flow mods as a switch takes them: which changes of the tables a command is, and when it is
+// refused with which error of OpenFlow (ofproto/ofproto.c of Open vSwitch 3.1). Main thread.
+import { PacketpathError } from "../base/errors.js";
+import { KEY_WORDS } from "../flow/key.js";
+import type { Flow, Match } from "../flow/types.js";
+import { ANY_TABLE, flowOfMod, type FlowMod } from "../ofctl/flow-mods.js";
+import { receivedActions } from "../ofctl/print/received.js";
+import type { OpenFlowVersion } from "../ofctl/protocols.js";
+import type { FlowChange, FlowSelector, FlowTables } from "../pipeline/flow-tables.js";
+import type { BridgeControl } from "./control.js";
+
+/** A refusal: the name of OpenFlow's error, and the mod that was refused. */
+export class FlowModError extends Error {
+  readonly mod: FlowMod;
+
+  constructor(name: string, mod: FlowMod) {
+    super(name);
+    this.mod = mod;
+  }
+}
+
+/** Which flows a mod or a query means. */
+export function selectorOf(mod: FlowMod): FlowSelector {
+  const { value, mask } = mod.cookieFilter;
+  return {
+    table: mod.table,
+    match: mod.match,
+    ...(mod.command.endsWith("_strict") ? { strict: true, priority: mod.priority } : {}),
+    ...(mask === 0n ? {} : { cookie: value & mask, cookieMask: mask }),
+    ...(mod.outPort === null ? {} : { outPort: mod.outPort }),
+    ...(mod.outGroup === null ? {} : { outGroup: mod.outGroup }),
+  };
+}
+
+/** The flow as the switch gets it over a connection of this version. */
+function receivedFlow(mod: FlowMod, version: OpenFlowVersion): Flow {
+  const flow = flowOfMod(mod);
+  const actions = receivedActions(flow.actions, version, flow.match);
+  // Before OpenFlow 1.2 every added flow counts from 0.
+  const isOld = version < 12 && mod.command === "add" && !flow.flags.includes("reset_counts");
+  return { ...flow, actions, flags: isOld ? [...flow.flags, "reset_counts"] : flow.flags };
+}
+
+/** The changes that a mod is. */
+export function changeOf(mod: FlowMod, version: OpenFlowVersion): FlowChange {
+  if (mod.command === "delete" || mod.command === "delete_strict") {
+    return { type: "delete", selector: selectorOf(mod) };
+  }
+  const flow = receivedFlow(mod, version);
+  if (mod.command === "add") return { type: "add", flow };
+  return {
+    type: "modify",
+    selector: selectorOf(mod),
+    flow,
+    // OpenFlow 1.0 always sends a cookie; later versions say when there is none.
+    keepCookie: version > 10 && mod.cookie === null,
+    orAdd: mod.cookieFilter.mask === 0n,
+  };
+}
+
+/**
+ * Applies mods in their order.
+ * @param atomic all or none; else those before the first that is refused.
+ * @throws FlowModError for the first that is refused.
+ */
+export async function applyMods(
+  bridge: BridgeControl,
+  mods: readonly FlowMod[],
+  options: { version: OpenFlowVersion; atomic: boolean },
+): Promise<void> {
+  const changes = mods.map((mod) => changeOf(mod, options.version));
+  const overlapAt = firstOverlap(bridge.tables, mods, changes);
+  const end = overlapAt < 0 ? mods.length : overlapAt;
+  const refuse = (at: number, error: unknown): never => {
+    const isOurs = error instanceof PacketpathError && error.code === "FLOW_INVALID";
+    if (!isOurs) throw error;
+    throw new FlowModError(
+      /^OFP[A-Z_]+/.exec(error.message)?.[0] ?? "OFPFMFC_TABLE_FULL",
+      mods[at]!,
+    );
+  };
+  const overlap = (): FlowModError => new FlowModError("OFPFMFC_OVERLAP", mods[overlapAt]!);
+  if (options.atomic && overlapAt >= 0) throw overlap();
+  try {
+    await bridge.apply(changes.slice(0, end));
+  } catch (error) {
+    // All at once was refused: find out which one it is.
+    for (let at = 0; at < end; at++) {
+      if (options.atomic) break;
+      await bridge.apply([changes[at]!]).catch((own: unknown) => refuse(at, own));
+    }
+    refuse(mods.length - 1, error);
+  }
+  if (overlapAt >= 0) throw overlap();
+}
+
+/** The first add with `check_overlap` that overlaps with a flow of the same priority, or -1. */
+function firstOverlap(
+  tables: FlowTables,
+  mods: readonly FlowMod[],
+  changes: readonly FlowChange[],
+): number {
+  if (!mods.some((mod) => mod.flags.includes("check_overlap"))) return -1;
+  // What earlier mods of the line delete is not looked at: they may only make it stricter.
+  const added: Flow[] = [];
+  for (const [at, mod] of mods.entries()) {
+    const change = changes[at]!;
+    if (change.type === "delete") {
+      added.length = 0;
+      continue;
+    }
+    if (change.type !== "add" && change.type !== "modify") continue;
+    const { flow } = change;
+    const deletesAll = mods.slice(0, at).some(isDeletionOfAll);
+    const present = deletesAll ? [] : tables.entries({ table: flow.table }).map((one) => one.flow);
+    const rivals = [...present, ...added].filter(({ table, priority }) => {
+      return table === flow.table && priority === flow.priority;
+    });
+    const overlaps = rivals.some((rival) => matchesOverlap(rival.match, flow.match));
+    if (mod.flags.includes("check_overlap") && overlaps) return at;
+    added.push(flow);
+  }
+  return -1;
+}
+
+function isDeletionOfAll(mod: FlowMod): boolean {
+  const isLoose = mod.command === "delete" && mod.table === ANY_TABLE;
+  const isNarrow = mod.outPort !== null || mod.outGroup !== null || mod.cookieFilter.mask !== 0n;
+  return isLoose && !isNarrow && mod.match.mask.every((word) => word === 0);
+}
+
+/** Whether some packet fulfills both. */
+function matchesOverlap(a: Match, b: Match): boolean {
+  for (let i = 0; i < KEY_WORDS; i++) {
+    if (((a.value[i]! ^ b.value[i]!) & a.mask[i]! & b.mask[i]!) !== 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,122 @@
+// The verbs of ovs-ofctl that print flows: dump-flows, dump-aggregate, parse-flow and parse-flows.
+// Main thread.
+import {
+  type DumpedFlow,
+  formatDumpedLines,
+  formatDumpFlows,
+  parseSortCriterion,
+  sortFlows,
+  type SortCriterion,
+} from "../../../ofctl/dump-flows.js";
+import { formatFlowMod } from "../../../ofctl/format.js";
+import { formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
+import type { FlowEntry } from "../../../pipeline/flow-tables.js";
+import type { BridgeControl } from "../../control.js";
+import { selectorOf } from "../../flow-mods.js";
+import { type Call, type Verb, VerbError } from "../call.js";
+import { has } from "../options.js";
+import { bridgeOf, portMap, portNames } from "./bridge.js";
+import { type FlowTexts, messageHead, readFlow, readFlows } from "./flow-texts.js";
+import { chosenFormat, isNxm, usableFormats, versionFor, versionOf } from "./formats.js";
+
+/** Names of ports are printed when asked for, and on a terminal. */
+function usesNames(call: Call): boolean {
+  if (has(call.options, "no-names")) return false;
+  return has(call.options, "names") || call.request.terminal;
+}
+
+function selected(call: Call, bridge: BridgeControl): FlowEntry[] {
+  const text = call.args[1];
+  if (text === undefined) return bridge.tables.entries();
+  const { mods, formats } = readFlow(text, "query", portMap(bridge));
+  versionFor(call, formats);
+  return bridge.tables.entries(selectorOf(mods[0]!));
+}
+
+function withStats(call: Call, bridge: BridgeControl, entry: FlowEntry): DumpedFlow {
+  const now = call.control.clock.nowMs();
+  const { packets, bytes, usedMs } = bridge.flowStats(entry);
+  const used = usedMs === 0 ? entry.addedMs : usedMs;
+  const stats = {
+    durationSeconds: (now - entry.addedMs) / 1000,
+    packets,
+    bytes,
+    idleAgeSeconds: Math.max(0, Math.floor((now - used) / 1000)),
+    hardAgeSeconds: Math.floor((now - entry.modifiedMs) / 1000),
+  };
+  return { flow: entry.flow, stats };
+}
+
+function sortCriteria(call: Call): SortCriterion[] {
+  return (["sort", "rsort"] as const).flatMap((option) =>
+    (call.options.values.get(option) ?? []).map((text) => {
+      const criterion = parseSortCriterion(text, option === "rsort");
+      if (criterion === null) throw new VerbError(`${text}: unknown field name`);
+      return criterion;
+    }),
+  );
+}
+
+function dumpFlows(call: Call): void {
+  const bridge = bridgeOf(call);
+  const version = versionOf(call);
+  const flows = selected(call, bridge).map((entry) => withStats(call, bridge, entry));
+  const criteria = sortCriteria(call);
+  const names = usesNames(call) ? { portNames: portNames(bridge) } : {};
+  const stats = !has(call.options, "no-stats");
+  if (criteria.length === 0 && stats && !usesNames(call)) {
+    const transaction = call.args.length > 1 ? 8 : undefined;
+    return call.out(formatDumpFlows(flows, { version }, transaction));
+  }
+  const sorted = sortFlows(flows, criteria);
+  call.out(formatDumpedLines(sorted, { version, stats, ...names }));
+}
+
+function dumpAggregate(call: Call): void {
+  const bridge = bridgeOf(call);
+  const version = versionOf(call);
+  let packets = 0;
+  let bytes = 0;
+  const entries = selected(call, bridge);
+  for (const entry of entries) {
+    const stats = bridge.flowStats(entry);
+    packets += stats.packets;
+    bytes += stats.bytes;
+  }
+  const name = version === 10 ? "NXST_AGGREGATE reply" : "OFPST_AGGREGATE reply";
+  const head = messageHead(name, version, version === 10 ? 4 : 2);
+  const counts = `packet_count=${packets} byte_count=${bytes} flow_count=${entries.length}`;
+  call.out(`${head} ${counts}\n`);
+}
+
+/** What parse-flow and parse-flows print: the messages that the texts would be sent as. */
+function printMods(call: Call, { mods, formats }: FlowTexts): void {
+  usableFormats(call, formats);
+  call.out(`usable protocols: ${formatsToString(formats)}\n`);
+  const format = chosenFormat(call, formats);
+  call.out(`chosen protocol: ${formatsToString(format)}\n`);
+  const version = versionOfFormat(format);
+  const name = isNxm(format) || needsNxm(mods, version) ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
+  for (const [i, mod] of mods.entries()) {
+    call.out(`${messageHead(name, version, i + 1)} ${formatFlowMod(mod, { version })}\n`);
+  }
+}
+
+function needsNxm(mods: FlowTexts["mods"], version: number): boolean {
+  return version === 10 && mods.some((mod) => mod.cookieFilter.mask !== 0n);
+}
+
+async function parseFlows(call: Call): Promise<void> {
+  printMods(call, await readFlows(call, call.args[0]!, new Map()));
+}
+
+function parseFlow(call: Call): void {
+  printMods(call, readFlow(call.args[0]!, "add", new Map()));
+}
+
+export const DUMP_VERBS: readonly Verb[] = [
+  { name: "dump-flows", min: 1, max: 2, usage: "SWITCH [FLOW]", run: dumpFlows },
+  { name: "dump-aggregate", min: 1, max: 2, usage: "SWITCH [FLOW]", run: dumpAggregate },
+  { name: "parse-flow", min: 1, max: 1, usage: "FLOW", local: true, run: parseFlow },
+  { name: "parse-flows", min: 1, max: 1, usage: "FILE", local: true, run: parseFlows },
+];

@@ -1,0 +1,87 @@
+// Flow arguments and flow files of ovs-ofctl, read: their mistakes become the tool's sentences, and
+// what is refused is told as the switch would. Main thread.
+import { PacketpathError } from "../../../base/errors.js";
+import type { FlowCommand, FlowMod, ParsedFlowMod } from "../../../ofctl/flow-mods.js";
+import { formatFlowMod } from "../../../ofctl/format.js";
+import { parseFlowMod, parseFlowModFile } from "../../../ofctl/parse.js";
+import { FORMATS, type OpenFlowVersion } from "../../../ofctl/protocols.js";
+import type { PortMap } from "../../../ofctl/text/ports.js";
+import type { BridgeControl } from "../../control.js";
+import { applyMods, FlowModError } from "../../flow-mods.js";
+import { type Call, VerbError } from "../call.js";
+import { has } from "../options.js";
+import { versionFor } from "./formats.js";
+
+/** A parser's complaint in ovs-ofctl's words; in a file, with its place. */
+export function parsing<T>(file: string | null, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof PacketpathError)) throw error;
+    const line = error.place?.line;
+    throw new VerbError(file === null ? error.message : `${file}:${line}: ${error.message}`);
+  }
+}
+
+export interface FlowTexts {
+  readonly mods: readonly FlowMod[];
+  /** Formats that can say all of them. */
+  readonly formats: number;
+}
+
+function gather(parsed: readonly ParsedFlowMod[]): FlowTexts {
+  return {
+    mods: parsed.map((one) => one.mod),
+    formats: parsed.reduce((formats, one) => formats & one.formats, FORMATS.any as number),
+  };
+}
+
+/** One flow text of the command line. */
+export function readFlow(text: string, command: FlowCommand, ports: PortMap): FlowTexts {
+  return gather([parsing(null, () => parseFlowMod(text, command, { ports }))]);
+}
+
+/**
+ * A file of flows.
+ * @param command what every line means; without it, a line may begin with a command of its own.
+ */
+export async function readFlows(
+  call: Call,
+  name: string,
+  ports: PortMap,
+  command?: FlowCommand,
+): Promise<FlowTexts> {
+  const text = await call.file(name);
+  const read = (): ParsedFlowMod[] => parseFlowModFile(text, { ports, file: name }, command);
+  return gather(parsing(name, read));
+}
+
+/** The header of a message: `OFPT_FLOW_MOD (OF1.3) (xid=0x6):`. */
+export function messageHead(name: string, version: OpenFlowVersion, xid: number): string {
+  const text = version === 10 ? "" : ` (OF${(version / 10).toFixed(1)})`;
+  return `${name}${text} (xid=0x${xid.toString(16)}):`;
+}
+
+/** Sends mods to a bridge; a refusal ends the command as the switch's error message would. */
+export async function sendMods(
+  call: Call,
+  bridge: BridgeControl,
+  { mods, formats }: FlowTexts,
+): Promise<void> {
+  const atomic = has(call.options, "bundle");
+  const bundled = atomic ? formats & FORMATS.openFlow13Up : formats;
+  const version = versionFor(call, atomic && bundled === 0 ? formats : bundled);
+  try {
+    await applyMods(bridge, mods, { version, atomic });
+  } catch (error) {
+    if (!(error instanceof FlowModError)) throw error;
+    const text = formatFlowMod(error.mod, { version });
+    if (atomic) {
+      call.err(`Error ${error.message} for: ${messageHead("OFPT_FLOW_MOD", version, 9)} ${text}\n`);
+      throw new VerbError(`talking to unix:${bridge.name}.mgmt (Protocol error)`);
+    }
+    const head = messageHead("OFPT_ERROR", version, 6);
+    const whole = `${head} ${error.message}\n${messageHead("OFPT_FLOW_MOD", version, 6)} ${text}\n`;
+    throw new VerbError(error.message, { whole });
+  }
+}

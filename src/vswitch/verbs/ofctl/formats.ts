@@ -1,0 +1,89 @@
+// Which OpenFlow versions and flow formats a command line of ovs-ofctl allows (`-O`, `-F`), and
+// which it then speaks (utilities/ovs-ofctl.c, lib/ofp-version-opt.c of Open vSwitch 3.1).
+// Main thread.
+import {
+  FORMATS,
+  formatsFromString,
+  formatsOfVersions,
+  formatsToString,
+  type OpenFlowVersion,
+  versionOfFormat,
+} from "../../../ofctl/protocols.js";
+import { type Call, VerbError } from "../call.js";
+import { valueOf } from "../options.js";
+
+const VERSIONS: readonly (readonly [OpenFlowVersion, string])[] = [
+  [10, "OpenFlow10"],
+  [11, "OpenFlow11"],
+  [12, "OpenFlow12"],
+  [13, "OpenFlow13"],
+  [14, "OpenFlow14"],
+  [15, "OpenFlow15"],
+];
+
+/** The versions that are allowed; OpenFlow 1.0 if nobody says. */
+function allowedVersions(call: Call): readonly OpenFlowVersion[] {
+  const text = valueOf(call.options, "protocols");
+  if (text === null) return [10];
+  const names = text.split(/[,\s]+/).filter((name) => name !== "");
+  return names.map((name) => {
+    const found = VERSIONS.find(([, known]) => known === name);
+    if (found === undefined) throw new VerbError(`Unknown OpenFlow version: "${name}"`);
+    return found[0];
+  });
+}
+
+/** The flow formats that are allowed. */
+export function allowedFormats(call: Call): number {
+  const versions = allowedVersions(call);
+  const text = valueOf(call.options, "flow-format");
+  const possible = formatsOfVersions(versions);
+  if (text === null) return possible;
+  const wanted = text.split(",").reduce((formats, name) => {
+    const format = formatsFromString(name.trim());
+    if (format === null) throw new VerbError(`${name}: unknown flow protocol`);
+    return formats | format;
+  }, 0);
+  if ((possible & wanted) !== 0) return possible & wanted;
+  const names = VERSIONS.filter(([version]) => versions.includes(version)).map(([, name]) => name);
+  throw new VerbError(
+    `None of the enabled OpenFlow versions (${names.join(",")}) supports any of the enabled flow ` +
+      `formats (${formatsToString(wanted)}).  (Use -O to enable additional OpenFlow versions or ` +
+      "-F to enable additional flow formats.)",
+  );
+}
+
+/** The allowed formats that can say something. @throws VerbError when there is none. */
+export function usableFormats(call: Call, formats: number): number {
+  const allowed = allowedFormats(call);
+  if ((formats & allowed) !== 0) return formats & allowed;
+  throw new VerbError(
+    `none of the usable flow formats (${formatsToString(formats)}) is among the allowed flow ` +
+      `formats (${formatsToString(allowed)})`,
+  );
+}
+
+/** The version of a connection that can say something: the greatest that may and can. */
+export function versionFor(call: Call, formats: number): OpenFlowVersion {
+  const usable = usableFormats(call, formats);
+  const possible = VERSIONS.map(([version]) => version).filter((version) => {
+    return (formatsOfVersions([version]) & usable) !== 0;
+  });
+  return Math.max(...possible) as OpenFlowVersion;
+}
+
+/** The version that is spoken when nothing else restricts it. */
+export function versionOf(call: Call): OpenFlowVersion {
+  return versionFor(call, FORMATS.any);
+}
+
+/** The format that is sent: of those usable, the one that Open vSwitch prefers. */
+export function chosenFormat(call: Call, formats: number): number {
+  const usable = usableFormats(call, formats);
+  return usable & -usable;
+}
+
+/** Whether a format is one of Nicira's extended match of OpenFlow 1.0. */
+export function isNxm(format: number): boolean {
+  return versionOfFormat(format) === 10 && (format & FORMATS.openFlow10 & ~3) !== 0;
+}
