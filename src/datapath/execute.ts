@@ -157,8 +157,8 @@ export class Executor {
         break;
       case ODP.ct: {
         const operand = operands[actions[at + 1]!];
-        clearTracked(key);
         if (operand?.kind !== "ct" || parts.conntrack === null) {
+          clearTracked(key);
           key[WORD.ctState] = CT_STATE.tracked | CT_STATE.invalid;
         } else {
           parts.conntrack.execute(frame, key, operand, this.nowMs);

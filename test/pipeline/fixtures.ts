@@ -2,12 +2,17 @@
 // a Transmit that writes down what happened. Shared by the tests of the pipeline and the datapath.
 import { SteppedClock } from "../../src/base/clock.js";
 import { DROP_REASONS } from "../../src/base/drop-reasons.js";
+import { Conntrack } from "../../src/datapath/conntrack/conntrack.js";
+import { MeterTable } from "../../src/datapath/meters.js";
 import { Datapath, type Frame, type Transmit } from "../../src/datapath/datapath.js";
 import { fieldByName } from "../../src/flow/fields.js";
 import { extractKey } from "../../src/flow/extract.js";
 import { newKey } from "../../src/flow/key.js";
 import { newMatch, setMatchField } from "../../src/flow/match.js";
 import type { Action, Bucket, Flow, Group, Match, SubField } from "../../src/flow/types.js";
+import { groupOfMod, parseGroupMod } from "../../src/ofctl/groups.js";
+import { parseFlow } from "../../src/ofctl/parse.js";
+import type { LearnSink } from "../../src/pipeline/actions/learn.js";
 import { FlowTables } from "../../src/pipeline/flow-tables.js";
 import { MacTable } from "../../src/pipeline/mac-table.js";
 import { PortTable } from "../../src/pipeline/ports.js";
@@ -148,6 +153,8 @@ export interface Lab {
   readonly tables: FlowTables;
   readonly ports: PortTable;
   readonly macs: MacTable;
+  readonly meters: MeterTable;
+  readonly conntrack: Conntrack;
   readonly pipeline: Pipeline;
   readonly datapath: Datapath;
   readonly recorder: Recorder;
@@ -165,14 +172,19 @@ export function lab(
   flows: readonly Flow[],
   portNumbers: readonly number[] = [1, 2, 3, 4],
   transmit?: Transmit,
+  groups: readonly Group[] = [],
 ): Lab {
   const clock = new SteppedClock(1_000_000);
   const tables = new FlowTables({ clock });
+  tables.apply(groups.map((group) => ({ type: "set-group", group })));
   tables.replace(flows);
   const ports = PortTable.create();
   for (const number of portNumbers) ports.add(number);
   const macs = MacTable.create();
-  const pipeline = new Pipeline({ tables, ports, macs, clock });
+  const sink: LearnSink = (changes) => tables.apply(changes);
+  const pipeline = new Pipeline({ tables, ports, macs, clock, sink });
+  const meters = MeterTable.create();
+  const conntrack = Conntrack.create(1024);
   const recorder = new Recorder();
   const datapath = new Datapath({
     transmit: transmit ?? recorder,
@@ -180,6 +192,8 @@ export function lab(
     revisions: pipeline,
     records: tables.records,
     clock,
+    meters,
+    conntrack,
   });
   const frame: Frame = {
     bytes: new Uint8Array(70_000),
@@ -202,7 +216,18 @@ export function lab(
     datapath.receive(frame);
     return recorder.take();
   };
-  return { clock, tables, ports, macs, pipeline, datapath, recorder, send };
+  return { clock, tables, ports, macs, meters, conntrack, pipeline, datapath, recorder, send };
+}
+
+/** A lab whose flows, and groups before them, are written in ofctl text. */
+export function textLab(flows: readonly string[], groups: readonly string[] = []): Lab {
+  const parsed = groups.map((text) => groupOfMod(parseGroupMod(text, "add")));
+  return lab(
+    flows.map((text) => parseFlow(text)),
+    undefined,
+    undefined,
+    parsed,
+  );
 }
 
 /** Where the copies went: port numbers and drop reasons, in order. */
