@@ -21,17 +21,25 @@ import {
   TXQ,
   txq,
   vethPair,
+  WATCHDOG,
 } from "../path/core/netdevice.js";
 import { devClose, devOpen } from "../path/core/open-close.js";
 import { netifSetRealNumTxQueues } from "../path/core/queue-counts.js";
 import { rtnlLock, rtnlUnlock } from "../path/core/rtnl.js";
+import { devWatchdog } from "../path/core/sch-generic.js";
 import { newSkb } from "../path/core/skb.js";
 import { devQueueXmit } from "../path/core/xmit.js";
 import { tunAttachAll } from "../path/drivers/ops.js";
 import { deviceAt, globalWord, KERNEL, type Kernel } from "../path/kernel.js";
 import { doOutput } from "../path/openvswitch/actions.js";
 import { ovsDpNotifyWq } from "../path/openvswitch/dp-notify.js";
-import { ovsVportAdd, ovsVportDel, runRcuCallback } from "../path/openvswitch/vport.js";
+import {
+  ovsVportAdd,
+  ovsVportDel,
+  runRcuCallback,
+  VPORT,
+  VPORT_WORDS,
+} from "../path/openvswitch/vport.js";
 import { SITE } from "../path/trace-events.js";
 import { XMIT } from "../path/verdict.js";
 import {
@@ -40,6 +48,7 @@ import {
   assert,
   CALLBACK_RING_SIZE,
   callbackRing,
+  cas,
   HEADER,
   ld,
   NULL,
@@ -56,11 +65,19 @@ import { remapClasses } from "./output/rivals.js";
 
 const FOR_EVER = 2 ** 31 - 1;
 
+export interface Setting {
+  readonly kind: KindName;
+  readonly queues: number;
+  readonly event: EventName;
+  /** The driver of the device has ndo_tx_timeout, and so the device its watchdog timer. */
+  readonly timer?: boolean;
+}
+
 /** A device of a kind, open, and a port of the switch. Before the threads begin. */
-export function setUp(k: Kernel, kind: KindName, queues: number, event: EventName): Plugged {
+export function setUp(k: Kernel, { kind, queues, event, timer }: Setting): Plugged {
   rtnlLock(k);
-  plug(k, kind, queues);
-  if (hasSecond(event)) plug(k, kind, queues);
+  plug(k, kind, queues, timer);
+  if (hasSecond(event)) plug(k, kind, queues, timer);
   rtnlUnlock(k);
   const { dev, other } = pluggedFor(k, kind, event);
   if (ld(k.m, globalWord(k, KERNEL.linkwatchWork)) !== 0) {
@@ -68,7 +85,10 @@ export function setUp(k: Kernel, kind: KindName, queues: number, event: EventNam
     linkwatchEvent(k);
   }
   if (event === "foreign-handler") {
-    st(k.m, dev + DEV.rxHandlerData, other);
+    // A net_bridge_port, whose first word is its device, too.
+    const port = k.map.vports + (2 * k.config.ports - 1) * VPORT_WORDS;
+    st(k.m, port + VPORT.dev, dev);
+    st(k.m, dev + DEV.rxHandlerData, port);
     return { dev, other };
   }
   const isPort = event !== "add-port" && MEETING[event] !== "list";
@@ -79,7 +99,7 @@ export function setUp(k: Kernel, kind: KindName, queues: number, event: EventNam
 }
 
 function hasSecond(event: EventName): boolean {
-  return event === "batch-delete" || event === "delete-other" || event === "foreign-handler";
+  return event === "batch-delete" || event === "delete-other";
 }
 
 /** The devices of an event, as `setUp` has made them. */
@@ -90,10 +110,11 @@ export function pluggedFor(k: Kernel, kind: KindName, event: EventName): Plugged
 }
 
 /** A device with what belongs to it: a veth's far end, or the device below. Under RTNL. */
-function plug(k: Kernel, kind: KindName, queues: number): void {
+function plug(k: Kernel, kind: KindName, queues: number, timer = false): void {
   const isVeth = kind === "veth";
   const netns = isVeth ? 0 : NETNS;
   const dev = registerNetdevice(k, { kind, numTxQueues: queues, netns });
+  if (timer) st(k.m, dev + DEV.watchdog, WATCHDOG.idle);
   if (isVeth) {
     const peer = registerNetdevice(k, { kind, numTxQueues: queues, netns: NETNS });
     vethPair(k, dev, peer);
@@ -236,7 +257,7 @@ export function sendingDuring(
   k: Kernel,
   event: EventName,
   kind: KindName,
-  underRcu: boolean,
+  { underRcu, softirq }: { readonly underRcu: boolean; readonly softirq?: boolean },
 ): Sending {
   const stays = event === "link-down" || event === "peer-down";
   return {
@@ -246,7 +267,7 @@ export function sendingDuring(
     dev: deviceAt(k, 0),
     fillsRings: event === "shrink" && (kind === "tun" || kind === "ifb"),
     looksAtDriver: stays,
-    inBursts: event === "delete-other",
+    inBursts: softirq === true || event === "delete-other",
     keepsBacklog: stays || event === "delete-other",
     late: event === "peer-down" ? deviceAt(k, 1) : NULL,
   };
@@ -305,6 +326,23 @@ export function kworker(k: Kernel): void {
     waitUntilEqual(k.m, work, 1, FOR_EVER);
     st(k.m, work, 0);
     ovsDpNotifyWq(k);
+  }
+}
+
+/** How often the timer fires at most: each time is a read section, and those are counted. */
+const FIRES_MAX = 2;
+
+/** The timer softirq of a CPU, with dev->watchdog_timer: it fires at any time once it is armed. */
+export function timerSoftirq(k: Kernel, dev: Addr): void {
+  const m = k.m;
+  const word = dev + DEV.watchdog;
+  for (let fired = 0; fired < FIRES_MAX; fired++) {
+    waitUntilEqual(m, word, WATCHDOG.armed, FOR_EVER);
+    // timer_delete() may have been sooner.
+    if (cas(m, word, WATCHDOG.armed, WATCHDOG.idle) !== WATCHDOG.armed) continue;
+    rcuReadLock(m);
+    devWatchdog(k, dev);
+    rcuReadUnlock(m);
   }
 }
 

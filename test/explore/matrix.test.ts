@@ -87,6 +87,27 @@ describe("packets of two CPUs together", () => {
     });
     expect(cells.map(({ verdict }) => verdict)).toEqual(["SAFE", "LOCKUP"]);
   });
+
+  it.each(["veth", "tun"])("with a timer and backlogs worked off later, too: %s", async (kind) => {
+    const request = {
+      guards: ["running-carrier", "none"],
+      kinds: [kind],
+      hints: [true],
+      profiles: ["6.12"],
+      events: ["link-delete"],
+      cpus: 4,
+      packets: 3,
+    };
+    const plain = await runMatrix(request);
+    const { cells } = await runMatrix({ ...request, timer: true, softirq: true });
+    const unguarded = kind === "tun" ? "SAFE" : "LOCKUP";
+    expect(cells.map(({ verdict }) => verdict)).toEqual(["SAFE", unguarded]);
+    cells.forEach(({ states }, i) => {
+      // The timer is there; and the case stays far below ten million states.
+      expect(states).toBeGreaterThan(plain.cells[i]!.states);
+      expect(states).toBeLessThan(100_000);
+    });
+  });
 });
 
 const ONE = { kinds: ["veth"], hints: [true], profiles: ["6.12"], events: ["link-delete"] };

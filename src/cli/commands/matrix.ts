@@ -27,6 +27,8 @@ interface MatrixFlags extends ResultFlags, VariantMatrixFlags {
   readonly cpus?: number;
   readonly packets?: number;
   readonly queues?: number;
+  readonly timer?: boolean;
+  readonly softirq?: boolean;
   readonly product?: boolean;
   readonly jobs?: number;
   readonly allSteps?: boolean;
@@ -57,6 +59,8 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
     .option("--cpus <number>", "CPUs that transmit (2)", wholeNumber)
     .option("--packets <number>", "packets of each CPU (2)", wholeNumber)
     .option("--queues <number>", "transmit queues of the device (2)", wholeNumber)
+    .option("--timer", "the device has a watchdog timer, on a CPU of its own")
+    .option("--softirq", "backlogs are worked off after a CPU's last packet, not after each")
     .option("--product", "explore all packets together, even where they cannot meet")
     .option("--jobs <number>", "worker threads (as many as CPUs, for many cells)", wholeNumber)
     .option("--timeline", "show the schedule of each cell that fails")
@@ -140,7 +144,8 @@ async function decideAll(opened: Matrix, flags: MatrixFlags): Promise<MatrixResu
 }
 
 function requestOf(flags: MatrixFlags) {
-  const { guard = [], kind, profile, event, hint, cpus, packets, queues, product } = flags;
+  const { guard = [], kind, profile, event, hint, cpus, packets, queues } = flags;
+  const { timer, softirq, product } = flags;
   const [file] = guard.filter(isGuardFile);
   const given = { guards: file === undefined && guard.length > 0 ? guard : undefined };
   const all = {
@@ -152,6 +157,8 @@ function requestOf(flags: MatrixFlags) {
     cpus,
     packets,
     queues,
+    timer,
+    softirq,
     product,
     shard: flags.shard === undefined ? undefined : parseShard(flags.shard),
     guard: file === undefined ? undefined : { file: resolve(file), text: readText(file) },

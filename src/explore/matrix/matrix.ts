@@ -22,6 +22,10 @@ export interface MatrixOptions {
   readonly packets: number;
   readonly queues: number;
   /** Explores all packets together even where they cannot concern each other. */
+  /** Whether the device has a watchdog timer (CellOptions). */
+  readonly timer?: boolean;
+  /** Whether backlogs are worked off after a CPU's last packet. */
+  readonly softirq?: boolean;
   readonly product: boolean;
   /** What `queue_mapping` packets can have, in place of what `hints` stand for. */
   readonly sorts?: readonly number[];
@@ -208,13 +212,14 @@ export class Matrix {
   }
 
   private optionsOf({ guard, kind, hint, profile, event }: Coordinates): CellOptions {
-    const { cpus, packets, queues, sorts } = this.options;
+    const { cpus, packets, queues, sorts, timer, softirq } = this.options;
     const mappings = Array.from({ length: cpus }, (_cpu, c) =>
       Array.from({ length: packets }, (_one, i) => {
         return sorts === undefined ? hintOf(hint, i) : sorts[(c * packets + i) % sorts.length]!;
       }),
     );
-    return { guard, kind, profile, event, mappings, queues, underRcu: true };
+    const deferred = { ...(timer === true && { timer }), ...(softirq === true && { softirq }) };
+    return { guard, kind, profile, event, mappings, queues, underRcu: true, ...deferred };
   }
 }
 

@@ -76,6 +76,8 @@ export function examCells(): ExamCell[] {
     }
   }
   const profile = "6.12";
+  const timed = { guard, kind: "dummy", profile, event: "link-delete", mappings: [[1]] };
+  put({ ...timed, timer: true }, false);
   put({ guard, kind: "veth", profile, event: "delete-other", mappings: [[1, 3]] }, true);
   put({ guard, kind: "tun", profile, event: "freeze-delete", mappings: [[1]] }, true);
   add(guard, "dummy", "current", "add-port");
@@ -118,7 +120,7 @@ export class Examinee {
 
   ask({ options, product }: ExamCell): Answer {
     const cell = cellName(options);
-    const key = `${options.guard} ${options.kind} ${options.event} ${product}`;
+    const key = `${options.guard} ${options.kind} ${options.event} ${product} ${options.timer}`;
     const known = this.known.get(key) ?? [];
     this.known.set(key, known);
     const same = known.find(({ asked, reads }) => {

@@ -18,6 +18,10 @@ export interface CellOptions {
   readonly queues: number;
   /** Whether packets are sent inside of a read section, as the kernel does. */
   readonly underRcu: boolean;
+  /** Whether the device has a watchdog timer, which a CPU of its own runs. */
+  readonly timer?: boolean;
+  /** Whether backlogs are worked off after a CPU's last packet, not after each. */
+  readonly softirq?: boolean;
 }
 
 /** A function of a user's, in place of a built-in guard. */
@@ -162,11 +166,12 @@ export class Cells {
   }
 
   private threadsOf(options: CellOptions, k: Kernel, plugged: Plugged) {
-    const { queues, guard, kind, profile, event, mappings, underRcu } = options;
+    const { queues, guard, kind, profile, event, mappings } = options;
+    const hasTimer = options.timer === true;
     const cpus = mappings.length;
     const model = this.graph.exportsOf(MODEL) as Record<string, Explored>;
     const rx = mappings.map((own, cpu) => {
-      const sending = model.sendingDuring!(k, event, kind, underRcu);
+      const sending = model.sendingDuring!(k, event, kind, options);
       const key = `${cpu} ${guard} ${own.join()} ${JSON.stringify(sending)}`;
       return [`rx${cpu}`, key, () => model.receive!(k, own, sending)] as const;
     });
@@ -179,13 +184,15 @@ export class Cells {
       ...(second === undefined
         ? []
         : [[second, `${event} ${dev}`, () => rival!(k, event, dev)] as const]),
+      ...(hasTimer ? [["timer", `${dev}`, () => model.timerSoftirq!(k, dev)] as const] : []),
       ["kworker", "", () => model.kworker!(k)],
       ["rcu", "", () => model.rcuCallbacks!(k)],
     ] as const;
     return roles.map(([name, key, start], i) => {
-      const isDaemon = name === "kworker" || name === "rcu";
-      const cpu = i < cpus ? i : 0;
-      const whole = `${name} ${key} ${profile} ${cpus} ${queues}`;
+      const isDaemon = name === "kworker" || name === "rcu" || name === "timer";
+      const ofTask = name === "timer" ? cpus : 0;
+      const cpu = i < cpus ? i : ofTask;
+      const whole = `${name} ${key} ${profile} ${cpus} ${queues} ${hasTimer}`;
       return this.threadOf(whole, { name, isDaemon, start: start as () => never }, cpu);
     });
   }
@@ -217,14 +224,15 @@ export class Cells {
   private kernelOf(options: CellOptions): Begun {
     const { guard, kind, profile, mappings, queues, event } = options;
     const own = this.events.CHANGES_START.includes(event) ? event : "";
-    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues} ${own}`;
+    const timer = options.timer === true;
+    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues} ${own} ${timer}`;
     let begun = this.kernels.get(key);
     if (begun === undefined) {
       const reads: Reads = new Map();
       this.graph.runtime.reads = reads;
       const k = this.createKernel(options);
       const { setUp } = this.graph.exportsOf(MODEL) as Record<string, Explored>;
-      const start = () => setUp!(k, kind, queues, event);
+      const start = () => setUp!(k, { kind, queues, event, timer });
       begun = { k, plugged: this.graph.runtime.runAlone(k.m, start) as Plugged, reads };
       this.kernels.set(key, begun);
     }
@@ -280,8 +288,9 @@ interface EventTables {
 }
 
 /** Size of the kernel of a case. */
-export function kernelConfig({ queues, mappings }: CellOptions) {
-  return { cpus: mappings.length, devices: 4, queues, ports: 3, socks: 0, seed: 1 };
+export function kernelConfig({ queues, mappings, timer }: CellOptions) {
+  const cpus = mappings.length + (timer === true ? 1 : 0);
+  return { cpus, devices: 4, queues, ports: 3, socks: 0, seed: 1 };
 }
 
 type Reads = Map<string, unknown>;

@@ -14,6 +14,7 @@ import {
   QUEUE_STATE,
   TXQ,
   txq,
+  WATCHDOG,
 } from "../../path/core/netdevice.js";
 import { deviceAt, globalWord, KERNEL, type Kernel, portSlot } from "../../path/kernel.js";
 import { VPORT, VPORT_STATE, VPORT_WORDS } from "../../path/openvswitch/vport.js";
@@ -45,7 +46,7 @@ export function final(k: Kernel, event: EventName, { dev, other }: Plugged): voi
       checkPort(k, dev);
       return checkReleased(k, other, false);
     case "foreign-handler":
-      assert(ld(m, dev + DEV.rxHandlerData) === other, "a handler of somebody else's is gone");
+      assert(ld(m, dev + DEV.rxHandlerData) !== NULL, "a handler of somebody else's is gone");
       return checkReleased(k, dev, false);
     case "re-use":
       if (ld(m, dev + DEV.regState) !== NETREG.registered) return checkReleased(k, dev, false);
@@ -103,6 +104,8 @@ function checkDevice(k: Kernel, dev: Addr): void {
   const hasTx = ld(m, dev + DEV.realNumTxQueues) === 0;
   const hasRx = ld(m, dev + DEV.realNumRxQueues) === 0;
   assert(hasTx === hasRx, "the queue counts differ in being 0");
+  const isArmed = ld(m, dev + DEV.watchdog) === WATCHDOG.armed;
+  assert(!isArmed || !isDown, "the timer of a device that is down is armed");
   const { numTc, tcToTxq } = DEV;
   const isMapped = ld(m, dev + numTc) === 0 || ld(m, dev + tcToTxq + 1) !== 0;
   assert(isMapped, "a traffic class without queues");

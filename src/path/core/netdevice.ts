@@ -73,6 +73,10 @@ export const DEV = {
   listed: 35,
   /** netdev rx-N and tx-N kobjects exist. RTNL. */
   queueKobjects: 36,
+  /** dev->watchdog_timer: WATCHDOG. RTNL; the timer. */
+  watchdog: 37,
+  /** dev->tx_global_lock. */
+  txGlobalLock: 38,
   /** tc_to_txq: offset and count per traffic class. RTNL. */
   tcToTxq: 40,
   /** prio_tc_map: class of each of 16 priorities. RTNL. */
@@ -123,6 +127,8 @@ export const PRIV = { ovsDatapath: 1, noQueue: 2, lltx: 4 } as const;
 /** Which qdisc a queue points at. `real` stands for any with an enqueue op that sends on. */
 export const QDISC = { noop: 1, noqueue: 2, real: 3 } as const;
 export const QDISC_DEACTIVATED = 1;
+/** `none`: the driver has no ndo_tx_timeout, and so the device no timer. */
+export const WATCHDOG = { none: 0, idle: 1, armed: 2 } as const;
 export const QUEUE_STATE = { drvXoff: 1, stackXoff: 2 } as const;
 export const ARPHRD = { ether: 1, none: 0xfffe, other: 772 } as const;
 

@@ -35,19 +35,21 @@ const guard = guards.builtInGuard!(options.guard);
 const lifeOf: Life = (turns, { thread, isAlone }) => {
   direct.useTurns!(turns);
   const name = threads[thread] ?? "";
-  const cpu = Number(/^rx(\d+)$/.exec(name)?.[1] ?? 0);
+  const ofTask = name === "timer" ? options.mappings.length : 0;
+  const cpu = Number(/^rx(\d+)$/.exec(name)?.[1] ?? ofTask);
   sync.bindThread!({ cpu });
   if (thread < 0) {
     const k = kernel.createKernel!(turns.m, config, profile, guard);
-    return model.setUp!(k, options.kind, options.queues, options.event);
+    return model.setUp!(k, options);
   }
   const k = kernel.attachKernel!(turns.m, config, profile, guard);
   const plugged = model.pluggedFor!(k, options.kind, options.event) as { dev: number };
   if (isAlone) return ends.final!(k, options.event, plugged);
-  const { mappings, underRcu } = options;
-  const sending = model.sendingDuring!(k, options.event, options.kind, underRcu);
+  const { mappings } = options;
+  const sending = model.sendingDuring!(k, options.event, options.kind, options);
   if (name.startsWith("rx")) return model.receive!(k, mappings[cpu], sending);
   if (name === "admin") return model.takeAway!(k, options.event, plugged);
+  if (name === "timer") return model.timerSoftirq!(k, plugged.dev);
   const life = LIVES[name];
   return life === undefined ? rivals.rival!(k, options.event, plugged.dev) : life(k);
 };
