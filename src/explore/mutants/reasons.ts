@@ -167,6 +167,13 @@ const ROWS: readonly Row[] = [
     "who could be in the driver was waited for when the device was closed",
   ],
   [
+    "close",
+    "drop-lock",
+    "rtnlLock(k);",
+    "no listener",
+    "nobody else changes devices in link-down and peer-down; deleteLinks() has rivals",
+  ],
+  [
     "ovsVportAdd",
     "swap-order",
     "devHold(k, dev);",
