@@ -93,7 +93,7 @@ const SIMPLE: readonly Make[] = [
   (r) => `set_field:${mac(r)}->eth_dst`,
   (r) => `set_field:${r.below(4)}->reg0`,
   (r) => `push_vlan:0x8100,set_field:${4096 + r.below(9)}->vlan_vid`,
-  () => "pop_vlan",
+  () => "push_vlan:0x88a8,pop_vlan",
   (r) => `output:${outPort(r)}`,
   (r) => `resubmit(,${r.below(4)})`,
   () => "exit",
@@ -202,7 +202,8 @@ const INSTRUCTIONS = ["clear_actions", "write_actions", "write_metadata", "goto_
 
 /** The actions of a bucket. */
 export function bucketActions(random: Random): string {
-  return `${random.pick(SIMPLE.slice(0, 6))(random)},output:${outPort(random)}`;
+  const first = random.below(4) === 0 ? "pop_vlan" : random.pick(SIMPLE)(random);
+  return `${first},output:${outPort(random)}`;
 }
 
 function ordered(actions: readonly string[]): string[] {
@@ -224,8 +225,13 @@ export function randomActions(random: Random, context: ActionContext): string {
     actions.push(`goto_table:${context.table + 1}`);
   }
   if (random.below(20) === 0) actions.push("exit");
-  // strip_vlan is for OpenFlow 1.0 alone.
-  if (context.version === 15)
-    actions.forEach((action, i) => (actions[i] = action.replace("strip_vlan", "pop_vlan")));
-  return actions.length === 0 ? "drop" : ordered(actions).join(",");
+  return actions.length === 0
+    ? "drop"
+    : ordered(actions.map((action) => sendable(action, context))).join(",");
+}
+
+/** OpenFlow 1.1 and later refuse to pop a tag that may not be there. */
+function sendable(action: string, { version, hasTag }: ActionContext): string {
+  if (version === 10 || !/^(strip|pop)_vlan$/.test(action)) return action;
+  return hasTag ? "pop_vlan" : "push_vlan:0x88a8,pop_vlan";
 }

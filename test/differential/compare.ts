@@ -1,7 +1,7 @@
 // One flow set and its packets, through Open vSwitch and through our pipeline: what differs.
 import { Random } from "../../src/base/random.js";
 import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD } from "../../src/flow/key.js";
-import { fieldsIn, ourEffects, ovsEffects } from "./effects.js";
+import { fieldsIn, ourEffects, ovsEffects, splitActions, withoutIds } from "./effects.js";
 import { OurSwitch } from "./our-switch.js";
 import { megaflowMask } from "./megaflow-text.js";
 import { fieldsOf, normalized, packetText } from "./packets.js";
@@ -16,7 +16,7 @@ export interface Case {
 }
 
 export interface Difference {
-  readonly kind: "refused" | "actions" | "wildcards" | "trace";
+  readonly kind: "refused" | "actions" | "text" | "wildcards" | "trace";
   /** Text of the packet; "" if the flows themselves differ. */
   readonly packet: string;
   readonly ours: string;
@@ -61,10 +61,41 @@ function inOrder(effects: readonly string[]): string[] {
   return [...out, ...run.sort()];
 }
 
+/**
+ * A trace without what may differ: megaflows, which are compared bit by bit; ids of what goes round
+ * again; the order of outputs of the same packet.
+ */
+function comparableText(text: string): string[] {
+  return text.split("\n").flatMap((line) => {
+    if (line.startsWith("Megaflow: ")) return [];
+    const actions = /^Datapath actions: (.*)$/.exec(line)?.[1];
+    if (actions === undefined) return [withoutIds(line)];
+    return [`Datapath actions: ${inOrder(splitActions(actions).map(asOutput)).join(",")}`];
+  });
+}
+
+const asOutput = (action: string): string =>
+  /^\d+$/.test(action) ? `output ${action}` : withoutIds(action);
+
+/** The first lines that differ, or two empty texts. */
+function differingLines(ours: readonly string[], theirs: readonly string[]): [string, string] {
+  const at = ours.findIndex((line, i) => line !== theirs[i]);
+  if (at >= 0) return [ours[at]!, theirs[at] ?? "nothing more"];
+  return theirs.length > ours.length ? ["nothing more", theirs[ours.length]!] : ["", ""];
+}
+
 const textOf = (effects: readonly string[]): string => inOrder(effects).join("; ") || "nothing";
 
-/** Runs a case; stops nowhere, so that one run shows all differences. */
-export async function compare(ovs: PrivateOvs, one: Case, random: Random): Promise<Outcome> {
+/**
+ * Runs a case; stops nowhere, so that one run shows all differences.
+ * @param texts whether the text of traces is compared too, beside what packets undergo.
+ */
+export async function compare(
+  ovs: PrivateOvs,
+  one: Case,
+  random: Random,
+  texts = true,
+): Promise<Outcome> {
   const refused = ovs.replaceFlows(one.version, one.flows, one.groups);
   let ours: OurSwitch | null = null;
   let ourRefusal = "";
@@ -82,14 +113,19 @@ export async function compare(ovs: PrivateOvs, one: Case, random: Random): Promi
     };
     return { ...none, differences: bothRefuse ? [] : [difference] };
   }
-  return comparePackets(ovs, ours, one.packets, random);
+  return comparePackets({ ovs, ours, random, texts }, one.packets);
+}
+
+interface Sides {
+  readonly ovs: PrivateOvs;
+  readonly ours: OurSwitch;
+  readonly random: Random;
+  readonly texts: boolean;
 }
 
 async function comparePackets(
-  ovs: PrivateOvs,
-  ours: OurSwitch,
+  { ovs, ours, random, texts }: Sides,
   packets: readonly Uint32Array[],
-  random: Random,
 ): Promise<Outcome> {
   const differences: Difference[] = [];
   const traces = await ovs.trace(packets.map((key) => [BRIDGE, packetText(key)]));
@@ -109,6 +145,13 @@ async function comparePackets(
       const text = `${textOf(theirs)}   [${actions}]`;
       differences.push({ kind: "actions", packet, ours: textOf(mine), theirs: text });
       return;
+    }
+    const [line, theirLine] = differingLines(
+      comparableText(ours.trace(key)),
+      comparableText(traces[i]!),
+    );
+    if (texts && line !== theirLine) {
+      differences.push({ kind: "text", packet, ours: line, theirs: theirLine });
     }
     const mask = megaflowMask(megaflow);
     // What Open vSwitch says nothing of is exact where there is no tag (xlate_wc_finish clears it,

@@ -44,11 +44,13 @@ function difference(packet: Packet, original: Uint32Array): string {
   return parts.join(" ");
 }
 
-const NAMES: OdpNames = { port: String, recircId: () => 0 };
+const NAMES: OdpNames = { port: String };
 
 /** Ids of what goes round again depend on what was translated before. */
-function withoutIds(text: string): string {
-  return text.replace(/\brecirc\(0x[0-9a-f]+\)/g, "recirc").replace(/\brecirc_id=\d+/g, "recirc");
+export function withoutIds(text: string): string {
+  return text
+    .replace(/\brecirc\(0x[0-9a-f]+\)/g, "recirc")
+    .replace(/\brecirc_id=(0x)?[0-9a-f]+/g, "recirc");
 }
 
 /** Effects of our own datapath actions on a key. */

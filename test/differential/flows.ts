@@ -81,6 +81,8 @@ function matchText(
       const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6") || isWhole;
       const full = fieldFullMask(field);
       const mask = isNeeded ? full : randomMask(random, id);
+      // nw_tos is the whole byte, of which DSCP is its own.
+      full.forEach((bits, i) => (value[i]! &= bits));
       if (mask.every((word) => word === 0)) return [];
       return [fieldText(id, value, mask.every((word, i) => word === full[i]) ? null : mask)];
     })

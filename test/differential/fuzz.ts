@@ -10,6 +10,8 @@ export interface FuzzOptions {
   /** Pairs of a flow set and a packet. */
   readonly pairs: number;
   readonly packetsPerSet: number;
+  /** Compares the text of traces too. */
+  readonly texts: boolean;
   /** Stops after this many flow sets that differ. */
   readonly stopAfter: number;
   readonly onProgress: (totals: Totals) => void;
@@ -53,7 +55,7 @@ export async function fuzz(ovs: PrivateOvs, options: FuzzOptions): Promise<Total
   while (totals.pairs < options.pairs && totals.differentSets < options.stopAfter) {
     const setSeed = random.next();
     const one = caseOf(setSeed, options.packetsPerSet);
-    const outcome = await compare(ovs, one, new Random(setSeed));
+    const outcome = await compare(ovs, one, new Random(setSeed), options.texts);
     if (!(await ovs.isAlive())) {
       // Nothing can be compared with a switch that has fallen.
       totals.crashes.push(setSeed);

@@ -7,11 +7,11 @@ import { PrivateOvs, missingOvs } from "./ovs.js";
 import { packetText } from "./packets.js";
 import { shrink } from "./shrink.js";
 
-const USAGE = `Usage: node scripts/fuzz-ovs.mjs [--pairs N] [--seed N] [--packets N] [--stop-after N]
+const USAGE = `Usage: node scripts/fuzz-ovs.mjs [--pairs N] [--seed N] [--packets N] [--stop-after N] [--texts]
        node scripts/fuzz-ovs.mjs --set-seed N [--packets N]
 
-Compares our pipeline with a private Open vSwitch on random flow sets and packets. The first form
-runs until N pairs are done (default 100000); exit code 0: no difference, 1: some, 3: no Open
+Compares our pipeline with a private Open vSwitch on random flow sets and packets: what happens to
+each packet, how wide its megaflow is, and with --texts every line of the trace. The first form runs until N pairs are done (default 100000); exit code 0: no difference, 1: some, 3: no Open
 vSwitch. The second form runs one flow set again and prints everything about it.
 `;
 
@@ -58,6 +58,7 @@ interface RunFlags {
   readonly packets?: string;
   readonly pairs?: string;
   readonly "stop-after"?: string;
+  readonly texts?: boolean;
 }
 
 async function runMany(ovs: PrivateOvs, values: RunFlags): Promise<number> {
@@ -68,6 +69,7 @@ async function runMany(ovs: PrivateOvs, values: RunFlags): Promise<number> {
   const totals = await fuzz(ovs, {
     seed,
     packetsPerSet,
+    texts: values.texts ?? false,
     pairs: number(values.pairs, 100_000),
     stopAfter: number(values["stop-after"], 5),
     onProgress: (so) => {
@@ -88,6 +90,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const text = { type: "string" } as const;
   const options = {
     ...{ pairs: text, seed: text, packets: text, "stop-after": text, "set-seed": text },
+    texts: { type: "boolean" },
     help: { type: "boolean" },
   } as const;
   const { values } = parseArgs({ args: [...args], options });

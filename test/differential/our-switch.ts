@@ -8,11 +8,20 @@ import { FlowTables, type FlowChange } from "../../src/pipeline/flow-tables.js";
 import { MacTable } from "../../src/pipeline/mac-table.js";
 import { PortTable } from "../../src/pipeline/ports.js";
 import { Pipeline } from "../../src/pipeline/translate.js";
+import { formatTrace } from "../../src/trace/print.js";
+import { trace, type TracePort } from "../../src/trace/trace.js";
 import type { Case } from "./compare.js";
 import { splitActions } from "./effects.js";
-import { PORTS } from "./ovs.js";
+import { BRIDGE, LOCAL_DATAPATH_NUMBER, PORTS } from "./ovs.js";
 
 const LOCAL = 65534;
+
+const TRACE_PORTS: readonly TracePort[] = [
+  ...Array.from({ length: PORTS }, (_, i) => ({
+    ...{ name: `p${i + 1}`, number: i + 1, datapathNumber: i + 1 },
+  })),
+  { name: BRIDGE, number: LOCAL, datapathNumber: LOCAL_DATAPATH_NUMBER },
+];
 
 export class OurSwitch {
   private readonly pipeline: Pipeline;
@@ -29,6 +38,13 @@ export class OurSwitch {
     for (const text of flows) changes.push({ type: "add", flow: flowOf(text, version) });
     tables.apply(changes);
     this.pipeline = new Pipeline({ tables, ports, macs: MacTable.create(), clock });
+  }
+
+  /** What `ofproto/trace` would print. */
+  trace(key: Uint32Array): string {
+    return formatTrace(
+      trace({ name: BRIDGE, pipeline: this.pipeline, ports: () => TRACE_PORTS }, key),
+    );
   }
 
   translate(key: Uint32Array): Megaflow {

@@ -211,8 +211,12 @@ export class PrivateOvs {
     const file = this.path("flows");
     const bridge = `unix:${this.path(`${BRIDGE}.mgmt`)}`;
     const option = `-OOpenFlow${version}`;
-    // Flows that send to a group go with it.
-    if (this.hasGroups) this.ofctl("-OOpenFlow15", "del-groups", bridge);
+    if (this.hasGroups) {
+      // Flows first: of a flow that sends to two groups, del-groups would make ovs-vswitchd fall
+      // ("assertion rule->state == RULE_INSERTED failed in ofproto_rule_remove__").
+      this.ofctl("-OOpenFlow15", "del-flows", bridge);
+      this.ofctl("-OOpenFlow15", "del-groups", bridge);
+    }
     this.hasGroups = groups.length > 0;
     if (groups.length > 0) {
       writeFileSync(file, groups.map((line) => `${line}\n`).join(""));
