@@ -1,0 +1,231 @@
+// Orders of pernet operations, failures and repairs, with what exploring each comes to. Data; any
+// thread. History: net/core/net_namespace.c, net/ipv6/{af_inet6,icmp,ip6mr,addrconf}.c.
+import type { VariedSystem } from "packetpath/explore";
+
+const BOOT = "models/netns/boot.ts";
+const CHURN = "models/netns/churn.ts";
+
+/** Before 4.11, and in RHEL 7's 3.10: icmpv6 before ip6mr, and no early exit. */
+const OLD = {
+  order: ["inet6", "icmpv6", "ip6mr", "ndisc", "igmp6", "addrconf"],
+  exitsEarly: false,
+} as const;
+
+/** Before 5.18 with the order of 4.11. */
+const REORDERED = { exitsEarly: false } as const;
+
+const CRASH = "3.10.0-862 (CentOS 7.5), ip6mr_sk_done+0x32";
+
+export const netns: VariedSystem = {
+  name: "netns",
+  title: "creating a network namespace, and taking it back after each failure (IPv6)",
+  file: "models/netns/create.ts",
+  variants: [
+    {
+      id: "N-A0",
+      what: "icmpv6 before ip6mr, and the socket of CPU 0 fails: there is none to close",
+      parameters: { ...OLD, fails: "icmpv6 0", cpus: 4 },
+      verdict: "SAFE",
+      source: CRASH,
+    },
+    {
+      id: "N-A1",
+      what: "the socket of CPU 1 fails: closing that of CPU 0 walks a list that is all zero",
+      parameters: { ...OLD, fails: "icmpv6 1", cpus: 4 },
+      verdict: "NULL-DEREF",
+      switches: 0,
+      source: CRASH,
+    },
+    {
+      id: "N-A2",
+      what: "the socket of CPU 2 fails",
+      parameters: { ...OLD, fails: "icmpv6 2", cpus: 4 },
+      verdict: "NULL-DEREF",
+      switches: 0,
+      source: CRASH,
+    },
+    {
+      id: "N-A3",
+      what: "the socket of CPU 3 fails",
+      parameters: { ...OLD, fails: "icmpv6 3", cpus: 4 },
+      verdict: "NULL-DEREF",
+      switches: 0,
+      source: CRASH,
+    },
+    {
+      id: "N-Ar",
+      what: "ip6mr itself fails before its list is initialised: all sockets are closed",
+      parameters: { ...OLD, fails: "ip6mr 0" },
+      verdict: "NULL-DEREF",
+      switches: 0,
+      source: "linux 15e668070a64",
+    },
+    {
+      id: "N-A-one",
+      what: "N-A with a single table: the pointer is NULL, and nobody follows it",
+      parameters: { ...OLD, multipleTables: false, fails: "any" },
+      verdict: "SAFE",
+      source: "net/ipv6/ip6mr.c without IPV6_MROUTE_MULTIPLE_TABLES",
+    },
+    {
+      id: "N-AF",
+      what: "repaired: ip6mr before icmpv6; each step of each operation fails in turn",
+      parameters: REORDERED,
+      verdict: "SAFE",
+      source: "linux 15e668070a64 (4.11)",
+    },
+    {
+      id: "N-B",
+      what: "the labels of inet6_init were not put into the new order: icmpv6 fails at boot",
+      parameters: { labels: ["family", "icmpv6", "inet6", "ip6mr"] },
+      file: BOOT,
+      verdict: "NULL-DEREF",
+      switches: 0,
+      source: "linux 15e668070a64, repaired by afe49de44c27",
+    },
+    {
+      id: "N-B2",
+      what: "N-B where list_del looks first",
+      parameters: { labels: ["family", "icmpv6", "inet6", "ip6mr"], debugList: true },
+      file: BOOT,
+      verdict: "CORRUPTION",
+      switches: 0,
+      says: "list_del corruption",
+      source: "linux 15e668070a64, repaired by afe49de44c27",
+    },
+    {
+      id: "N-BF",
+      what: "N-B repaired: labels in the reverse order of the steps",
+      parameters: { debugList: true },
+      file: BOOT,
+      verdict: "SAFE",
+      source: "linux afe49de44c27 (4.19)",
+    },
+    {
+      id: "N-C",
+      what: "igmp6's sockets look at devconf_all, which addrconf has freed just before",
+      parameters: { forgetsAtExit: false, fails: "none" },
+      verdict: "USE-AFTER-FREE",
+      switches: 0,
+      source: "linux f2f2325ec799 (2022-02)",
+    },
+    {
+      id: "N-CF",
+      what: "N-C repaired: the pointer is forgotten, and looked at",
+      parameters: { fails: "none" },
+      verdict: "SAFE",
+      source: "linux 7d9b1b578d67",
+    },
+    {
+      id: "N-D",
+      what: "addrconf fails half-way, frees its settings and keeps the pointer",
+      parameters: { forgetsAtFailure: false },
+      verdict: "USE-AFTER-FREE",
+      switches: 0,
+      source: "linux before 1ca695207ed2 (2022-10)",
+    },
+    {
+      id: "N-DF",
+      what: "N-D repaired; each step of each operation fails in turn",
+      parameters: {},
+      verdict: "SAFE",
+      source: "linux 1ca695207ed2",
+    },
+    {
+      id: "N-E",
+      what: "the ICMPv6 socket is made before the family is registered",
+      parameters: {
+        steps: ["inet6", "ip6mr", "icmpv6", "family", "ndisc"],
+        labels: ["inet6", "ip6mr", "icmpv6", "family"],
+      },
+      file: BOOT,
+      verdict: "ASSERT",
+      switches: 0,
+      says: "errno 97",
+      source: "linux 2.5 (2002)",
+    },
+    {
+      id: "N-F",
+      what: "the old order, but sockets of no namespace: none is closed",
+      parameters: { ...OLD, icmpSockets: "global", order: ["inet6", "icmpv6", "ip6mr"] },
+      verdict: "SAFE",
+      source: "linux 6a17b961ec19 (5.18)",
+    },
+    {
+      id: "N-W",
+      what: "N-A1 with disable_ipv6=1 in the parent: the same",
+      parameters: { ...OLD, fails: "icmpv6 1", disableIpv6: true },
+      verdict: "NULL-DEREF",
+      switches: 0,
+      source: "net/ipv6/addrconf.c",
+    },
+    {
+      id: "N-Wf",
+      what: "N-A1 with ipv6.disable=1 at boot: the stack registers no operation",
+      parameters: { ...OLD, fails: "icmpv6 1", order: [] },
+      verdict: "SAFE",
+      source: "net/ipv6/af_inet6.c",
+    },
+    {
+      id: "N-G",
+      what: "RTNL is taken for each socket that closes, and its holder waits for that",
+      parameters: { namespaces: 1, rtnl: "always-wanted" },
+      file: CHURN,
+      verdict: "DEADLOCK",
+      switches: 2,
+      source: "linux before f2f2325ec799; seen through mac80211",
+    },
+    {
+      id: "N-GF",
+      what: "N-G repaired: who is no multicast router does not want RTNL",
+      parameters: { namespaces: 1, rtnl: "looked-at-first" },
+      file: CHURN,
+      verdict: "SAFE",
+      source: "linux f2f2325ec799",
+    },
+    {
+      id: "churn",
+      what: "two namespaces come and go while an operation is registered",
+      parameters: { registers: true },
+      file: CHURN,
+      verdict: "SAFE",
+      source: "net/core/net_namespace.c",
+    },
+    {
+      id: "churn-unlocked",
+      what: "the operation is registered without the pernet lock: a namespace misses it",
+      parameters: { registers: true, locks: false, namespaces: 1 },
+      file: CHURN,
+      verdict: "ASSERT",
+      switches: 2,
+      source: "net/core/net_namespace.c, what pernet_ops_rwsem is for",
+    },
+    {
+      id: "churn-forward",
+      what: "the worker runs the exits in the order of the inits",
+      parameters: { reverses: false, namespaces: 1 },
+      file: CHURN,
+      verdict: "ASSERT",
+      switches: 1,
+      says: "reverse order",
+      source: "net/core/net_namespace.c",
+    },
+    {
+      id: "held",
+      what: "a namespace stays while somebody has a file of it open",
+      parameters: { isHeld: true },
+      file: CHURN,
+      verdict: "SAFE",
+      source: "net/core/net_namespace.c, fs/nsfs.c",
+    },
+    {
+      id: "unheld",
+      what: "the same without counting the file",
+      parameters: { isHeld: true, isCounted: false, namespaces: 1 },
+      file: CHURN,
+      verdict: "USE-AFTER-FREE",
+      switches: 2,
+      source: "net/core/net_namespace.c, fs/nsfs.c",
+    },
+  ],
+};
