@@ -83,6 +83,8 @@ export function prerequisiteHolds(match: Match, prerequisite: Prerequisite): boo
   const later = (match.mask[WORD.ip]! & match.value[WORD.ip]! & 2) !== 0;
   const icmpv6 = type === 0x86dd && proto === 58 && !later;
   const icmpType = exact(match, WORD.ports, 16, 0xff);
+  // Neighbor discovery has the code 0; a match that says nothing of the code will do.
+  const nd = icmpv6 && (match.value[WORD.ports]! & 0xff) === 0;
   switch (prerequisite) {
     case "none":
     case "ethernet":
@@ -108,11 +110,11 @@ export function prerequisiteHolds(match: Match, prerequisite: Prerequisite): boo
     case "icmpv6":
       return icmpv6;
     case "nd":
-      return icmpv6 && (icmpType === 135 || icmpType === 136);
+      return nd && (icmpType === 135 || icmpType === 136);
     case "nd-solicit":
-      return icmpv6 && icmpType === 135;
+      return nd && icmpType === 135;
     case "nd-advert":
-      return icmpv6 && icmpType === 136;
+      return nd && icmpType === 136;
     case "ct":
       return saysConnection(match.value[WORD.ctState]!, match.mask[WORD.ctState]!);
   }

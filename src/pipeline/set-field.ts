@@ -198,6 +198,7 @@ export function prerequisiteMet(ctx: Context, prerequisite: Prerequisite): boole
   if (type !== 0x86dd || proto !== 58) return false;
   if (prerequisite === "icmpv6") return true;
   ctx.wildcards[WORD.ports]! |= 0x00ff00ff;
+  if ((flow[WORD.ports]! & 0xff) !== 0) return false;
   const icmpType = (flow[WORD.ports]! >>> 16) & 0xff;
   if (prerequisite === "nd-solicit") return icmpType === 135;
   if (prerequisite === "nd-advert") return icmpType === 136;
