@@ -1,11 +1,12 @@
-// `packetpath flow check|format`: ovs-ofctl flow text, without a switch. Needs neither root nor any
-// native library. Main thread only.
+// `packetpath flow check|format|trace`: ovs-ofctl flow text, without a switch. Needs neither root
+// nor any native library. Main thread only; `trace` is in ../flow.
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { Flow } from "../../flow/types.js";
 import type { Diagnostic } from "../../ofctl/parse.js";
 import { writeOut } from "../failure.js";
 import { collect, readText } from "../input.js";
+import { addTraceCommand } from "../flow/trace.js";
 
 interface FlowFlags {
   readonly port: readonly string[];
@@ -18,7 +19,7 @@ const PORT_NUMBER_MAX = 0xfeff;
 export function addFlowCommand(program: Command, exit: (code: number) => void): void {
   const flow = program
     .command("flow")
-    .summary("check and format ovs-ofctl flow text")
+    .summary("check, format and trace ovs-ofctl flow text")
     .description("Works on flow text as ovs-ofctl reads it: one flow a line, # for comments.");
   flow
     .command("check")
@@ -35,6 +36,7 @@ export function addFlowCommand(program: Command, exit: (code: number) => void): 
     .argument("<file>", "flow text; - reads standard input")
     .option("--port <name=number>", "a port name that flows may use (repeatable)", collect, [])
     .action(async (file: string, flags: FlowFlags) => exit(await format(file, flags)));
+  addTraceCommand(flow, exit, portMap);
 }
 
 interface Read {
