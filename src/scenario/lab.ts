@@ -3,6 +3,8 @@
 // threads, ports; order of ending: queue workers, control and kernel threads, backend.
 import { nowNs, wallClock } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
+import { DATAPATH_COUNTERS } from "../datapath/datapath.js";
+import { MeterTable } from "../datapath/meters.js";
 import { openBackend } from "../host/open.js";
 import type { DeviceSpec, HostBackend, NamespaceRef } from "../host/types.js";
 import { isGuardName, builtInGuard } from "../path/guards.js";
@@ -13,6 +15,7 @@ import { PortTable } from "../pipeline/ports.js";
 import { CounterBlocks } from "../sync/counters.js";
 import { QueueTable } from "../sync/queue-table.js";
 import type { ControlMessage, PortSpec } from "../worker/control/control-commands.js";
+import { newOrderWords } from "../worker/live/orders.js";
 import { newPool } from "../worker/frame-pool.js";
 import { type CaptureRequest, profileOf, type SharedParts } from "../worker/shared.js";
 import { cpuCount, Supervisor } from "../worker/supervisor.js";
@@ -88,7 +91,8 @@ async function prepare(
   const ownGuard = builtInGuard(isGuardName(options.guard) ? options.guard : "none");
   const kernel = createKernel(new Int32Array(memory), config, profile, ownGuard);
   const counters = new CounterBlocks(workers, config.ports);
-  const macs = MacTable.create();
+  const macs = macTableOf(scenario);
+  const counterBytes = DATAPATH_COUNTERS * Float64Array.BYTES_PER_ELEMENT;
   const parts: SharedParts = {
     kernel: memory,
     kernelConfig: config,
@@ -105,7 +109,10 @@ async function prepare(
       flows: scenario.flows,
       flowRecords: Array.from({ length: workers }, () => createFlowRecords().buffer),
       macTable: macs.buffer,
-      ports: PortTable.create(config.ports).buffer,
+      datapathCounters: Array.from({ length: workers }, () => new SharedArrayBuffer(counterBytes)),
+      meters: MeterTable.create().buffer,
+      orderWords: newOrderWords(workers),
+      ports: configuredPorts(scenario, config.ports).buffer,
     },
   };
   const dump = scenario.vswitchd;

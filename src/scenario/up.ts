@@ -1,6 +1,10 @@
 // `packetpath up`: the topology of a scenario with named namespaces, forwarding until it is told to
 // stop, so that real programs can be run inside. Main thread.
+import { socketPath } from "../vswitch/socket/registry.js";
+import { type ControlServer, serve } from "../vswitch/socket/server.js";
 import { buildLab, type Lab, tearDown } from "./lab.js";
+import { LabSwitch } from "./live/switch.js";
+import { labTarget } from "./live/target.js";
 import type { Scenario, UpOptions } from "./types.js";
 
 export async function upScenario(scenario: Scenario, options: UpOptions): Promise<void> {
@@ -13,23 +17,30 @@ export async function upScenario(scenario: Scenario, options: UpOptions): Promis
     captureFolder: null,
     onControl: () => undefined,
   });
+  const stop = new AbortController();
+  const control = new LabSwitch(lab, () => stop.abort());
+  let server: ControlServer | null = null;
   try {
-    options.onReady(readyText(lab, options.backend));
-    await untilStopped(lab, options.signal);
+    server = await serve(socketPath(), labTarget(lab, control));
+    options.onReady(readyText(lab, options.backend, server.path));
+    await untilStopped(lab, control, AbortSignal.any([options.signal, stop.signal]));
   } finally {
+    // First nobody can ask for changes any more, then there is nobody to make them.
+    await server?.close();
+    control.close();
     await tearDown(lab, new Set());
   }
 }
 
 /** Resolves when the user asks for the end; rejects when a thread dies. */
-function untilStopped(lab: Lab, signal: AbortSignal): Promise<void> {
+function untilStopped(lab: Lab, control: LabSwitch, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return resolve();
     const timer = setInterval(() => {
-      const failed = lab.supervisor.failed();
-      if (failed === null) return;
+      const error = lab.supervisor.failed()?.error ?? control.failure;
+      if (error === null) return;
       clearInterval(timer);
-      reject(failed.error!);
+      reject(error);
     }, 200);
     signal.addEventListener("abort", () => {
       clearInterval(timer);
@@ -38,7 +49,7 @@ function untilStopped(lab: Lab, signal: AbortSignal): Promise<void> {
   });
 }
 
-function readyText(lab: Lab, backend: string): string {
+function readyText(lab: Lab, backend: string, socket: string): string {
   const lines = lab.scenario.ports.map((port) => {
     const where = port.namespace === null ? "no namespace" : `${port.namespace} ${port.device}`;
     const addresses = port.addresses.length === 0 ? "" : `  ${port.addresses.join(" ")}`;
@@ -49,5 +60,6 @@ function readyText(lab: Lab, backend: string): string {
     backend === "linux" && first !== undefined
       ? [`Try: ip netns exec ${first.namespace} ip addr`, "Ctrl-C removes all of it."]
       : ["Ctrl-C ends it."];
-  return [`${lab.scenario.bridge.name} is forwarding:`, ...lines, ...hint].join("\n");
+  const control = `Its control socket, for the tools in native-free-shims/ovs: ${socket}`;
+  return [`${lab.scenario.bridge.name} is forwarding:`, ...lines, control, ...hint].join("\n");
 }

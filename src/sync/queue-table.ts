@@ -137,6 +137,10 @@ export class QueueTable {
     return false;
   }
 
+  isLost(worker: number): boolean {
+    return Atomics.load(this.m, this.worker(worker) + WORKER.lost) !== 0;
+  }
+
   markLost(worker: number): void {
     Atomics.store(this.m, this.worker(worker) + WORKER.lost, 1);
   }

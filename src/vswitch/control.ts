@@ -6,6 +6,7 @@ import type { Pipeline } from "../pipeline/translate.js";
 import type { FlowChange, FlowEntry, FlowStats, FlowTables } from "../pipeline/flow-tables.js";
 import type { Megaflow } from "../flow/odp.js";
 import type { SwitchClock } from "./clock.js";
+import type { Meters } from "./meters.js";
 
 /** Bits of a port's configuration (OFPUTIL_PC_* of Open vSwitch's ofp-port.h). */
 export const PORT_CONFIG = {
@@ -49,6 +50,7 @@ export interface BridgeControl {
   /** The tables as the changes so far have made them; changed through `apply` only. */
   readonly tables: FlowTables;
   readonly macs: MacTable;
+  readonly meters: Meters;
   /** For traces: translates without side effects. */
   readonly pipeline: Pipeline;
   /** In the order of their numbers, LOCAL last. */

@@ -21,6 +21,7 @@ import type { QueueTable } from "../sync/queue-table.js";
 import { checkVnetHeader } from "../wire/vnet-header.js";
 import type { Capture } from "./capture.js";
 import { FRAME_BYTES_MAX, HEADROOM_BYTES, slotOffset, VNET_BYTES } from "./frame-pool.js";
+import type { Replica } from "./live/replica.js";
 import type { PathTransmit } from "./transmit.js";
 
 /** Frames of one queue before the others get their turn; also the length of a read section. */
@@ -54,6 +55,8 @@ export interface LoopParts {
   readonly counters: Float64Array;
   readonly pool: SharedArrayBuffer;
   readonly capture: Capture | null;
+  /** Orders of the main thread; absent: the switch stays as it is. */
+  readonly live?: Replica;
 }
 
 export class Loop {
@@ -90,6 +93,8 @@ export class Loop {
       if (table.generation() !== this.generation) this.takePorts();
       const stall = table.takeStall(cpu);
       if (stall !== 0) this.standStill(stall);
+      const { live } = this.p;
+      if (live?.isBehind() === true) live.catchUp();
       if (this.round() === 0) this.idle();
     }
     m[this.block + CPU.state] = CPU_STATE.stopped;

@@ -1,11 +1,13 @@
 // Entry of a queue worker: wires the queue I/O, the kernel's path, the fast path and the slow path
 // together and runs the loop until it is told to stop. Worker k is CPU k, in softirq context: it
 // never sleeps on a lock.
-import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { isMainThread, type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { realClock } from "../base/clock.js";
 import { Datapath, DATAPATH_COUNTER } from "../datapath/datapath.js";
+import { MeterTable } from "../datapath/meters.js";
 import { openQueueIo } from "../host/open.js";
 import type { Kernel } from "../path/kernel.js";
+import type { LearnSink } from "../pipeline/actions/learn.js";
 import { FlowTables } from "../pipeline/flow-tables.js";
 import { MacTable } from "../pipeline/mac-table.js";
 import { PortTable } from "../pipeline/ports.js";
@@ -16,18 +18,24 @@ import { QueueTable } from "../sync/queue-table.js";
 import { Capture } from "./capture.js";
 import { DatagramWriter } from "./datagram-writer.js";
 import { runSlotOffset } from "./frame-pool.js";
+import type { SwitchNews } from "./live/orders.js";
+import { Replica } from "./live/replica.js";
 import { Loop } from "./loop.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
 import { threadId } from "./thread-id.js";
 import { PathTransmit } from "./transmit.js";
 
-export type QueueWorkerData = ThreadData;
+export interface QueueWorkerData extends ThreadData {
+  /** Orders of the main thread come in here; read between bursts. */
+  readonly orders: MessagePort;
+}
 
 export type WorkerMessage =
   | { readonly type: "ready"; readonly stopHandle?: number; readonly tid: number }
   /** The user's guard threw: what it said. */
   | { readonly type: "guard-failed"; readonly reason: string }
-  | { readonly type: "stopped"; readonly stats: Record<string, number> };
+  | { readonly type: "stopped"; readonly stats: Record<string, number> }
+  | SwitchNews;
 
 async function main(data: QueueWorkerData): Promise<void> {
   const { parts, index, cpu } = data;
@@ -44,16 +52,17 @@ async function main(data: QueueWorkerData): Promise<void> {
     const place = { m: k.m, block: cpuBlock(cpu), pool: parts.pool, slot: runSlotOffset(cpu) };
     transmit.datagrams = new DatagramWriter(io, place, transmit);
   }
-  const datapath = openSwitch(data, transmit);
+  const { datapath, live } = openSwitch(data, transmit);
   const table = new QueueTable(parts.workers, parts.ports, parts.queueTable);
   const pool = parts.pool;
-  const loop = new Loop({ k, cpu, io, table, datapath, transmit, counters, pool, capture });
+  const loop = new Loop({ k, cpu, io, table, datapath, transmit, counters, pool, capture, live });
   k.m[cpuBlock(cpu) + CPU.tid] = threadId();
   k.m[cpuBlock(cpu) + CPU.state] = CPU_STATE.forwarding;
   post({ type: "ready", stopHandle: io.stopHandle, tid: threadId() });
   runGuarded(loop, k);
   capture?.close();
   io.close();
+  data.orders.close();
   post({ type: "stopped", stats: statsOf(datapath) });
 }
 
@@ -69,21 +78,31 @@ function runGuarded(loop: Loop, k: Kernel): void {
   }
 }
 
-function openSwitch(data: QueueWorkerData, transmit: PathTransmit): Datapath {
+function openSwitch(
+  data: QueueWorkerData,
+  transmit: PathTransmit,
+): { datapath: Datapath; live: Replica } {
   const parts = data.parts.switch;
-  const records = new Float64Array(parts.flowRecords[data.index]!);
+  const worker = data.index;
+  const records = new Float64Array(parts.flowRecords[worker]!);
   const tables = new FlowTables({ clock: realClock, records });
   tables.apply(parts.flows.map((flow) => ({ type: "add", flow })));
   const ports = new PortTable(parts.ports as SharedArrayBuffer);
   const macs = new MacTable(parts.macTable);
-  const pipeline = new Pipeline({ tables, ports, macs, clock: realClock });
-  return new Datapath({
+  const sink: LearnSink = (changes) => post({ type: "learned", changes });
+  const pipeline = new Pipeline({ tables, ports, macs, clock: realClock, sink });
+  const datapath = new Datapath({
     transmit,
     miss: (_frame, key) => pipeline.translate(key),
     revisions: pipeline,
     records,
     clock: realClock,
+    counters: new Float64Array(parts.datapathCounters[worker]!),
+    meters: new MeterTable(parts.meters),
   });
+  const words = new Int32Array(parts.orderWords);
+  const live = new Replica({ worker, orders: data.orders, words, tables, datapath, tell: post });
+  return { datapath, live };
 }
 
 function statsOf(datapath: Datapath): Record<string, number> {

@@ -41,6 +41,12 @@ export interface SwitchParts {
   /** Statistics of the flows: one buffer per worker. */
   readonly flowRecords: readonly ArrayBufferLike[];
   readonly macTable: SharedArrayBuffer;
+  /** Counters of the fast path (DATAPATH_COUNTER): one buffer per worker. */
+  readonly datapathCounters: readonly SharedArrayBuffer[];
+  /** Meters of all workers. */
+  readonly meters: SharedArrayBuffer;
+  /** How far each worker has come with the main thread's orders (live/orders.ts). */
+  readonly orderWords: SharedArrayBuffer;
   readonly ports: SharedArrayBuffer;
 }
 

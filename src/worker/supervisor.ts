@@ -17,6 +17,7 @@ import { QueueTable } from "../sync/queue-table.js";
 import type { ControlAction, ControlMessage, PortDevices } from "./control/control-commands.js";
 import type { ControlData } from "./control/control-thread.js";
 import type { KthreadData } from "./kthread.js";
+import { Changer } from "./live/changer.js";
 import type { QueueWorkerData, WorkerMessage } from "./queue-worker.js";
 import { type CaptureRequest, openEvents, type SharedParts, type ThreadData } from "./shared.js";
 
@@ -63,6 +64,9 @@ export class Supervisor {
   private readonly remoteCommands: MessagePort;
   private readonly waiting = new Map<number, (error: string | null) => void>();
   private nextCommand = 1;
+  private readonly orderPorts: MessagePort[] = [];
+  /** Changes the switch while it runs. */
+  readonly changer: Changer;
   /** Threads are being ended: one that ends is no surprise any more. */
   private stopping = false;
 
@@ -73,6 +77,19 @@ export class Supervisor {
     const channel = new MessageChannel();
     this.commands = channel.port1;
     this.remoteCommands = channel.port2;
+    this.changer = new Changer({
+      ports: this.orderPorts,
+      words: new Int32Array(options.parts.switch.orderWords),
+      kick: (worker) => this.kickWorker(worker),
+      isLost: (worker) => this.queues.isLost(worker) || (this.threads[worker]?.ended ?? true),
+    });
+  }
+
+  private kickWorker(worker: number): void {
+    const thread = this.threads[worker];
+    if (thread !== undefined && !thread.ended && thread.stopHandle >= 0) {
+      this.options.kick(thread.stopHandle);
+    }
   }
 
   /** Starts all threads and waits until each says it is ready. */
@@ -80,8 +97,10 @@ export class Supervisor {
     const { parts, capture, dump } = this.options;
     const w = parts.workers;
     for (let i = 0; i < w; i++) {
-      const data = this.data(i, `rxq${i}`, i, capture);
-      this.spawn("./queue-worker.js", data satisfies QueueWorkerData, []);
+      const channel = new MessageChannel();
+      this.orderPorts.push(channel.port1);
+      const data = { ...this.data(i, `rxq${i}`, i, capture), orders: channel.port2 };
+      this.spawn("./queue-worker.js", data satisfies QueueWorkerData, [channel.port2]);
     }
     const control = this.data(w, "control", w, null);
     this.spawn("./control/control-thread.js", { ...control, commands: this.remoteCommands }, [
@@ -118,7 +137,7 @@ export class Supervisor {
 
   private spawn(
     entry: string,
-    data: ThreadData & Partial<ControlData>,
+    data: ThreadData & Partial<ControlData> & Partial<QueueWorkerData>,
     transferList: MessagePort[],
   ): void {
     const worker = new Worker(workerEntry(entry, import.meta.url), {
@@ -168,7 +187,9 @@ export class Supervisor {
       const what = `guard "${this.options.parts.guard}" threw: ${message.reason}`;
       thread.error ??= new PacketpathError("GUARD_INVALID", what);
     } else if (message.type === "stopped") this.workerStats[index] = message.stats;
-    else {
+    else if (message.type === "learned" || message.type === "megaflows") {
+      this.changer.heard(index, message);
+    } else {
       if (message.type === "done") {
         this.devices = message.devices;
         this.waiting.get(message.id)?.(message.error);
@@ -251,6 +272,7 @@ export class Supervisor {
     if (control.stopHandle >= 0 && !control.ended) this.options.kick(control.stopHandle);
     await this.joinOrTerminate(rest);
     this.commands.close();
+    this.changer.close();
   }
 
   private async joinOrTerminate(threads: readonly Thread[]): Promise<void> {

@@ -15,6 +15,7 @@ import { MacTable } from "../../pipeline/mac-table.js";
 import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import type { SwitchClock } from "../clock.js";
+import { Meters } from "../meters.js";
 import { type BridgeControl, PORT_CONFIG, type PortStats, type PortView } from "../control.js";
 
 /** Room in front of a frame for tags (see `Frame.offset`). */
@@ -59,6 +60,7 @@ export class DummyBridge implements BridgeControl {
   secure: boolean | null = null;
   readonly tables: FlowTables;
   readonly macs: MacTable = MacTable.create();
+  readonly meters = new Meters();
   readonly pipeline: Pipeline;
   /** Frames that ended without leaving, by reason. */
   readonly drops = new Map<string, number>();
@@ -89,6 +91,7 @@ export class DummyBridge implements BridgeControl {
       revisions: this.pipeline,
       records: tables.records,
       clock,
+      meters: this.meters.table,
     });
   }
 

@@ -5,6 +5,7 @@ import { PacketpathError } from "../../base/errors.js";
 import { OFPP } from "../../flow/types.js";
 import { SwitchClock } from "../clock.js";
 import type { BridgeControl, SwitchControl } from "../control.js";
+import { expire } from "../expiry.js";
 import { DummyBridge, type FrameWatcher } from "./bridge.js";
 
 /** Datapath number of the first port of a bridge's own name (dpif_netdev choose_port: "br"). */
@@ -68,16 +69,7 @@ export class DummySwitch implements SwitchControl {
   }
 
   async run(): Promise<void> {
-    for (const bridge of this.byName.values()) {
-      const expired = bridge.tables.expired((entry) => bridge.flowStats(entry));
-      if (expired.length === 0) continue;
-      await bridge.apply(
-        expired.map(({ match, priority, flow }) => ({
-          type: "delete",
-          selector: { table: flow.table, match, priority, strict: true },
-        })),
-      );
-    }
+    for (const bridge of this.byName.values()) await expire(bridge, this.clock);
   }
 
   exit(): void {

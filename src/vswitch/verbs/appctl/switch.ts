@@ -6,11 +6,19 @@ function version(call: Call): void {
   call.out("ovs-vswitchd (Open vSwitch) 3.1.0\n");
 }
 
+/** Time belongs to whoever has real ports. */
+function checkDummy(call: Call): void {
+  if (call.control.kind === "dummy") return;
+  throw new Refusal("the ports of this switch are real, and so is its time");
+}
+
 function timeStop(call: Call): void {
+  checkDummy(call);
   call.control.clock.stop();
 }
 
 async function timeWarp(call: Call): Promise<void> {
+  checkDummy(call);
   const [total, step] = [call.args[0]!, call.args[1] ?? call.args[0]!].map(readMs) as [
     number,
     number,

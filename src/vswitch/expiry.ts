@@ -1,0 +1,16 @@
+// What time makes due in a switch: flows whose time-outs have passed, MAC addresses that nobody has
+// heard of for too long. Main thread, now and then and before every verb.
+import type { Clock } from "../base/clock.js";
+import type { FlowChange } from "../pipeline/flow-tables.js";
+import type { BridgeControl } from "./control.js";
+
+/** Deletes what has expired, everywhere and at once. */
+export async function expire(bridge: BridgeControl, clock: Clock): Promise<void> {
+  bridge.macs.expire(Math.floor(clock.nowMs() / 1000));
+  const expired = bridge.tables.expired((entry) => bridge.flowStats(entry));
+  if (expired.length === 0) return;
+  const changes = expired.map(({ match, priority, flow }): FlowChange => {
+    return { type: "delete", selector: { table: flow.table, match, priority, strict: true } };
+  });
+  await bridge.apply(changes);
+}

@@ -1,0 +1,76 @@
+// From rows of the database to the shared tables of the slow path: VLANs of ports, flood VLANs, the
+// MAC table's limits, mirrors (vswitchd/bridge.c of Open vSwitch 3.1). Main thread.
+import type { MacTable } from "../pipeline/mac-table.js";
+import {
+  PORT_FLAG,
+  type PortTable,
+  PRIORITY_TAGS,
+  type PriorityTags,
+  SWITCH_FLAG,
+  type VlanMode,
+} from "../pipeline/ports.js";
+import { type Mirror, setMirrors } from "../pipeline/switching/mirrors.js";
+import { type Database, get, numberOf, optionOf, type Row, textOf } from "./database/database.js";
+
+/** VLAN mode, tag and trunks of a port (bridge.c port_configure). */
+export function applyPortSettings(ports: PortTable, number: number, row: Row): void {
+  const tag = numberOf(row, "tag");
+  const trunks = get(row, "trunks").keys.map(Number);
+  const cvlans = get(row, "cvlans").keys.map(Number);
+  const said = textOf(row, "vlan_mode") as VlanMode | "";
+  // Without a mode, a tag makes an access port.
+  const mode = said === "" ? (tag === null ? "trunk" : "access") : said;
+  const carried = mode === "dot1q-tunnel" ? cvlans : trunks;
+  const priority = optionOf(row, "other_config", "priority-tags");
+  const priorityTags = PRIORITY_TAGS.includes(priority as PriorityTags)
+    ? (priority as PriorityTags)
+    : priority === "true"
+      ? "if-nonzero"
+      : "never";
+  ports.setVlan(number, {
+    mode,
+    tag: tag ?? 0,
+    trunks: mode === "access" || carried.length === 0 ? null : carried,
+    priorityTags,
+  });
+  const isProtected = get(row, "protected").keys[0] === true;
+  ports.setFlags(number, isProtected ? PORT_FLAG.protected : 0, PORT_FLAG.protected);
+}
+
+function numberOption(row: Row, key: string): number | null {
+  const text = optionOf(row, "other_config", key);
+  return text !== null && /^[0-9]+$/.test(text) ? Number(text) : null;
+}
+
+/** Flood VLANs, forward-bpdu and the ageing of MAC addresses. */
+export function applyBridgeSettings(ports: PortTable, macs: MacTable, row: Row): void {
+  const forwards = optionOf(row, "other_config", "forward-bpdu") === "true";
+  ports.setSwitchFlags(forwards ? SWITCH_FLAG.forwardBpdu : 0);
+  ports.setFloodVlans(get(row, "flood_vlans").keys.map(Number));
+  macs.setAging(numberOption(row, "mac-aging-time") ?? 300);
+}
+
+/** Mirrors of a bridge. @param numbers OpenFlow numbers of its ports, by name. */
+export function applyMirrors(
+  ports: PortTable,
+  database: Database,
+  row: Row,
+  numbers: ReadonlyMap<string, number>,
+): void {
+  const numbersOf = (mirror: Row, column: string): number[] =>
+    database.references(mirror, column).flatMap((port) => numbers.get(textOf(port, "name")) ?? []);
+  const mirrors = database.references(row, "mirrors").map((mirror): Mirror => {
+    const selectAll = get(mirror, "select_all").keys[0] === true;
+    return {
+      name: textOf(mirror, "name"),
+      selectAll,
+      sources: numbersOf(mirror, "select_src_port"),
+      destinations: numbersOf(mirror, "select_dst_port"),
+      vlans: get(mirror, "select_vlan").keys.map(Number),
+      outputPort: numbersOf(mirror, "output_port")[0] ?? null,
+      outputVlan: numberOf(mirror, "output_vlan"),
+      snapLength: numberOf(mirror, "snaplen") ?? 0,
+    };
+  });
+  setMirrors(ports, mirrors);
+}
