@@ -131,7 +131,7 @@ export function visit<Rule extends ClassifierRule>(
   }
   let bucket = subtable.buckets.get(hash) ?? null;
   for (; bucket !== null; bucket = bucket.next) {
-    if (matchesKey(bucket.rules[0]!.match, key)) return bucket;
+    if (hasValue(subtable, bucket.rules[0]!.match.value, key)) return bucket;
   }
   if (subtable.portsLength > 0) {
     // Only as many bits of the ports as tell this packet's from those of all rules here.
@@ -139,6 +139,16 @@ export function visit<Rule extends ClassifierRule>(
     wildcards[portsWord] = ports | (mask[portsWord]! & prefixMask(bits));
   }
   return null;
+}
+
+/** Whether the words of the mask are, in the key, those of the value; no others are touched. */
+function hasValue<Rule>(subtable: Subtable<Rule>, value: Uint32Array, key: Uint32Array): boolean {
+  const { mask, words } = subtable;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (((key[word]! & mask[word]!) ^ value[word]!) !== 0) return false;
+  }
+  return true;
 }
 
 function ruledOut<Rule>(

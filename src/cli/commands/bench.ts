@@ -34,6 +34,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     const json = await benchExplore(rounds);
     return { json, text: exploreBenchText(json) };
   },
+  async flows({ rounds = 50 }) {
+    const { benchFlows, flowsBenchText } = await import("../bench/flows.js");
+    const json = benchFlows(rounds);
+    return { json, text: flowsBenchText(json) };
+  },
   async scale({ rounds = 3 }) {
     const { benchScale } = await import("../bench/scale/scale.js");
     return benchScale(rounds);
