@@ -19,8 +19,9 @@ import {
 import { RECORD, type Megaflow } from "../flow/odp.js";
 import type { Tracker } from "./conntrack/tracked.js";
 import { ExactMatchCache } from "./exact-match-cache.js";
-import { Executor, recirculationsOf } from "./execute.js";
-import { MegaflowTable } from "./megaflow-table.js";
+import { Executor } from "./execute.js";
+import { ListExecutor, recirculationsOf } from "./list-executor.js";
+import { MegaflowTable, sameMask } from "./megaflow-table.js";
 import type { MeterTable } from "./meters.js";
 
 /** A frame in hand. One object per worker, reused for every frame. */
@@ -109,11 +110,11 @@ export class Datapath {
   private readonly megaflows = new MegaflowTable();
   /** Of packets that came round: their keys have recirc_id, ct_* and the like too. */
   private readonly roundMegaflows = new MegaflowTable();
-  private readonly executor: Executor;
+  private readonly plain: Executor;
+  private readonly lists: ListExecutor;
   /** One key per level of recursion, so that a nested frame does not spoil the outer one's. */
   private readonly keys = Array.from({ length: RECURSION_LIMIT + RECIRCULATION_LIMIT }, newKey);
   private level = 0;
-  private depth = 0;
   private rounds = 0;
   /** Whether the last `find` had to ask the slow path for a new megaflow. */
   private missed = false;
@@ -145,21 +146,22 @@ export class Datapath {
     this.counters = options.counters ?? new Float64Array(DATAPATH_COUNTERS);
     this.nowMs = Math.floor(this.clock.nowMs());
     this.sweptMs = this.nowMs;
-    this.executor = new Executor({
+    this.plain = new Executor(this.transmit, this.counters);
+    this.lists = new ListExecutor({
       transmit: this.transmit,
-      counters: this.counters,
+      plain: this.plain,
       meters: options.meters ?? null,
       conntrack: options.conntrack ?? null,
       recirculate: (frame, key, id) => this.recirculate(frame, key, id),
     });
-    this.executor.nowMs = this.nowMs;
+    this.lists.nowMs = this.nowMs;
   }
 
   /** Once per burst: reads the clock and, once a second, tidies up. */
   beginBurst(): void {
     this.framesOfBurst = 0;
     this.nowMs = Math.floor(this.clock.nowMs());
-    this.executor.nowMs = this.nowMs;
+    this.lists.nowMs = this.nowMs;
     if (this.nowMs - this.sweptMs < SWEEP_MS) return;
     this.sweep(MAX_IDLE_MS);
     // Nothing is under way, unless a port led back into this datapath.
@@ -168,7 +170,10 @@ export class Datapath {
 
   /** Decides what happens to a frame, and does it. */
   receive(frame: Frame): void {
-    if (this.depth >= RECURSION_LIMIT) return this.transmit.drop(frame, DROP["loop-limit"]);
+    // Levels are frames in hand, one inside the other: come in, or come round.
+    if (this.level - this.rounds >= RECURSION_LIMIT) {
+      return this.transmit.drop(frame, DROP["loop-limit"]);
+    }
     if (this.framesOfBurst++ >= FRAMES_WITHOUT_BURST) this.beginBurst();
     const key = this.keys[this.level]!;
     const runt = extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
@@ -181,17 +186,11 @@ export class Datapath {
       if (!megaflow.dead && this.isCurrent(megaflow)) {
         this.counters[DATAPATH_COUNTER.exactMatchHits]!++;
         frame.hash = this.cache.flowHashAt(place);
-        this.depth++;
         this.hit(frame, megaflow, key);
-        this.depth--;
-        forgetMetadata(key);
         return;
       }
     }
-    this.depth++;
     this.receiveUncached(frame, key, words, hash);
-    this.depth--;
-    forgetMetadata(key);
   }
 
   /** All megaflows, for dumps; do not change them. */
@@ -272,7 +271,12 @@ export class Datapath {
       records[at + RECORD.usedMs] = nowMs;
     }
     this.level++;
-    this.executor.execute(frame, megaflow, key);
+    if (megaflow.isPlain) this.plain.execute(frame, megaflow);
+    else {
+      this.lists.execute(frame, megaflow, key);
+      // Metadata belongs to one packet; the next one that gets this key has none.
+      key.fill(0, KEY_PACKET_WORDS);
+    }
     this.level--;
   }
 
@@ -304,6 +308,7 @@ export class Datapath {
     }
     old.actions = fresh.actions;
     old.operands = fresh.operands;
+    old.isPlain = fresh.isPlain;
     old.ends = fresh.ends;
     old.dropReason = fresh.dropReason;
     old.flowRecords = fresh.flowRecords;
@@ -359,16 +364,4 @@ export class Datapath {
     this.counters[DATAPATH_COUNTER.masks] = this.megaflows.masks + this.roundMegaflows.masks;
     this.counters[DATAPATH_COUNTER.megaflows] = this.size;
   }
-}
-
-/** Metadata belongs to one packet; the next one that gets this key has none. */
-function forgetMetadata(key: Uint32Array): void {
-  const set = key[WORD.ctState]! | key[WORD.dpHash]! | key[WORD.pktMark]! | key[WORD.skbPriority]!;
-  if (set !== 0) key.fill(0, KEY_PACKET_WORDS);
-}
-
-function sameMask(a: Uint32Array, b: Uint32Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -108,7 +108,8 @@ export class MegaflowTable {
   }
 }
 
-function sameMask(a: Uint32Array, b: Uint32Array): boolean {
+/** Whether two masks look at the same bits; a longer one also looks at metadata. */
+export function sameMask(a: Uint32Array, b: Uint32Array): boolean {
   return a.length === b.length && a.every((bits, i) => bits === b[i]);
 }
 

@@ -1,6 +1,7 @@
 // What the slow path hands to the fast path: a megaflow, and its datapath actions in a compact
 // form (Open vSwitch calls the datapath's side of the border "odp"). Written by the pipeline,
 // executed by the datapath; both on the same worker thread. Plain data, no Node API.
+import { KEY_PACKET_WORDS } from "./key.js";
 import type { ControllerReason, Nat } from "./types.js";
 
 /**
@@ -97,6 +98,8 @@ export interface Megaflow {
   readonly key: Uint32Array;
   actions: Int32Array;
   operands: readonly Operand[];
+  /** `isPlain(actions)`. */
+  isPlain: boolean;
   /** Operations in `actions` in which a copy of the frame ends: output, recirc, some clones. */
   ends: number;
   /** Why a frame ends here if `ends` is 0: index in base/drop-reasons.ts. */
@@ -122,4 +125,13 @@ export interface Megaflow {
   /** Chain in the datapath's hash table; nobody else touches it. */
   next: Megaflow | null;
   hash: number;
+}
+
+/** Whether actions only rewrite, output and count: no copies that are undone, no metadata. */
+export function isPlain(actions: Int32Array): boolean {
+  for (let i = 0; i < actions.length; i += ODP_WORDS[actions[i]!]!) {
+    if (actions[i]! > ODP.controller) return false;
+    if (actions[i] === ODP.set && actions[i + 1]! >= KEY_PACKET_WORDS) return false;
+  }
+  return true;
 }

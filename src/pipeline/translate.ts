@@ -4,7 +4,7 @@
 // a frame or a flow contains.
 import type { Clock } from "../base/clock.js";
 import { DROP } from "../base/drop-reasons.js";
-import type { Megaflow } from "../flow/odp.js";
+import { isPlain, type Megaflow } from "../flow/odp.js";
 import type { LearnSink } from "./actions/learn.js";
 import { megaflowKey, newContext, resetContext, type Context } from "./context.js";
 import type { FlowTables } from "./flow-tables.js";
@@ -89,11 +89,13 @@ export class Pipeline {
   private megaflow(original: Uint32Array, stamp: number): Megaflow {
     const { ctx } = this;
     const { key, mask } = megaflowKey(original, ctx.wildcards);
+    const actions = Int32Array.from(ctx.actions);
     return {
       mask,
       key,
-      actions: Int32Array.from(ctx.actions),
+      actions,
       operands: [...ctx.operands],
+      isPlain: isPlain(actions),
       ends: ctx.ends,
       dropReason: ctx.dropReason,
       flowRecords: Int32Array.from(ctx.flowRecords),
