@@ -158,6 +158,14 @@ export class PortTable {
     return true;
   }
 
+  /** Flags that a port of this number will have; kept while there is none. Control thread only. */
+  presetFlags(number: number, flags: number): void {
+    const at = this.recordFor(number);
+    Atomics.store(this.words, at + AT.flags, flags);
+    Atomics.or(this.words, at + AT.bits, BIT_SET);
+    this.changed();
+  }
+
   /** Flags of a port; 0 if there is none of that number. */
   flagsOf(number: number): number {
     const at = this.portAt(number);

@@ -10,8 +10,7 @@ import type { DeviceSpec, HostBackend, NamespaceRef } from "../host/types.js";
 import { isGuardName, builtInGuard } from "../path/guards.js";
 import { createKernel, type Kernel, type KernelConfig, kernelBytes } from "../path/kernel.js";
 import { createFlowRecords } from "../pipeline/flow-tables.js";
-import { MacTable } from "../pipeline/mac-table.js";
-import { PortTable } from "../pipeline/ports.js";
+import type { MacTable } from "../pipeline/mac-table.js";
 import { CounterBlocks } from "../sync/counters.js";
 import { QueueTable } from "../sync/queue-table.js";
 import type { ControlMessage, PortSpec } from "../worker/control/control-commands.js";
@@ -20,6 +19,7 @@ import { newPool } from "../worker/frame-pool.js";
 import { type CaptureRequest, profileOf, type SharedParts } from "../worker/shared.js";
 import { cpuCount, Supervisor } from "../worker/supervisor.js";
 import type { Topology } from "../fault/plan.js";
+import { configuredPorts, macTableOf } from "./bridge/resolve.js";
 import type { Scenario, ScenarioPort } from "./types.js";
 
 export interface LabOptions {

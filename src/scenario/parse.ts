@@ -5,6 +5,7 @@ import type { Flow } from "../flow/types.js";
 import { checkFaults } from "./check/faults.js";
 import { checkFlowText } from "./check/flows.js";
 import { checkLoad } from "./check/load.js";
+import { checkBridge } from "./bridge/check.js";
 import { checkPorts } from "./check/ports.js";
 import { portNumbers, resolveScenario } from "./resolve.js";
 import { scenarioSchema, type ScenarioText } from "./schema.js";
@@ -103,6 +104,7 @@ function checkAcross(raw: Record<string, unknown>, document: Document, problems:
     if (sections.every((section) => section in parts)) check(parts as Pick<ScenarioText, S>);
   };
   run(["namespaces", "ports", "defaults"], (text) => checkPorts(text, problems));
+  run(["bridge", "ports"], (text) => checkBridge(text, problems));
   run(["namespaces", "ports", "load"], (text) => checkLoad(text, problems));
   run(["namespaces", "ports", "defaults", "load", "faults", "workers"], (text) =>
     checkFaults(text, problems),

@@ -1,6 +1,7 @@
 // From what was written, and found to be right, to the form that the rest of the program uses:
 // defaults filled in, port numbers chosen, addresses looked up. Pure; any thread.
 import type { Flow } from "../flow/types.js";
+import { portFlags, resolveBridge, resolveVlan } from "./bridge/resolve.js";
 import { workersOf } from "./check/faults.js";
 import { targetAddress } from "./check/load.js";
 import type { ScenarioText } from "./schema.js";
@@ -27,7 +28,7 @@ export function resolveScenario(text: ScenarioText, origin: Origin): Scenario {
     guard: text.guard,
     seed: text.seed,
     expect: { default: "SAFE", ...text.expect },
-    bridge: text.bridge,
+    bridge: resolveBridge(text, portNumbers(text.ports)),
     workers: workersOf(text),
     uso: text.uso,
     namespaces: text.namespaces,
@@ -77,6 +78,8 @@ function resolvePorts(text: ScenarioText): ScenarioPort[] {
     offloads: port.offloads ?? defaults.offloads,
     lower: port.lower ?? null,
     capture: port.capture,
+    vlan: resolveVlan(port),
+    flags: portFlags(port),
   }));
 }
 

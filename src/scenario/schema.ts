@@ -2,6 +2,7 @@
 // has a sentence; the sentences become the JSON schema that editors show (`packetpath schema`).
 // Everything is optional here that has a default; `parse.ts` fills in and checks what spans fields.
 import { z } from "zod";
+import { bridge, portSettings, portVlan } from "./bridge/schema.js";
 import {
   FAULT_KINDS,
   PORT_KINDS,
@@ -72,6 +73,8 @@ const port = z.strictObject({
     description: "bond, macvlan, vxlan: name of the port below, which is then no bridge port.",
   }),
   capture: z.boolean().default(false).meta({ description: "Write a pcapng file of this port." }),
+  vlan: portVlan.optional(),
+  settings: portSettings,
 });
 
 const http = z.strictObject({
@@ -187,7 +190,7 @@ export const scenarioSchema = z
       .record(guardName, z.enum(VERDICTS))
       .default({})
       .meta({ description: "Guard to verdict; `default` is for those not named (SAFE)." }),
-    bridge: z.strictObject({ name: deviceName.default("br0") }).default({ name: "br0" }),
+    bridge: bridge.default(bridge.parse({})),
     workers: whole(1, 128, "Worker threads; default: the most queues of any port.").optional(),
     uso: z
       .boolean()

@@ -2,6 +2,8 @@
 // resolved. Plain data, frozen by convention; may be posted to other threads. `parse.ts` is the
 // only maker. What a user may write (and leave out) is in `schema.ts`.
 import type { Flow } from "../flow/types.js";
+import type { PortVlan } from "../pipeline/ports.js";
+import type { Mirror } from "../pipeline/switching/mirrors.js";
 import type { Sample, Verdict } from "../report/types.js";
 
 /** Kernel versions whose transmit path can be emulated; the switches are data in `path`. */
@@ -99,6 +101,22 @@ export interface ScenarioPort {
   readonly lower: string | null;
   /** Write a pcapng file of this port's frames into the run folder. */
   readonly capture: boolean;
+  /** How it carries VLANs. */
+  readonly vlan: PortVlan;
+  /** Bits of PORT_FLAG. */
+  readonly flags: number;
+}
+
+/** The switch itself. */
+export interface ScenarioBridge {
+  readonly name: string;
+  /** MAC addresses at a time, 10 to 1,000,000. */
+  readonly macTableSize: number;
+  /** 15 to 3600. */
+  readonly macAgingSeconds: number;
+  readonly forwardBpdu: boolean;
+  readonly floodVlans: readonly number[];
+  readonly mirrors: readonly Mirror[];
 }
 
 export interface HttpLoad {
@@ -186,7 +204,7 @@ export interface Scenario {
   readonly seed: number;
   /** Guard to verdict; `default` is always there. Ask `expectedVerdict`. */
   readonly expect: Readonly<Record<string, Verdict>>;
-  readonly bridge: { readonly name: string };
+  readonly bridge: ScenarioBridge;
   /** Worker threads; worker k serves queue k, k + workers ... of every port. */
   readonly workers: number;
   /** Datagrams that leave together are written as one super-frame. */
