@@ -53,7 +53,7 @@ function checkDescriptors(connections: number): void {
     "ENVIRONMENT",
     `${connections} connections need ${needed} file descriptors (both ends), ` +
       `but the limit (RLIMIT_NOFILE) is ${soft}`,
-    { fix: `Raise the hard limit, or run as root: ulimit -Hn ${needed}, or LimitNOFILE= of the service.` },
+    { fix: `Raise the hard limit (as root): ulimit -Hn ${needed}, or the service's LimitNOFILE=.` },
   );
 }
 

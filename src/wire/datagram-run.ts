@@ -34,7 +34,8 @@ export const RUN_BYTES_MAX = 65_535;
 /**
  * Length of the headers of a datagram that others may be put behind, or 0. It is one whose checksum
  * was left to the device, so that nothing can be hidden by computing it anew; that cannot be
- * fragmented, so that its identification means nothing (RFC 6864); without tags, options or padding.
+ * fragmented, so that its identification means nothing (RFC 6864); without tags, options or
+ * padding.
  */
 export function datagramHeader(
   bytes: Uint8Array,

@@ -74,7 +74,7 @@ describe.skipIf(NEEDS_ROOT || lacks.length > 0)(`peers${needsRoot}${lacks.join("
     expect(end.code).toBeNull();
   });
 
-  it("the folder of a process that is no more is removed, that of a living one is not", async () => {
+  it("the folder of a dead process is removed, that of a living one is not", async () => {
     const dead = join(tmpdir(), "packetpath-peers-4194304-1");
     mkdirSync(dead, { recursive: true });
     await eventually("the sweep", () => sweepFolders().includes(dead), { timeoutMs: 1000 });

@@ -106,6 +106,16 @@ function complete(bytes: Uint8Array): string {
   return Buffer.from(frame.subarray(VNET_BYTES)).toString("hex");
 }
 
+/** Nothing but `write` is called. */
+const NO_IO: QueueIo = {
+  usePool: () => undefined,
+  read: () => -ERRNO.EAGAIN,
+  write: () => -ERRNO.EBADFD,
+  wait: () => 0,
+  stopHandle: -1,
+  close: () => undefined,
+};
+
 class Writes {
   readonly writes: { handle: number; bytes: Uint8Array }[] = [];
   readonly ends: { frames: number; bytes: number; errno: number }[] = [];
@@ -124,7 +134,7 @@ class Writes {
       return length;
     };
     const place = { m: this.m, block: 0, pool: this.pool, slot: runSlotOffset(0) };
-    this.writer = new DatagramWriter({ write } as unknown as QueueIo, place, {
+    this.writer = new DatagramWriter({ ...NO_IO, write }, place, {
       written: (_in, _out, frames, bytes, errno) => this.ends.push({ frames, bytes, errno }),
     });
   }

@@ -1,6 +1,6 @@
-// `packetpath bench flows`: what a lookup costs, as curves: over the number of flows, over the number
-// of masks, and for a frame that the exact-match cache knows. One thread, no devices; best of rounds,
-// because whatever disturbs a round only makes it longer.
+// `packetpath bench flows`: what a lookup costs, as curves: over the number of flows, over the
+// number of masks, and for a frame that the exact-match cache knows. One thread, no devices; best
+// of rounds, because whatever disturbs a round only makes it longer.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { nowNs, realClock } from "../../base/clock.js";
@@ -20,7 +20,9 @@ import { buildUdp } from "../../wire/transport.js";
 const FLOWS = [10, 100, 1000, 10_000, 100_000];
 const MASKS = [1, 2, 4, 8, 16, 32, 64];
 const LOOKUPS = 10_000;
-/** Frames whose keys are looked up in turn: fewer than a cache has, more than a branch predictor. */
+/**
+ * Frames whose keys are looked up in turn: fewer than a cache has, more than a branch predictor.
+ */
 const KEYS = 4096;
 /** More distinct frames than the exact-match cache holds (8192, two places each). */
 const STRANGERS = 32_768;
@@ -211,8 +213,8 @@ export function flowsBenchText(one: FlowsBench): string {
     ...one.byFlows.map(({ flows, ns: each }) => `  ${String(flows).padStart(6)} flows ${ns(each)}`),
     ...one.byMasks.map(
       ({ masks, tableNs: table, megaflowNs: frame }) =>
-        `  ${String(masks).padStart(6)} masks ${ns(table)} in the table, ${ns(frame)} a frame that ` +
-        "only a megaflow knows",
+        `  ${String(masks).padStart(6)} masks ${ns(table)} in the table, ` +
+        `${ns(frame)} a frame that only a megaflow knows`,
     ),
     `  exact-match hit ${ns(one.exactMatchNs)} a frame, goal ${one.goalNs}: ${word}`,
     `  memory of a flow ${one.bytesPerFlow.toFixed(0)} bytes in one replica`,

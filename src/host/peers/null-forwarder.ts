@@ -1,4 +1,5 @@
-// The C program of scripts/null-forwarder.c as a data plane: compiled when it is needed. Main thread.
+// The C program of scripts/null-forwarder.c as a data plane: compiled when it is needed. Main
+// thread.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

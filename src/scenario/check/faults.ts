@@ -93,8 +93,9 @@ function checkMove(fault: FaultText, path: Path, text: Text, problems: Problems)
       (other.namespace === to || comes(other.name)),
   );
   if (holder === undefined) return;
-  const why = `"${to}" has or gets a device "${port.device}" already, that of port "${holder.name}"`;
-  problems.add(at, `${why}; give one of the two another "device"`);
+  const has = `"${to}" has or gets a device "${port.device}" already`;
+  const fix = 'give one of the two another "device"';
+  problems.add(at, `${has}, that of port "${holder.name}"; ${fix}`);
 }
 
 function checkTarget(fault: FaultText, path: Path, text: Text, problems: Problems): void {

@@ -1,6 +1,7 @@
-// `packetpath bench peers`: packetpath beside a C program that only copies, Open vSwitch's userspace
-// datapath and the kernel's bridge. In every round each measurement is taken of all of them, one
-// after the other, in the same namespaces; the order turns from round to round. Main thread.
+// `packetpath bench peers`: packetpath beside a C program that only copies, Open vSwitch's
+// userspace datapath and the kernel's bridge. In every round each measurement is taken of all of
+// them, one after the other, in the same namespaces; the order turns from round to round. Main
+// thread.
 import { PacketpathError } from "../../../base/errors.js";
 import { nowMs } from "../../../base/clock.js";
 import { eventually } from "../../../base/eventually.js";

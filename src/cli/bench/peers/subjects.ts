@@ -1,5 +1,5 @@
-// The data planes that `bench peers` compares, all standing in the same two namespaces at once, each
-// with a subnet of its own: who is not measured is idle. Main thread.
+// The data planes that `bench peers` compares, all standing in the same two namespaces at once,
+// each with a subnet of its own: who is not measured is idle. Main thread.
 import type { NamespaceRef } from "../../../host/types.js";
 import { startKernelBridge } from "../../../host/peers/kernel-bridge.js";
 import { nullForwarderLacks, startNullForwarder } from "../../../host/peers/null-forwarder.js";
