@@ -1,0 +1,27 @@
+// Sends numbered datagrams from several sockets until standard input ends; says how many it sent.
+// Runs in the client's namespace.
+import { createSocket } from "node:dgram";
+
+const [address, port, perMillisecond] = process.argv.slice(2);
+const sockets = Array.from({ length: 8 }, () => createSocket("udp4"));
+for (const socket of sockets) await new Promise((resolve) => socket.bind(0, resolve));
+
+let sent = 0;
+let ending = false;
+process.stdin.on("end", () => (ending = true));
+process.stdin.resume();
+
+// Not faster than it is asked to be: a queue that overflows somewhere would be no news.
+while (!ending) {
+  const pending = [];
+  for (let i = 0; i < Number(perMillisecond); i++) {
+    const number = Buffer.alloc(4);
+    number.writeUInt32BE(sent);
+    const socket = sockets[sent++ % sockets.length];
+    pending.push(new Promise((resolve) => socket.send(number, Number(port), address, resolve)));
+  }
+  await Promise.all(pending);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+}
+for (const socket of sockets) socket.close();
+console.log(JSON.stringify({ sent }));
