@@ -81,7 +81,8 @@ export function prerequisiteHolds(match: Match, prerequisite: Prerequisite): boo
   const isIp = type === 0x0800 || type === 0x86dd;
   // A later fragment has no ports; only an exact "not later" or no say at all will do.
   const later = (match.mask[WORD.ip]! & match.value[WORD.ip]! & 2) !== 0;
-  const icmpv6 = type === 0x86dd && proto === 58 && !later;
+  // Of ICMP, Open vSwitch does not ask: types of later fragments are 0.
+  const icmpv6 = type === 0x86dd && proto === 58;
   const icmpType = exact(match, WORD.ports, 16, 0xff);
   // Neighbor discovery has the code 0; a match that says nothing of the code will do.
   const nd = icmpv6 && (match.value[WORD.ports]! & 0xff) === 0;
@@ -106,7 +107,7 @@ export function prerequisiteHolds(match: Match, prerequisite: Prerequisite): boo
     case "sctp":
       return isIp && proto === 132 && !later;
     case "icmpv4":
-      return type === 0x0800 && proto === 1 && !later;
+      return type === 0x0800 && proto === 1;
     case "icmpv6":
       return icmpv6;
     case "nd":

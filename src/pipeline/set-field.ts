@@ -190,10 +190,11 @@ export function prerequisiteMet(ctx: Context, prerequisite: Prerequisite): boole
   }
   if (!isIp(flow)) return false;
   unwildcardProtocol(ctx);
-  if ((flow[WORD.ip]! & NW_FRAG_LATER) !== 0) return false;
-  if (prerequisite === "tcp") return proto === 6;
-  if (prerequisite === "udp") return proto === 17;
-  if (prerequisite === "sctp") return proto === 132;
+  const isLater = (flow[WORD.ip]! & NW_FRAG_LATER) !== 0;
+  if (prerequisite === "tcp") return proto === 6 && !isLater;
+  if (prerequisite === "udp") return proto === 17 && !isLater;
+  if (prerequisite === "sctp") return proto === 132 && !isLater;
+  // Of ICMP, Open vSwitch does not ask whether it is a later fragment.
   if (prerequisite === "icmpv4") return type === 0x0800 && proto === 1;
   if (type !== 0x86dd || proto !== 58) return false;
   if (prerequisite === "icmpv6") return true;

@@ -135,6 +135,23 @@ const IP: readonly Make[] = [
   (r) => `move:nw_ttl[]->reg0[${r.pick([0, 24])}..${r.pick([7])}]`.replace("24..7", "24..31"),
 ];
 
+/** Where tracked packets go on; its flows send nothing round again. */
+export const TRACKED_TABLE = 8;
+
+const CONNTRACK: readonly Make[] = [
+  () => "ct()",
+  (r) => `ct(commit${r.pick(["", ",zone=5", ",zone=reg0[0..15]", ",force"])})`,
+  (r) => `ct(table=${TRACKED_TABLE}${r.pick(["", ",zone=5", ",nat"])})`,
+  (r) => `ct(commit,exec(set_field:${r.below(3)}->ct_mark))`,
+  () => `ct(commit,zone=5,exec(load:1->ct_mark[3..4]),table=${TRACKED_TABLE})`,
+  () => "ct_clear",
+];
+
+const NAT: readonly Make[] = [
+  (r) => `ct(commit,nat(src=10.0.0.9${r.pick(["", ":80", "-10.0.0.12:80-90"])}))`,
+  (r) => `ct(commit,table=${TRACKED_TABLE},nat(dst=10.0.0.9${r.pick(["", ",random", ",hash"])}))`,
+];
+
 const IPV4: readonly Make[] = [
   (r) => `mod_nw_src:${octets(r)}`,
   (r) => `mod_nw_dst:${octets(r)}`,
@@ -173,8 +190,8 @@ function choices(context: ActionContext): (readonly Make[])[] {
   const isIp = type === 0x0800 || type === 0x86dd;
   const later: Make = (r) => `resubmit(,${table + 1 + r.below(4 - Math.min(3, table))})`;
   const lists: (readonly Make[])[] = [ANYWHERE, [later, later, later]];
-  if (isIp) lists.push(IP);
-  if (type === 0x0800) lists.push(IPV4);
+  if (isIp) lists.push(IP, CONNTRACK);
+  if (type === 0x0800) lists.push(IPV4, NAT);
   if (type === 0x86dd) lists.push(IPV6);
   if (type === 0x0806 || type === 0x8035) lists.push(ARP);
   const name = isIp && !isLater ? NAMES[protocol] : undefined;
@@ -199,6 +216,12 @@ function choices(context: ActionContext): (readonly Make[])[] {
 
 /** Instructions come once each, in the order that OpenFlow 1.1 and later demand. */
 const INSTRUCTIONS = ["clear_actions", "write_actions", "write_metadata", "goto_table"];
+
+/** Actions of a flow in TRACKED_TABLE. */
+export function trackedActions(random: Random): string {
+  const before = ["", "ct_clear,", `set_field:${mac(random)}->eth_dst,`, "resubmit(,9),"];
+  return `${random.pick(before)}output:${outPort(random)}`;
+}
 
 /** The actions of a bucket. */
 export function bucketActions(random: Random): string {

@@ -36,14 +36,20 @@ export interface Outcome {
   readonly theirsWider: number;
 }
 
-interface Traced {
+/** One pass of a packet: the first, or one of those that come round again. */
+interface Pass {
   readonly megaflow: string;
   readonly actions: string;
 }
 
-function readTrace(text: string): Traced {
-  const line = (name: string): string => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1] ?? "";
-  return { megaflow: line("Megaflow"), actions: line("Datapath actions") };
+/** The passes of a trace; none if it is an error. */
+function readTrace(text: string): Pass[] {
+  return text.split(/^={79}\nrecirc/m).flatMap((part) => {
+    const line = (name: string): string | null =>
+      new RegExp(`^${name}: (.*)$`, "m").exec(part)?.[1] ?? null;
+    const [megaflow, actions] = [line("Megaflow"), line("Datapath actions")];
+    return megaflow === null || actions === null ? [] : [{ megaflow, actions }];
+  });
 }
 
 /** Outputs of the same packet, one after the other, may come in any order. */
@@ -70,8 +76,12 @@ function comparableText(text: string): string[] {
     if (line.startsWith("Megaflow: ")) return [];
     const actions = /^Datapath actions: (.*)$/.exec(line)?.[1];
     if (actions === undefined) return [withoutIds(line)];
-    return [`Datapath actions: ${inOrder(splitActions(actions).map(asOutput)).join(",")}`];
+    return [`Datapath actions: ${comparableActions(actions)}`];
   });
+}
+
+function comparableActions(text: string): string {
+  return inOrder(splitActions(text).map(asOutput)).join(",");
 }
 
 const asOutput = (action: string): string =>
@@ -106,7 +116,9 @@ export async function compare(
   }
   const none = { pairs: 0, same: 0, narrower: 0, flips: 0, narrowerIn: new Map(), theirsWider: 0 };
   if (ours === null || refused !== "") {
-    const bothRefuse = ours === null && refused !== "";
+    // "ovs-ofctl: FILE:LINE: SENTENCE"; of what the switch itself refuses there is a number only.
+    const sentence = /:\d+: (.*)\n$/.exec(refused)?.[1] ?? ourRefusal;
+    const bothRefuse = ours === null && refused !== "" && sentence === ourRefusal;
     const difference: Difference = {
       ...{ kind: "refused", packet: "" },
       ...{ ours: ourRefusal, theirs: refused },
@@ -134,9 +146,19 @@ async function comparePackets(
   let [same, narrower] = [0, 0];
   packets.forEach((key, i) => {
     const packet = packetText(key);
-    const { megaflow, actions } = readTrace(traces[i]!);
-    if (megaflow === "") {
+    const [first, ...rest] = readTrace(traces[i]!);
+    if (first === undefined) {
       differences.push({ kind: "trace", packet, ours: "", theirs: traces[i]! });
+      return;
+    }
+    const { megaflow, actions } = first;
+    const ourTrace = ours.trace(key);
+    const [, ...ourRest] = readTrace(ourTrace);
+    const [again, theirsAgain] = [ourRest, rest].map((passes) =>
+      passes.map((pass) => comparableActions(pass.actions)).join(" | "),
+    );
+    if (again !== theirsAgain) {
+      differences.push({ kind: "actions", packet, ours: again!, theirs: theirsAgain! });
       return;
     }
     const ourMegaflow = ours.translate(key);
@@ -146,10 +168,7 @@ async function comparePackets(
       differences.push({ kind: "actions", packet, ours: textOf(mine), theirs: text });
       return;
     }
-    const [line, theirLine] = differingLines(
-      comparableText(ours.trace(key)),
-      comparableText(traces[i]!),
-    );
+    const [line, theirLine] = differingLines(comparableText(ourTrace), comparableText(traces[i]!));
     if (texts && line !== theirLine) {
       differences.push({ kind: "text", packet, ours: line, theirs: theirLine });
     }
@@ -255,10 +274,10 @@ async function checkFlips(
   let theirsWider = 0;
   const traces = await ovs.trace(flips.map(({ key }) => [BRIDGE, packetText(key)]));
   const wrong = flips.flatMap(({ key, original, bits, theirsToo, effects }, i) => {
-    const { megaflow, actions } = readTrace(traces[i]!);
+    const first = readTrace(traces[i]!)[0];
     // Datapath actions do not depend on wildcarded bits: executed on the first packet, they must
     // do what that packet's own actions do.
-    const theirs = megaflow === "" ? traces[i]! : textOf(ovsEffects(actions, original));
+    const theirs = first === undefined ? traces[i]! : textOf(ovsEffects(first.actions, original));
     if (theirs === effects) return [];
     if (theirsToo) {
       theirsWider++;
@@ -268,7 +287,7 @@ async function checkFlips(
     const difference: Difference = {
       ...{ kind: "wildcards", packet: packetText(original) },
       ours: `wildcards ${fields}: ${effects}`,
-      theirs: `${packetText(key)}: ${theirs} [${actions}]`,
+      theirs: `${packetText(key)}: ${theirs}`,
     };
     return [difference];
   });

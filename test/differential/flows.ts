@@ -6,7 +6,14 @@ import { NW_FRAG_LATER, WORD } from "../../src/flow/key.js";
 import { fieldText } from "./field-text.js";
 import { fieldsOf, normalized, randomPacket } from "./packets.js";
 import { PORTS } from "./ovs.js";
-import { bucketActions, randomActions, type ActionContext, type Version } from "./actions.js";
+import {
+  TRACKED_TABLE,
+  bucketActions,
+  randomActions,
+  trackedActions,
+  type ActionContext,
+  type Version,
+} from "./actions.js";
 
 export interface FlowSet {
   readonly version: Version;
@@ -25,6 +32,8 @@ const TABLES = [0, 0, 0, 1, 2, 3];
 function randomMask(random: Random, id: FieldId): Uint32Array {
   const field = fieldOf(id);
   const full = fieldFullMask(field);
+  // Of ct_state, only flags that there are.
+  if (id === "ct_state") return Uint32Array.of(random.pick([0x20, 0x21, 0x22, 0x30, 0x3f, 0xff]));
   if (!field.maskable || id === "ip_frag" || random.below(2) === 0) return full;
   const isAddress = field.format === "ipv4" || field.format === "ipv6";
   if (isAddress && random.below(4) > 0)
@@ -116,6 +125,15 @@ function randomFlow(random: Random, base: Base, template: Uint32Array, priority:
   return `${head} actions=${actions}`;
 }
 
+/** A flow for packets that come back from the connection tracker. */
+function trackedFlow(random: Random, base: Base, template: Uint32Array, priority: number): string {
+  const match = matchText(random, base, template, chooseFields(random, template));
+  const state = random.pick(["ct_state=+trk+new", "ct_state=+trk", "ct_zone=5", "ct_mark=0"]);
+  const head = `table=${TRACKED_TABLE},priority=${priority},${state}`;
+  const rest = match === "" || match.includes("ct_") ? "" : `,${match}`;
+  return `${head}${rest} actions=${trackedActions(random)}`;
+}
+
 /** The clauses of one conjunction, at one priority, and sometimes the flow of its id. */
 function conjunction(
   random: Random,
@@ -192,6 +210,9 @@ export function randomFlowSet(random: Random, packets: number): FlowSet {
       const priority = 20_000 - 200 * id;
       flows.push(...conjunction(random, base, templates, { id, priority, below: priority - 40 }));
     }
+  }
+  for (let i = 0; i < 3; i++) {
+    flows.push(trackedFlow(random, base, random.pick(templates), 100 * random.below(9) + i));
   }
   return {
     version,

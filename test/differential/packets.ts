@@ -32,10 +32,16 @@ const IPV6 = [
 ];
 const L4_PORTS = [0n, 1n, 22n, 53n, 80n, 81n, 443n, 8080n, 0x8000n, 65535n];
 
+/** trk with new, est or inv. */
+const CT_STATES = [0x21, 0x22, 0x30];
+
 const V4_PROTOCOLS = [6, 6, 6, 17, 17, 132, 1, 47, 0];
 const V6_PROTOCOLS = [6, 6, 17, 132, 58, 58, 59, 0];
 
-const METADATA: readonly FieldId[] = ["reg0", "reg1", "reg15", "metadata", "pkt_mark", "tun_id"];
+const METADATA: readonly FieldId[] = [
+  ...(["reg0", "reg1", "reg15", "metadata", "pkt_mark", "tun_id"] as const),
+  ...(["ct_state", "ct_zone", "ct_mark"] as const),
+];
 const LINK: readonly FieldId[] = ["in_port", "eth_src", "eth_dst", "eth_type", "vlan_tci"];
 const IP: readonly FieldId[] = ["nw_proto", "nw_tos", "nw_ecn", "nw_ttl", "ip_frag"];
 const PORT_FIELDS: readonly FieldId[] = ["tcp_src", "tcp_dst"];
@@ -188,8 +194,13 @@ export function randomPacket(random: Random): Uint32Array {
     put(key, "ip_frag", BigInt(random.pick([0, 0, 0, 0, 1, 3])));
     transport(random, key);
   }
-  for (const id of METADATA) {
+  for (const id of METADATA.filter((each) => !each.startsWith("ct_"))) {
     if (random.below(12) === 0) put(key, id, BigInt(random.below(4)));
+  }
+  if ((type === 0x0800 || type === 0x86dd) && random.below(8) === 0) {
+    put(key, "ct_state", BigInt(random.pick(CT_STATES)));
+    put(key, "ct_zone", BigInt(random.pick([0, 5])));
+    put(key, "ct_mark", BigInt(random.pick([0, 1])));
   }
   return normalized(key);
 }
