@@ -42,6 +42,8 @@ describe("defaults", () => {
       offloads: true,
       lower: null,
       capture: false,
+      vlan: { mode: "trunk", tag: 0, trunks: null, priorityTags: "never" },
+      flags: 0,
     });
     expect(scenario.flows).toHaveLength(1);
   });

@@ -4,6 +4,7 @@ import { Option, type Command } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { WORD } from "../../flow/key.js";
 import { OFPP, type Action, type Flow } from "../../flow/types.js";
+import { SWITCH_FLAG } from "../../pipeline/ports.js";
 import type { StandaloneOptions, StandalonePort } from "../../trace/standalone.js";
 import { writeOut } from "../failure.js";
 import { collect, readScenario, readText } from "../input.js";
@@ -142,6 +143,8 @@ function fromScenario(file: string): StandaloneOptions {
   const below = new Set(scenario.ports.flatMap(({ lower }) => (lower === null ? [] : [lower])));
   const ports = scenario.ports
     .filter(({ name }) => !below.has(name))
-    .map(({ number, name }) => portOf(number, name));
-  return { name: scenario.bridge.name, ports, flows: scenario.flows };
+    .map(({ number, name, vlan, flags }) => ({ ...portOf(number, name), vlan, flags }));
+  const { name, mirrors, floodVlans, forwardBpdu } = scenario.bridge;
+  const switchFlags = forwardBpdu ? SWITCH_FLAG.forwardBpdu : 0;
+  return { name, ports, flows: scenario.flows, mirrors, floodVlans, switchFlags };
 }
