@@ -93,7 +93,7 @@ describe("3.5 what can be checked by exploring", () => {
     expect(first?.report).toContain("inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage.");
   });
 
-  it("6 L15 as a softirq that takes b inside of a is dead on one CPU, too: that is L3", async () => {
+  it("6 L15 where a softirq nests the locks is dead on one CPU, too: that is L3", async () => {
     const users = { process: [], receive: ["spin_lock a", "spin_lock b", "spin_unlock b"] };
     const more = { ...users, raised: ["receive"] };
     expect(await verdictWith(softirq, "L15u", more)).toBe("DEADLOCK");
@@ -117,7 +117,7 @@ describe("3.5 what can be checked by exploring", () => {
     expect(await verdictWith(softirq, "backlog", { maxBacklog: 999 })).toBe("ASSERT");
   });
 
-  it("14 an ACK is put aside while the user owns the socket, and taken when he does not", async () => {
+  it("14 an ACK is put aside only while the user owns the socket", async () => {
     const process = ["xmit_lo", "expect_acked 1"];
     expect(await verdictWith(softirq, "tcp", { process })).toBe("SAFE");
   });

@@ -49,7 +49,7 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
         "of device, hint, profile and way of taking the device away. With a guard of your own\n" +
         "(a file ending in .ts, .mts, .js or .mjs) it exits with 0 if that is SAFE everywhere.",
     )
-    .option("--system <name...>", "variants of other systems instead: endpoint, softirq ...")
+    .option("--system <name...>", "variants of endpoint, toa, softirq, socket, netns instead")
     .option("--variant <id...>", "of a system: these variants only")
     .option("--guard <guard...>", "guards by name, or the file of one of your own")
     .option("--kind <kind...>", "kinds of device")

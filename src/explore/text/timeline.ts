@@ -2,6 +2,7 @@
 // does; and the same as a table with one column per thread. Pure but for stepping the machine.
 import { baseKind } from "../detect/accesses.js";
 import { KERNEL_FIRST } from "../search/kernel-steps.js";
+import { failureOf } from "../search/kernel/failures.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { type Counterexample, OP, OP_NAMES, type Step, type TimelineStep } from "../types.js";
 import { kernelText } from "./kernel-text.js";
@@ -67,6 +68,8 @@ function at(machine: Machine, thread: string, step: Step, text: string): Timelin
 function stepText(machine: Machine, step: Step, value: number, isSuccess: boolean): string {
   const name = machine.program.names[step.addr] ?? "";
   const op = OP_NAMES[step.kind] ?? "";
+  // What is wrong with the access stands in the place of the value; the end of the story says it.
+  if (failureOf(value) !== null) return `${op} ${name}`;
   switch (step.kind) {
     case OP.ld:
       return `ld ${name} = ${value}`;

@@ -7,7 +7,7 @@ import { alloc, assert, free, ld, program, st } from "packetpath/explore";
 const parameters = {
   /** Operations as they are registered; without those of a stack that is off (ipv6.disable=1). */
   order: ["inet6", "ip6mr", "icmpv6", "ndisc", "igmp6", "addrconf"] as readonly string[],
-  /** Which step fails: "none", "any" (each in turn), or the operation and the number of the step. */
+  /** What fails: "none", "any" (each in turn), or an operation and the number of its step. */
   fails: "any",
   /** Possible CPUs: how many control sockets icmpv6 makes. 4 at most. */
   cpus: 2,

@@ -1,6 +1,6 @@
-// Which lock is enough for what tasks, softirqs and interrupts of one CPU and of two have in common.
-// Each of five threads runs a list of the kernel's calls, which are the parameters. As it stands
-// here: a task that sends over loopback, and a receive path with a plain lock.
+// Which lock is enough for what tasks, softirqs and interrupts of one CPU and of two have in
+// common. Each of five threads runs a list of the kernel's calls, which are the parameters. As it
+// stands here: a task that sends over loopback, and a receive path with a plain lock.
 import {
   add,
   assert,

@@ -1,5 +1,5 @@
-// UOA's table of clients (DPVS, kmod/uoa/uoa.c): an entry that its timer takes out after a while, and
-// uoa_map_flush, which takes all of them out. As it stands here: repaired.
+// UOA's table of clients (DPVS, kmod/uoa/uoa.c): an entry that its timer takes out after a while,
+// and uoa_map_flush, which takes all of them out. As it stands here: repaired.
 import {
   alloc,
   delTimer,
