@@ -206,12 +206,11 @@ function ipv6Formats(match: Match): number {
   return upper ? FORMATS.nxmAndOxm : FORMATS.any;
 }
 
-/** Where `actions=` begins and where its list does, or null. */
+/** Where the word `action` begins, wherever it stands, and where its list does; or null. */
 function findActions(text: string, from: number): { at: number; listAt: number } | null {
-  const found = /(^|[,\s])(actions?=)/.exec(text.slice(from));
-  if (found === null) return null;
-  const at = from + found.index + found[1]!.length;
-  return { at, listAt: at + found[2]!.length };
+  const at = text.indexOf("action", from);
+  const equals = at < 0 ? -1 : text.indexOf("=", at);
+  return equals < 0 ? null : { at, listAt: equals + 1 };
 }
 
 /** Finds what the user wrote for the fields that `normalizeMatch` removed. */
@@ -254,8 +253,8 @@ export function parseFlowModText(
   const { match } = draft.mod;
   const before = cloneMatch(match);
   const ignored = findIgnored(pairs, normalizeMatch(match));
-  const context = { ...newContext(text, ports), formats: draft.formats };
-  const owner = { match, table: draft.mod.table, instructions: true };
+  const context = newContext(text, ports);
+  const owner = { match, table: draft.mod.table, formats: draft.formats, instructions: true };
   const actions = hasActions ? parseActions(context, found.listAt, text.length, owner) : [];
   const texts = { before: formatMatch(before), after: formatMatch(match) };
   return {

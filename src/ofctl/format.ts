@@ -10,8 +10,9 @@ import {
 import { ANY_TABLE, type FlowCommand, type FlowMod } from "./flow-mods.js";
 import { formatActions, type ActionFormatOptions } from "./print/format-actions.js";
 import { formatMatch } from "./print/format-match.js";
-import { hex, type FormatOptions } from "./print/format-value.js";
+import { hex } from "./print/format-value.js";
 import { leastVersion } from "./print/received.js";
+import { receivedMatch } from "./print/received-match.js";
 import type { OpenFlowVersion } from "./protocols.js";
 import { formatPort } from "./text/ports.js";
 
@@ -39,11 +40,11 @@ export function flowVersion(flow: Flow): OpenFlowVersion {
 export function formatPriorityAndMatch(
   priority: number,
   match: Match,
-  options: FormatOptions,
+  options: ActionFormatOptions,
 ): string {
   const parts = [
     priority === DEFAULT_PRIORITY ? "" : `priority=${priority}`,
-    formatMatch(match, options),
+    formatMatch(receivedMatch(match, options.version ?? 10), options),
   ];
   return parts.filter((part) => part !== "").join(",");
 }

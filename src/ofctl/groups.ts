@@ -241,9 +241,10 @@ function applyBucketKey(bucket: BucketDraft, pair: Pair, draft: Draft, ports: Po
  * collected into a text of their own; a mistake in it is placed at the bucket.
  */
 function parseBucketActions(text: string, at: number, draft: Draft, ports: PortMap): Action[] {
-  const context = { ...newContext(text, ports), formats: draft.mod.formats };
+  const context = newContext(text, ports);
   try {
-    const owner = { match: null, table: 255, instructions: false };
+    const { formats } = draft.mod;
+    const owner = { match: null, table: 255, formats, instructions: false };
     const actions = parseActions(context, 0, text.length, owner);
     draft.mod.formats = context.formats;
     return actions;

@@ -134,6 +134,8 @@ export function applyField(match: Match, pair: Pair, ports: PortMap): number | n
   const isVlan = field.id.includes("vlan");
   if (isVlan) setVlan(match, field, parsed, !pair.value.includes("/"));
   else setMatchField(match, ...wholeSlot(field, parsed));
+  // Even a mask of all 13 bits of a VLAN id is one, for it has not all 16.
+  if (field.id === "vlan_vid" && pair.value.includes("/")) return FORMATS.nxmAndOxm;
   return maskedFormats(field, parsed.mask);
 }
 

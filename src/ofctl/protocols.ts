@@ -94,3 +94,8 @@ export function versionOfFormat(format: number): OpenFlowVersion {
   if (format <= FORMAT.nxmTables) return 10;
   return (11 + Math.log2(format / FORMAT.openFlow11)) as OpenFlowVersion;
 }
+
+/** The format that is chosen from a set: the first, in order of preference; 0 of an empty set. */
+export function chooseFormat(formats: number): number {
+  return formats & -formats;
+}

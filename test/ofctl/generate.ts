@@ -1,6 +1,7 @@
 // Random flow texts that Open vSwitch accepts under OpenFlow 1.0 with Nicira extensions. Written
 // from the documented syntax, not from the parser, so that the two can be compared.
 import type { Random } from "../../src/base/random.js";
+import { randomActionList } from "./generate-actions.js";
 
 const hex = (random: Random, bits: number): string =>
   `0x${Math.floor(random.fraction() * 2 ** Math.min(bits, 32)).toString(16)}`;
@@ -281,4 +282,36 @@ export function randomFlowText(random: Random): string {
   const actions = some(random, choices, 4);
   const list = actions.length === 0 ? random.pick(["drop", ""]) : actions.join(",");
   return `${[...properties, ...fields].join(separator)} actions=${list}`;
+}
+
+/** What actions of a flow with these fields can count on. */
+function matchedOf(
+  names: string,
+  fields: readonly string[],
+): Parameters<typeof randomActionList>[1] {
+  const isIpv6 = /ipv6|ip6|tcp6|udp6|sctp6|icmp6/.test(names);
+  const isIpv4 = !isIpv6 && /(^|,)(ip|tcp|udp|sctp|icmp)\b|0x0800/.test(names);
+  const tcp = /tcp|nw_proto=6$/.test(names);
+  const hasTag = fields.some((field) => /^(dl_vlan=[0-9]|dl_vlan_pcp|vlan_vid=4)/.test(field));
+  return {
+    ip: isIpv4 ? 4 : isIpv6 ? 6 : 0,
+    protocol: tcp ? "tcp" : names.includes("udp") ? "udp" : "other",
+    hasTag: hasTag && !fields.some((field) => /vlan_tci|0xffff/.test(field)),
+  };
+}
+
+/** One flow text with any of the actions that flow text has, below table 100. */
+export function randomRichFlowText(random: Random): string {
+  const protocol = random.pick(PROTOCOLS);
+  const names = random.pick(protocol.names);
+  const fields = [names, ...some(random, METADATA, 1), ...some(random, LINK, 1)];
+  const properties = [
+    random.below(3) === 0 ? [`table=${random.below(100)}`] : [],
+    random.below(3) === 0 ? [`priority=${random.below(65536)}`] : [],
+    random.below(6) === 0 ? [`cookie=${hex(random, 32)}`] : [],
+    random.below(9) === 0 ? [random.pick(["reset_counts", "no_packet_counts"])] : [],
+    random.below(9) === 0 ? [`importance=${random.below(65536)}`] : [],
+  ].flat();
+  const own = [...properties, ...fields, ...some(random, protocol.fields, 1)];
+  return `${own.join(",")} actions=${randomActionList(random, matchedOf(names, fields))}`;
 }

@@ -145,7 +145,8 @@ function parseRange(pair: Pair): Nat["range"] {
     throw new FlowTextError(`invalid nat range "${text}"`, pair.valueAt);
   };
   const first = leadingAddress(text, 4) ?? leadingAddress(text, 16);
-  let at = first?.end ?? 0;
+  // What looks like an IPv6 address and is none is passed over, and means no range.
+  let at = first?.end ?? IPV6.exec(text)?.[0].length ?? 0;
   let last: Address | null = null;
   if (first !== null && text[at] === "-") {
     last = leadingAddress(text.slice(at + 1), first.bytes.length as 4 | 16);
@@ -165,7 +166,13 @@ function parseRange(pair: Pair): Nat["range"] {
     const message = `garbage (${text.slice(at)}) after nat range "${text}" (pos: ${at})`;
     throw new FlowTextError(message, pair.valueAt);
   }
-  if (first === null || first.value === 0n) return null;
+  if (first === null) return null;
+  if (first.value === 0n) {
+    // An address of zeros is as good as none, but then nothing may come after it.
+    if (last === null && firstPort === 0) return null;
+    const message = "actions are invalid with specified match (OFPBAC_BAD_ARGUMENT)";
+    throw new FlowTextError(message, pair.valueAt);
+  }
   const isOne = last === null || last.value === first.value;
   return {
     first: first.bytes,

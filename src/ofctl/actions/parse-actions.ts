@@ -1,6 +1,7 @@
 // Lists of actions: names and arguments to `Action`s, nested lists included (lib/ofp-actions.c
 // ofpacts_parse, Open vSwitch 3.1). Slow path; any thread.
 import type { Action, Match } from "../../flow/types.js";
+import { FORMATS } from "../protocols.js";
 import { FlowTextError, scanPairs, type Pair } from "../text/scan.js";
 import { checkActions } from "./check.js";
 import { parseConntrack, parseNat } from "./conntrack.js";
@@ -51,7 +52,14 @@ const PARSERS = new Map<string, ActionParser>([
     "ct",
     (pair, context) => parseConntrack(pair, context, (exec) => parseNested(exec, context, "ct")),
   ],
-  ["clone", (pair, context) => ({ type: "clone", actions: parseNested(pair, context, "clone") })],
+  [
+    "clone",
+    (pair, context) => {
+      // Open vSwitch 3.1 forgets here what the actions before said of formats.
+      context.formats = FORMATS.any;
+      return { type: "clone", actions: parseNested(pair, context, "clone") };
+    },
+  ],
   [
     "write_actions",
     (pair, context) => ({
@@ -120,13 +128,15 @@ export interface ActionOwner {
   readonly match: Match | null;
   /** For goto_table; 255 when there is none. */
   readonly table: number;
+  /** The flow formats (FORMAT bits) that can say the rest of the owner. */
+  readonly formats: number;
   /** Whether instructions may stand in the list, as in a flow; a bucket has none. */
   readonly instructions: boolean;
 }
 
 /**
  * Reads an action list: the part of `context.text` from `from` to `end`, which is after `actions=`.
- * Takes away from `context.formats` what cannot carry it.
+ * Leaves in `context.formats` what can carry both the list and its owner.
  * @returns the actions; none for `drop` and for an empty list.
  * @throws FlowTextError.
  */
@@ -137,7 +147,7 @@ export function parseActions(
   owner: ActionOwner,
 ): Action[] {
   const list = parseList(from, end, context, owner.instructions, null);
-  context.formats &= checkActions(list, owner.match, owner.table);
+  context.formats &= checkActions(list, owner.match, owner.table) & owner.formats;
   if (context.formats === 0 && owner.match !== null) {
     const message = "actions are invalid with specified match (OFPBAC_MATCH_INCONSISTENT)";
     throw new FlowTextError(message, list[0]?.at ?? from);

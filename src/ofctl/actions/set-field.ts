@@ -4,7 +4,7 @@ import { fieldByName, fieldFullMask, fieldOf, type Field } from "../../flow/fiel
 import type { Action, SubField } from "../../flow/types.js";
 import { exactFormats } from "../text/field-formats.js";
 import { formatValue } from "../print/format-value.js";
-import { leadingInteger } from "../text/numbers.js";
+import { leadingBytes, leadingInteger } from "../text/numbers.js";
 import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "../text/scan.js";
 import { leadingSubField, parseSubField } from "../text/subfield.js";
 import { byteWidth, parseValue } from "../text/values.js";
@@ -62,17 +62,13 @@ function checkSettable(field: Field, value: Uint32Array, text: string, at: numbe
   }
 }
 
-/** The number that a text begins with, if the bytes of a field can hold it (parse_int_string). */
+/** The number that a text begins with, if the bytes of a field can hold it. */
 export function leadingFieldInteger(
   text: string,
   bytes: number,
 ): { value: bigint; end: number } | null {
-  const digits = /^0[xX]([0-9a-fA-F]*)/.exec(text);
-  const found =
-    digits === null
-      ? leadingInteger(text)
-      : { value: BigInt(`0x${digits[1]! || "0"}`), end: digits[0].length };
-  return found === null || found.value >> BigInt(8 * bytes) !== 0n ? null : found;
+  const found = leadingBytes(text, bytes);
+  return found === "too large" ? null : found;
 }
 
 /** `load:VALUE->FIELD[a..b]`. What stands between the number and the arrow is not looked at. */

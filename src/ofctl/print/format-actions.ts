@@ -178,7 +178,7 @@ function formatOther(action: Other, options: ActionFormatOptions): string {
     case "resubmit":
       return formatResubmit(action, options);
     case "set-field":
-      return formatSetField(action, options);
+      return formatSetField(action, options, (options.version ?? 10) < 15);
     case "learn":
       return formatLearn(action, options);
     case "clone":

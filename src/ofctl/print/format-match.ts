@@ -233,12 +233,17 @@ function formatTransport(text: MatchText): void {
   }
 }
 
+/** Fields of which every match on something above them has one. */
+const ETHERNET_FIELDS = ["eth_type", "eth_src", "eth_dst", "vlan_tci"] as const;
+
 /** The match as `dump-flows` prints it, without the priority; empty for a match of everything. */
 export function formatMatch(match: Match, options: FormatOptions = {}): string {
   const text = new MatchText(match);
   formatMetadata(text, options);
-  // A match on recirculated packets says their packet type too (match_format).
-  if (text.isUsed("recirc_id")) text.add("eth");
+  // A match on recirculated packets says that they are Ethernet frames too, if that matters to it
+  // (match_format).
+  const isEthernet = ETHERNET_FIELDS.some((id) => text.isUsed(id));
+  if (isEthernet && text.isUsed("recirc_id")) text.add("eth");
   const shorthand = shorthandOf(text);
   if (shorthand.name !== null) text.add(shorthand.name);
   for (let i = 0; i < 16; i++) text.hex(`reg${i}`, `reg${i}` as FieldId);

@@ -69,11 +69,17 @@ function formatMod(action: SetField): string {
   return `${name}:${text(value)}`;
 }
 
-export function formatSetField(action: SetField, options: FormatOptions): string {
-  if (action.spelling === "load") return formatLoads(action);
-  if (action.spelling !== "set_field") return formatMod(action);
+/** @param hasLoads whether the version of OpenFlow has loads; 1.5 has masks instead. */
+export function formatSetField(
+  action: SetField,
+  options: FormatOptions,
+  hasLoads: boolean,
+): string {
+  const isLoad = action.spelling === "load";
+  if (isLoad && hasLoads) return formatLoads(action);
+  if (!isLoad && action.spelling !== "set_field") return formatMod(action);
   const field = fieldOf(action.field);
-  const mask = isWhole(action) ? null : numberOf(action.mask);
+  const mask = isWhole(action) && !isLoad ? null : numberOf(action.mask);
   const value = formatValue(field, numberOf(action.value), mask, options);
   return `set_field:${value}->${field.id}`;
 }

@@ -74,8 +74,8 @@ export function formatValue(
       return `${value}/0x${mask.toString(16)}`;
     case "decimal":
     case "hexadecimal": {
-      const text = field.format === "decimal" ? String(value) : `0x${value.toString(16)}`;
-      return mask === null ? text : `${text}/0x${mask.toString(16)}`;
+      const text = field.format === "decimal" ? String(value) : hex(value);
+      return mask === null ? text : `${text}/${hex(mask)}`;
     }
     case "ethernet":
       return mask === null ? formatMac(value) : `${formatMac(value)}/${formatMac(mask)}`;

@@ -120,8 +120,11 @@ function receivedSetField(action: SetField, state: State): Action[] {
   if (action.spelling === "mod" || action.spelling === "set_tunnel64") {
     return receivedMod(action, state);
   }
-  if (version >= 15) return [{ ...action, spelling: "set_field" }];
-  if (action.spelling === "load") return [action];
+  const isLoad = action.spelling === "load";
+  // A field of odd bits cannot be set whole there: what stays a load prints with its mask.
+  const isOdd = isLoad && fieldOf(action.field).bits % 8 !== 0;
+  if (version >= 15) return [isOdd ? action : { ...action, spelling: "set_field" }];
+  if (isLoad) return [action];
   if (version < 12) return receivedLegacy(action, state);
   return [isWhole(action) ? action : { ...action, spelling: "load" }];
 }

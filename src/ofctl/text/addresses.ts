@@ -2,10 +2,21 @@
 import { getBits } from "../../flow/fields.js";
 import { numberOf, onesOf } from "./scan.js";
 
-/** `1:2:3:4:5:6` as a 48-bit number, or null. Each part has one or two digits. */
+/**
+ * `1:2:3:4:5:6` as a 48-bit number, or null. Of longer parts the lowest 8 bits count, as in Open
+ * vSwitch (scanf `%hhx`).
+ */
 export function parseMac(text: string): bigint | null {
-  if (!/^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}$/.test(text)) return null;
-  return text.split(":").reduce((sum, part) => (sum << 8n) | BigInt(`0x${part}`), 0n);
+  const parts = text.split(":");
+  if (parts.length !== 6) return null;
+  let mac = 0n;
+  for (const part of parts) {
+    const digits = /^\s*([+-]?)(?:0[xX](?=[0-9a-fA-F]))?([0-9a-fA-F]+)$/.exec(part);
+    if (digits === null) return null;
+    const value = BigInt(`0x${digits[2]!}`);
+    mac = (mac << 8n) | BigInt.asUintN(8, digits[1] === "-" ? -value : value);
+  }
+  return mac;
 }
 
 export function formatMac(value: bigint): string {

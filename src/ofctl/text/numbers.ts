@@ -51,3 +51,22 @@ export function looseNumber16(text: string): number {
   const parts = /^\s*[+-]?[0-9]+/.exec(text);
   return parts === null ? 0 : Number(BigInt.asUintN(16, BigInt(parts[0].trim().replace("+", ""))));
 }
+
+/**
+ * The number that a text begins with, for a field of `bytes` bytes (lib/util.c parse_int_string):
+ * hexadecimal of any length, or what strtoull(3) reads. "too large" when the bytes cannot hold it,
+ * null when there is none.
+ */
+export function leadingBytes(
+  text: string,
+  bytes: number,
+): { value: bigint; end: number } | "too large" | null {
+  const digits = /^0[xX]([0-9a-fA-F]*)/.exec(text);
+  if (digits === null && /^\s*[+-]?[1-9][0-9]{20}/.test(text)) return "too large";
+  const found =
+    digits === null
+      ? leadingInteger(text)
+      : { value: BigInt(`0x${digits[1]! || "0"}`), end: digits[0].length };
+  if (found === null) return null;
+  return found.value >> BigInt(8 * bytes) === 0n ? found : "too large";
+}

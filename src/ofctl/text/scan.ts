@@ -23,17 +23,18 @@ export interface Pair {
 
 const SEPARATORS = ", \t\r\n";
 const KEY_ENDS = ":=(, \t\r\n";
-const CLOSING: Readonly<Record<string, string>> = { "(": ")", "[": "]" };
 
-/** Index of the first character of `ends` at or after `from` that stands outside of brackets. */
+/**
+ * Index of the first character of `ends` at or after `from` that stands outside of parentheses.
+ * Brackets do not nest: `reg0[1,2]` ends at the comma.
+ */
 function valueEnd(text: string, from: number, end: number, ends: string): number {
-  const open: string[] = [];
+  let level = 0;
   for (let i = from; i < end; i++) {
     const char = text[i]!;
-    if (open.length === 0 && ends.includes(char)) return i;
-    const closing = CLOSING[char];
-    if (closing !== undefined) open.push(closing);
-    else if (char === open[open.length - 1]) open.pop();
+    if (level === 0 && ends.includes(char)) return i;
+    if (char === "(") level++;
+    else if (char === ")" && level > 0) level--;
   }
   return end;
 }

@@ -30,7 +30,7 @@ export function leadingSubField(text: string, at: number): LeadingSubField {
   const whole = { field: field.id, offset: 0, width: field.bits };
   const rest = text.slice(name.length);
   if (!rest.startsWith("[")) return { sub: whole, end: name.length };
-  const range = /^\[(?:(\d+)(?:\.\.(\d+))?)?\]/.exec(rest);
+  const range = /^\[(?:\s*(\+?\d+|-0+)(?:\.\.\s*(\+?\d+|-0+))?)?\]/.exec(rest);
   if (range === null) return refuse("syntax error expecting [] or [<bit>] or [<start>..<end>]");
   const end = name.length + range[0].length;
   if (range[1] === undefined) return { sub: whole, end };

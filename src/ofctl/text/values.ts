@@ -2,6 +2,7 @@
 // (lib/meta-flow.c mf_parse, 3.1). The printing side is format-match.ts.
 import { fieldFullMask, type Field } from "../../flow/fields.js";
 import { parseIpv4, parseIpv6, parseMac } from "./addresses.js";
+import { leadingBytes } from "./numbers.js";
 import { parsePort, type PortMap } from "./ports.js";
 import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf } from "./scan.js";
 
@@ -46,29 +47,28 @@ function masked(field: Field, value: bigint, mask: bigint): MaskedValue {
   };
 }
 
-/** Reads an integer for a field, in Open vSwitch's words when it does not fit. */
-function integerFor(field: Field, text: string, at: number): bigint {
-  const value = parseInteger(text);
-  if (value === null) {
-    throw new FlowTextError(`${text}: bad syntax for ${field.id} value`, at);
-  }
+/** Reads an integer of a field, in Open vSwitch's words when it does not fit. */
+function parseIntegerValue(field: Field, text: string, at: number): MaskedValue {
   const bytes = byteWidth(field);
-  if (value >> BigInt(8 * bytes) !== 0n) {
-    throw new FlowTextError(`${text}: value too large for ${bytes}-byte field ${field.id}`, at);
-  }
+  const read = (from: number, what: string, mayStop: boolean): { value: bigint; end: number } => {
+    const found = leadingBytes(text.slice(from), bytes);
+    if (found === "too large") {
+      const message = `${text}: ${what} too large for ${bytes}-byte field ${field.id}`;
+      throw new FlowTextError(message, at + from);
+    }
+    const end = found === null ? 0 : from + found.end;
+    if (found === null || (end < text.length && !(mayStop && text[end] === "/"))) {
+      throw new FlowTextError(`${text}: bad syntax for ${field.id} ${what}`, at + from);
+    }
+    return { value: found.value, end };
+  };
+  const { value, end } = read(0, "value", true);
   // Open vSwitch stores these and the switch then refuses them; we refuse at once.
   if (field.id === "ipv6_label" && value > 0xfffffn) {
     throw new FlowTextError(`${text}: value too large for 20-bit field ipv6_label`, at);
   }
-  return value;
-}
-
-function parseIntegerValue(field: Field, text: string, at: number): MaskedValue {
-  const slash = text.indexOf("/");
-  if (slash < 0) return exact(field, integerFor(field, text, at));
-  const value = integerFor(field, text.slice(0, slash), at);
-  const mask = integerFor(field, text.slice(slash + 1), at + slash + 1);
-  return masked(field, value, mask);
+  if (end === text.length) return exact(field, value);
+  return masked(field, value, read(end + 1, "mask", false).value);
 }
 
 function parseFlags(field: Field, text: string, at: number): MaskedValue {
@@ -124,12 +124,14 @@ function parseIpv4Value(field: Field, text: string, at: number): MaskedValue {
   if (suffix === undefined) return exact(field, value);
   const dotted = parseIpv4(suffix);
   if (dotted !== null) return masked(field, value, dotted);
-  if (!/^-?[0-9]+$/.test(suffix)) throw new FlowTextError(`${text}: invalid IP address`, at);
-  const length = Number(suffix);
+  // The length's range comes before what may stand behind it.
+  const digits = /^\s*[+-]?[0-9]+/.exec(suffix)?.[0];
+  const length = Number(digits);
   if (length < 0 || length > 32) {
     const range = "IPv4 network prefix bits not between 0 and 32, inclusive";
     throw new FlowTextError(`${text}: ${range}`, at);
   }
+  if (digits !== suffix) throw new FlowTextError(`${text}: invalid IP address`, at);
   return masked(field, value, onesOf(32) ^ onesOf(32 - length));
 }
 

@@ -1,0 +1,56 @@
+// What is left of a match when it has come through OpenFlow (lib/nx-match.c nx_put_raw, Open vSwitch
+// 3.1). From 1.2 on a tag is not matched as 16 bits, but as its id, with the bit that says that
+// there is one, and its priority. 1.1 has no ECN. Slow path; any thread.
+import { fieldOf, getField, setField } from "../../flow/fields.js";
+import { VLAN_PRESENT } from "../../flow/key.js";
+import { cloneMatch, setMatchField } from "../../flow/match.js";
+import type { Match } from "../../flow/types.js";
+import type { OpenFlowVersion } from "../protocols.js";
+
+const ID_AND_PRESENT = 0x1fff;
+const PRIORITY = 0xe000;
+
+/** The tag's part of a match, as 1.2 sends it. */
+interface Tag {
+  readonly value: number;
+  readonly mask: number;
+  /** Whether the priority is sent, which needs a tag to be matched. */
+  readonly hasPriority: boolean;
+}
+
+function tagOf(match: Match): Tag {
+  const tci = fieldOf("vlan_tci");
+  const [value, mask] = [getField(match.value, tci), getField(match.mask, tci)];
+  // A priority is forgotten when nothing is said of the id and of there being a tag.
+  const hasPriority = (value & ID_AND_PRESENT) !== 0 && (mask & PRIORITY) !== 0;
+  if (!hasPriority)
+    return { value: value & ID_AND_PRESENT, mask: mask & ID_AND_PRESENT, hasPriority };
+  return { value, mask: mask | PRIORITY, hasPriority };
+}
+
+/** The match that a switch has after it was sent to it, or a client after it asked for it. */
+export function receivedMatch(match: Match, version: OpenFlowVersion): Match {
+  const tci = fieldOf("vlan_tci");
+  if (version === 11 && getField(match.mask, fieldOf("nw_ecn")) !== 0) {
+    const result = cloneMatch(match);
+    setMatchField(result, fieldOf("nw_ecn"), Uint32Array.of(0), Uint32Array.of(0));
+    return result;
+  }
+  if (version < 12 || getField(match.mask, tci) === 0) return match;
+  const { value, mask } = tagOf(match);
+  const result = cloneMatch(match);
+  setField(result.value, tci, value);
+  setField(result.mask, tci, mask);
+  return result;
+}
+
+/**
+ * What a switch finds wrong with a match when it gets it in the words of a version.
+ * @returns the name of the OpenFlow error, or null.
+ */
+export function checkReceivedMatch(match: Match, version: OpenFlowVersion): string | null {
+  if (version < 12) return null;
+  const { value, mask, hasPriority } = tagOf(match);
+  const isTagged = (value & mask & VLAN_PRESENT) !== 0;
+  return hasPriority && !isTagged ? "OFPBMC_BAD_PREREQ" : null;
+}
