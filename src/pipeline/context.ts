@@ -136,7 +136,8 @@ export function resetContext(ctx: Context, key: Uint32Array, nowMs: number): voi
   ctx.exit = false;
   ctx.freezing = false;
   ctx.freezeHash = null;
-  ctx.conntracked = false;
+  // A thaw says it better; a packet that comes in tracked is one of a trace.
+  ctx.conntracked = key[WORD.ctState] !== 0;
   ctx.thawed = key[WORD.recircId] !== 0;
   ctx.stack = [];
   ctx.actionSet = [];

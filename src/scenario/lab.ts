@@ -4,6 +4,7 @@
 import { nowNs, wallClock } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { DATAPATH_COUNTERS } from "../datapath/datapath.js";
+import { Conntrack } from "../datapath/conntrack/conntrack.js";
 import { MeterTable } from "../datapath/meters.js";
 import { openBackend } from "../host/open.js";
 import type { DeviceSpec, HostBackend, NamespaceRef } from "../host/types.js";
@@ -111,6 +112,7 @@ async function prepare(
       macTable: macs.buffer,
       datapathCounters: Array.from({ length: workers }, () => new SharedArrayBuffer(counterBytes)),
       meters: MeterTable.create().buffer,
+      connections: Conntrack.create().table.buffer,
       orderWords: newOrderWords(workers),
       ports: configuredPorts(scenario, config.ports).buffer,
     },

@@ -3,6 +3,7 @@
 // never sleeps on a lock.
 import { isMainThread, type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { realClock } from "../base/clock.js";
+import { Conntrack } from "../datapath/conntrack/conntrack.js";
 import { Datapath, DATAPATH_COUNTER } from "../datapath/datapath.js";
 import { MeterTable } from "../datapath/meters.js";
 import { openQueueIo } from "../host/open.js";
@@ -99,6 +100,7 @@ function openSwitch(
     clock: realClock,
     counters: new Float64Array(parts.datapathCounters[worker]!),
     meters: new MeterTable(parts.meters),
+    conntrack: new Conntrack(parts.connections),
   });
   const words = new Int32Array(parts.orderWords);
   const live = new Replica({ worker, orders: data.orders, words, tables, datapath, tell: post });

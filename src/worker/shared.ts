@@ -45,6 +45,8 @@ export interface SwitchParts {
   readonly datapathCounters: readonly SharedArrayBuffer[];
   /** Meters of all workers. */
   readonly meters: SharedArrayBuffer;
+  /** Tracked connections of all workers. */
+  readonly connections: SharedArrayBuffer;
   /** How far each worker has come with the main thread's orders (live/orders.ts). */
   readonly orderWords: SharedArrayBuffer;
   readonly ports: SharedArrayBuffer;
