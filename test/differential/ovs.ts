@@ -44,9 +44,8 @@ function sweep(): void {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(PREFIX)) continue;
     const folder = join(tmpdir(), name);
-    const owner = join(folder, "owner");
     // A folder without an owner yet is being made at this moment, unless it is old.
-    const text = existsSync(owner) ? readFileSync(owner, "utf8") : "";
+    const text = ownerOf(folder);
     const isYoung = text === "" && Date.now() - statSync(folder).mtimeMs < 60_000;
     if (!isYoung && text !== identity(Number(text.split(" ")[0]))) {
       rmSync(folder, { recursive: true, force: true });
@@ -54,11 +53,20 @@ function sweep(): void {
   }
 }
 
-/** A process by its number and start time; "" if it is gone. */
+function ownerOf(folder: string): string {
+  try {
+    return readFileSync(join(folder, "owner"), "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** A process by its number and start time; "" if it is gone, or a zombie. */
 function identity(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return `${pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "" : `${pid} ${fields[19]}`;
   } catch {
     return "";
   }
@@ -128,7 +136,8 @@ class UnixControl {
 }
 
 export class PrivateOvs {
-  private readonly folder: string;
+  /** Holds everything of it: sockets, database, flows. */
+  readonly folder: string;
   private readonly env: NodeJS.ProcessEnv;
   private readonly daemons: ChildProcess[] = [];
   private control: UnixControl | null = null;
@@ -140,6 +149,14 @@ export class PrivateOvs {
     writeFileSync(join(this.folder, "owner"), identity(process.pid));
     const { folder } = this;
     this.env = { ...process.env, OVS_RUNDIR: folder, OVS_LOGDIR: folder, OVS_DBDIR: folder };
+  }
+
+  /** The folders of a process, for tests. */
+  static foldersOf(pid: number): string[] {
+    return readdirSync(tmpdir())
+      .filter((name) => name.startsWith(PREFIX))
+      .map((name) => join(tmpdir(), name))
+      .filter((folder) => ownerOf(folder).startsWith(`${pid} `));
   }
 
   /** @throws Error with what a program said, if the switch does not come up in 20 s. */
