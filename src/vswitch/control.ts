@@ -4,6 +4,7 @@
 import type { MacTable } from "../pipeline/mac-table.js";
 import type { Pipeline } from "../pipeline/translate.js";
 import type { FlowChange, FlowEntry, FlowStats, FlowTables } from "../pipeline/flow-tables.js";
+import type { GroupEntry } from "../pipeline/tables/group-table.js";
 import type { Megaflow } from "../flow/odp.js";
 import type { SwitchClock } from "./clock.js";
 import type { Meters } from "./meters.js";
@@ -43,6 +44,13 @@ export interface PortStats {
   readonly txBytes: number;
 }
 
+/** What went through a group, and through each of its buckets. */
+export interface GroupCounters {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly buckets: readonly { readonly packets: number; readonly bytes: number }[];
+}
+
 export interface BridgeControl {
   readonly name: string;
   /** Datapath id, 16 hexadecimal digits. */
@@ -63,6 +71,8 @@ export interface BridgeControl {
   apply(changes: readonly FlowChange[]): Promise<void>;
   /** Counters of a flow, of all workers. */
   flowStats(entry: FlowEntry): FlowStats;
+  /** Counters of a group and its buckets, of all workers. */
+  groupStats(entry: GroupEntry): GroupCounters;
   /** Sets and clears bits of PORT_CONFIG. */
   setPortConfig(port: number, bits: number, mask: number): Promise<void>;
   /** Frames that met a flow of the datapath, and frames that went through the slow path. */

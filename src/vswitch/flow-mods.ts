@@ -70,6 +70,7 @@ export async function applyMods(
 ): Promise<void> {
   const changes = mods.map((mod) => changeOf(mod, options.version));
   const overlapAt = firstOverlap(bridge.tables, mods, changes);
+  checkMeters(bridge, mods);
   const end = overlapAt < 0 ? mods.length : overlapAt;
   const refuse = (at: number, error: unknown): never => {
     const isOurs = error instanceof PacketpathError && error.code === "FLOW_INVALID";
@@ -92,6 +93,16 @@ export async function applyMods(
     refuse(mods.length - 1, error);
   }
   if (overlapAt >= 0) throw overlap();
+}
+
+/** No flow may use a meter that is not there. */
+function checkMeters(bridge: BridgeControl, mods: readonly FlowMod[]): void {
+  for (const mod of mods) {
+    const isKnown = mod.actions.every(
+      (action) => action.type !== "meter" || bridge.meters.get(action.meter) !== null,
+    );
+    if (!isKnown) throw new FlowModError("OFPMMFC_INVALID_METER", mod);
+  }
 }
 
 /** The first add with `check_overlap` that overlaps with a flow of the same priority, or -1. */

@@ -14,10 +14,12 @@ import {
 } from "../../pipeline/flow-tables.js";
 import type { MacTable } from "../../pipeline/mac-table.js";
 import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
+import { type GroupEntry, sumRecord } from "../../pipeline/tables/group-table.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import { PORT_COUNTER } from "../../sync/counters.js";
 import {
   type BridgeControl,
+  type GroupCounters,
   PORT_CONFIG,
   type PortStats,
   type PortView,
@@ -110,6 +112,12 @@ export class LabBridge implements BridgeControl {
 
   flowStats(entry: FlowEntry): FlowStats {
     return sumFlowStats(entry, this.records);
+  }
+
+  groupStats(entry: GroupEntry): GroupCounters {
+    const sum = (record: number, id: number) => sumRecord(record, id, this.records);
+    const buckets = entry.bucketRecords.map((record, i) => sum(record, entry.bucketIds[i]!));
+    return { ...sum(entry.record, entry.id), buckets };
   }
 
   async setPortConfig(port: number, bits: number, mask: number): Promise<void> {

@@ -13,10 +13,17 @@ import {
 } from "../../pipeline/flow-tables.js";
 import { MacTable } from "../../pipeline/mac-table.js";
 import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
+import { type GroupEntry, sumRecord } from "../../pipeline/tables/group-table.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import type { SwitchClock } from "../clock.js";
 import { Meters } from "../meters.js";
-import { type BridgeControl, PORT_CONFIG, type PortStats, type PortView } from "../control.js";
+import {
+  type BridgeControl,
+  type GroupCounters,
+  PORT_CONFIG,
+  type PortStats,
+  type PortView,
+} from "../control.js";
 
 /** Room in front of a frame for tags (see `Frame.offset`). */
 const HEADROOM_BYTES = 64;
@@ -120,6 +127,12 @@ export class DummyBridge implements BridgeControl {
 
   flowStats(entry: FlowEntry): FlowStats {
     return sumFlowStats(entry, [this.tables.records]);
+  }
+
+  groupStats(entry: GroupEntry): GroupCounters {
+    const sum = (record: number, id: number) => sumRecord(record, id, [this.tables.records]);
+    const buckets = entry.bucketRecords.map((record, i) => sum(record, entry.bucketIds[i]!));
+    return { ...sum(entry.record, entry.id), buckets };
   }
 
   setPortConfig(number: number, bits: number, mask: number): Promise<void> {

@@ -16,8 +16,9 @@ import { selectorOf } from "../../flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap, portNames } from "./bridge.js";
-import { type FlowTexts, messageHead, readFlow, readFlows } from "./flow-texts.js";
+import { type FlowTexts, readFlow, readFlows } from "./flow-texts.js";
 import { chosenFormat, isNxm, usableFormats, versionFor, versionOf } from "./formats.js";
+import { messageHead } from "./refusals.js";
 
 /** Names of ports are printed when asked for, and on a terminal. */
 function usesNames(call: Call): boolean {

@@ -4,13 +4,14 @@ import { PacketpathError } from "../../../base/errors.js";
 import type { FlowCommand, FlowMod, ParsedFlowMod } from "../../../ofctl/flow-mods.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
 import { parseFlowMod, parseFlowModFile } from "../../../ofctl/parse.js";
-import { FORMATS, type OpenFlowVersion } from "../../../ofctl/protocols.js";
+import { FORMATS } from "../../../ofctl/protocols.js";
 import type { PortMap } from "../../../ofctl/text/ports.js";
 import type { BridgeControl } from "../../control.js";
 import { applyMods, FlowModError } from "../../flow-mods.js";
 import { type Call, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { versionFor } from "./formats.js";
+import { messageHead, refusal } from "./refusals.js";
 
 /** A parser's complaint in ovs-ofctl's words; in a file, with its place. */
 export function parsing<T>(file: string | null, read: () => T): T {
@@ -56,12 +57,6 @@ export async function readFlows(
   return gather(parsing(name, read));
 }
 
-/** The header of a message: `OFPT_FLOW_MOD (OF1.3) (xid=0x6):`. */
-export function messageHead(name: string, version: OpenFlowVersion, xid: number): string {
-  const text = version === 10 ? "" : ` (OF${(version / 10).toFixed(1)})`;
-  return `${name}${text} (xid=0x${xid.toString(16)}):`;
-}
-
 /** Sends mods to a bridge; a refusal ends the command as the switch's error message would. */
 export async function sendMods(
   call: Call,
@@ -80,8 +75,7 @@ export async function sendMods(
       call.err(`Error ${error.message} for: ${messageHead("OFPT_FLOW_MOD", version, 9)} ${text}\n`);
       throw new VerbError(`talking to unix:${bridge.name}.mgmt (Protocol error)`);
     }
-    const head = messageHead("OFPT_ERROR", version, 6);
-    const whole = `${head} ${error.message}\n${messageHead("OFPT_FLOW_MOD", version, 6)} ${text}\n`;
-    throw new VerbError(error.message, { whole });
+    const message = { name: "OFPT_FLOW_MOD", version, xid: 6, text: ` ${text}` };
+    throw refusal(error.message, message);
   }
 }

@@ -5,6 +5,8 @@ import { simpleTool } from "../tool.js";
 import type { Verb } from "../call.js";
 import { DUMP_VERBS } from "./dumps.js";
 import { FLOW_VERBS } from "./flows.js";
+import { GROUP_VERBS } from "./groups.js";
+import { METER_VERBS } from "./meters.js";
 import { PORT_VERBS } from "./ports.js";
 
 const OPTIONS: readonly OptionSpec[] = [
@@ -14,6 +16,7 @@ const OPTIONS: readonly OptionSpec[] = [
   valued("packet-in-format", "P"),
   flag("strict"),
   flag("bundle"),
+  flag("may-create"),
   flag("read-only"),
   flag("readd"),
   flag("names"),
@@ -31,6 +34,12 @@ const OPTIONS: readonly OptionSpec[] = [
   valued("ca-cert", "C"),
 ];
 
-const VERBS: readonly Verb[] = [...FLOW_VERBS, ...DUMP_VERBS, ...PORT_VERBS];
+const VERBS: readonly Verb[] = [
+  ...FLOW_VERBS,
+  ...DUMP_VERBS,
+  ...GROUP_VERBS,
+  ...METER_VERBS,
+  ...PORT_VERBS,
+];
 
 export const OFCTL = simpleTool("ovs-ofctl", { options: OPTIONS, verbs: VERBS });

@@ -1,0 +1,35 @@
+// How a switch's refusal reaches the user of ovs-ofctl: OpenFlow's error, and the message that was
+// refused (lib/ofp-errors.c, vconn_transact_noreply of Open vSwitch 3.1). Main thread.
+import { PacketpathError } from "../../../base/errors.js";
+import type { OpenFlowVersion } from "../../../ofctl/protocols.js";
+import { VerbError } from "../call.js";
+
+/** The header of a message: `OFPT_FLOW_MOD (OF1.3) (xid=0x6):`. */
+export function messageHead(name: string, version: OpenFlowVersion, xid: number): string {
+  const text = version === 10 ? "" : ` (OF${(version / 10).toFixed(1)})`;
+  return `${name}${text} (xid=0x${xid.toString(16)}):`;
+}
+
+export interface RefusedMessage {
+  /** OFPT_GROUP_MOD ... */
+  readonly name: string;
+  readonly version: OpenFlowVersion;
+  readonly xid: number;
+  /** What is printed of the message, from behind its header on. */
+  readonly text: string;
+}
+
+/** @param error OFPGMFC_GROUP_EXISTS ... */
+export function refusal(error: string, message: RefusedMessage): VerbError {
+  const { name, version, xid, text } = message;
+  const whole =
+    `${messageHead("OFPT_ERROR", version, xid)} ${error}\n` +
+    `${messageHead(name, version, xid)}${text}\n`;
+  return new VerbError(error, { whole });
+}
+
+/** The OpenFlow error that an error of ours begins with; null: it is none. */
+export function openFlowError(error: unknown): string | null {
+  if (!(error instanceof PacketpathError) || error.code !== "FLOW_INVALID") return null;
+  return /^OFP[A-Z0-9_]+/.exec(error.message)?.[0] ?? null;
+}
