@@ -1,5 +1,5 @@
-// Execution of datapath actions that do more than rewrite and output: copies that are undone, meters,
-// connections, packets that are sent round (the kernel's do_execute_actions, clone_execute,
+// Execution of datapath actions that do more than rewrite and output: copies that are undone,
+// meters, connections, packets that are sent round (the kernel's do_execute_actions, clone_execute,
 // execute_recirc). One per worker; per frame, no allocation.
 import { DROP } from "../base/drop-reasons.js";
 import { extractKey } from "../flow/extract.js";

@@ -1,10 +1,11 @@
 // Meters: token buckets shared by all workers (Open vSwitch 3.1, lib/dpif-netdev.c,
-// dp_netdev_run_meter). The control thread sets and deletes them; workers run them per packet, under
-// a lock per meter, without allocation.
+// dp_netdev_run_meter). The control thread sets and deletes them; workers run them per packet,
+// under a lock per meter, without allocation.
 //
-// Arithmetic. A bucket holds thousandths of packets, or bits; it begins full, gains `rate` for every
-// millisecond and never holds more than `burst` thousand. A packet takes 1000, or its bits. A band
-// without enough drops the packet; of several such bands the one with the greatest rate counts it.
+// Arithmetic. A bucket holds thousandths of packets, or bits; it begins full, gains `rate` for
+// every millisecond and never holds more than `burst` thousand. A packet takes 1000, or its bits. A
+// band without enough drops the packet; of several such bands the one with the greatest rate counts
+// it.
 import { PacketpathError } from "../base/errors.js";
 import type { Meter } from "../flow/types.js";
 import { releaseLock, takeLock } from "./spin-lock.js";

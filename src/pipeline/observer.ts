@@ -40,8 +40,8 @@ export const SLOW = {
 } as const;
 
 /**
- * Methods that open a node (table, bucket, thaw, actionSet) are followed by exactly one `leave`, after all that
- * happened inside; a translation that is given up leaves what is open too.
+ * Methods that open a node (table, bucket, thaw, actionSet) are followed by exactly one `leave`,
+ * after all that happened inside; a translation that is given up leaves what is open too.
  */
 export interface Observer {
   /** A table was looked up; null: no flow matched. */

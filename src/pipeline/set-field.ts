@@ -149,8 +149,8 @@ function beginVlan(ctx: Context, field: Field): void {
 }
 
 /**
- * vlan_tci may add or remove the tag by its own bit; the others never do. Without that bit the other
- * bits stay, seen by matches and not by the datapath, as in Open vSwitch.
+ * vlan_tci may add or remove the tag by its own bit; the others never do. Without that bit the
+ * other bits stay, seen by matches and not by the datapath, as in Open vSwitch.
  */
 function endVlan(ctx: Context, field: Field): void {
   if (field.id !== "vlan_tci") ctx.flow[WORD.typeVlan]! |= VLAN_PRESENT;

@@ -57,7 +57,8 @@ function seen({ bytes }: Fate): string {
   const pseudo = protocol === 1 ? 0 : pseudoSumIpv4(bytes, 14, protocol, length);
   const good = checksum(bytes, 14, 20) === 0 && checksum(bytes, 34, length, pseudo) === 0;
   const ports = protocol === 1 ? ["", ""] : [`:${get16(bytes, 34)}`, `:${get16(bytes, 36)}`];
-  const text = `${ipv4Text(get32(bytes, 26))}${ports[0]} > ${ipv4Text(get32(bytes, 30))}${ports[1]}`;
+  const [from, to] = [26, 30].map((at) => ipv4Text(get32(bytes, at)));
+  const text = `${from}${ports[0]} > ${to}${ports[1]}`;
   return good ? text : `${text} with a wrong checksum`;
 }
 

@@ -1,5 +1,6 @@
-// Token buckets: the worked example of Open vSwitch's own test of its userspace datapath ("dpif-netdev
-// - meters"), what a drop does to a frame, and buckets that two views of one memory share.
+// Token buckets: the worked example of Open vSwitch's own test of its userspace datapath
+// ("dpif-netdev - meters"), what a drop does to a frame, and buckets that two views of one memory
+// share.
 import { describe, expect, it } from "vitest";
 import { MeterTable } from "../../src/datapath/meters.js";
 import type { Meter } from "../../src/flow/types.js";

@@ -18,7 +18,7 @@ describe("groups", () => {
     expect(fates[2]!.bytes).toEqual(udp({ ttl: 9 }));
   });
 
-  it("ff: the first bucket whose port or group is live; a port's end changes the answer at once", () => {
+  it("ff: the first bucket whose port or group is live; a port's end changes that at once", () => {
     const lab = textLab(
       ["actions=group:1"],
       [
@@ -183,7 +183,8 @@ describe("learn", () => {
 
   it("delete_learned: what was learned goes with the last flow that taught it", () => {
     const teach = (port: number) =>
-      `in_port=${port} actions=learn(table=1,cookie=5,delete_learned,NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])`;
+      `in_port=${port} actions=learn(table=1,cookie=5,delete_learned,NXM_OF_ETH_SRC[],` +
+      "output:NXM_OF_IN_PORT[])";
     const lab = textLab([teach(1), teach(2), "table=1,cookie=6,priority=3 actions=output:4"]);
     lab.send(udp({ from: 1 }), 1);
     lab.send(udp({ from: 2 }), 2);

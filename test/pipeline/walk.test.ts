@@ -14,18 +14,18 @@ function route(flows: readonly string[], groups: readonly string[] = []): (numbe
 /** What an observer was told, one word for each call. */
 function told({ pipeline }: Lab, frame = udp(), inPort = 1): string[] {
   const lines: string[] = [];
-  const write = (name: string) => (text: unknown) => {
+  const write = (name: string) => (text?: unknown) => {
     lines.push(typeof text === "string" ? `${name}: ${text}` : name);
   };
-  const names = ["table", "bucket", "thaw", "leave", "action", "actions", "learned"];
-  const texts = ["detail", "warning", "error", "line"];
-  const rest = ["subField", "actionSet", "recirculation"];
-  const methods = [...names, ...texts, ...rest].map((name) => [name, write(name)]);
-  const observer = {
-    ...Object.fromEntries(methods),
+  const observer: Observer = {
+    ...{ table: write("table"), bucket: write("bucket"), thaw: write("thaw") },
+    ...{ leave: write("leave"), action: write("action"), actions: write("actions") },
+    ...{ learned: write("learned"), detail: write("detail"), warning: write("warning") },
+    ...{ error: write("error"), line: write("line"), subField: write("subField") },
+    ...{ actionSet: write("actionSet"), recirculation: write("recirculation") },
     portName: String,
-    end: (_ctx: unknown, error: string | null) => lines.push(`end: ${error}`),
-  } as unknown as Observer;
+    end: (_ctx, error) => lines.push(`end: ${error}`),
+  };
   pipeline.translate(keyOf(frame, inPort), { sideEffects: false, observer });
   return lines;
 }
@@ -33,7 +33,8 @@ function told({ pipeline }: Lab, frame = udp(), inPort = 1): string[] {
 describe("registers and metadata", () => {
   it("live from table to table, xregs over regs, and are not seen by the next packet", () => {
     const lab = textLab([
-      "in_port=1 actions=load:0x12345678->OXM_OF_PKT_REG0[0..31],write_metadata:0x5/0xf,goto_table:1",
+      "in_port=1 actions=load:0x12345678->OXM_OF_PKT_REG0[0..31],write_metadata:0x5/0xf," +
+        "goto_table:1",
       "in_port=2 actions=goto_table:1",
       "table=1,reg1=0x12345678,metadata=0x5 actions=output:3",
       "table=1,priority=1 actions=output:4",
@@ -186,7 +187,7 @@ describe("the action set", () => {
     expect(fate!.bytes).toEqual(udp({ ttl: 8, tags: [{ tci: 0 }] }));
   });
 
-  it("a group goes before an output; without either nothing happens; clear_actions empties it", () => {
+  it("a group goes before an output; without both nothing happens; clear_actions empties it", () => {
     const group = "group_id=1,type=all,bucket=output:4";
     expect(route(["actions=write_actions(output:2,group:1)"], [group])).toEqual([4]);
     expect(route(["actions=write_actions(mod_dl_dst:02:00:00:00:00:99)"])).toEqual(["no-output"]);

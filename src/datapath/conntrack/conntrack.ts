@@ -26,6 +26,7 @@ export class Conntrack implements Tracker {
   private readonly places = newHeaderPlaces();
   private readonly tuple = new Int32Array(TUPLE.words);
   private readonly reply = new Int32Array(TUPLE.words);
+  private translations = 0;
   private readonly outcome: Outcome = { update: 0, state: 0, seconds: 0 };
 
   /** @param buffer of `Conntrack.create().table.buffer`, in the threads that did not create it. */
@@ -135,7 +136,7 @@ export class Conntrack implements Tracker {
     reverseTuple(reply);
     if (nat !== null) {
       const isFree = (wanted: Int32Array): boolean => table.find(wanted, nowTicks) < 0;
-      if (!chooseTranslation(tuple, reply, nat, isFree)) return EXHAUSTED;
+      if (!chooseTranslation(tuple, reply, nat, isFree, this.translations++)) return EXHAUSTED;
     }
     const natFlag = nat?.direction === "src" ? CONN_FLAG.sourceNat : CONN_FLAG.destinationNat;
     const hasNat = nat !== null && nat.direction !== null && nat.range !== null;

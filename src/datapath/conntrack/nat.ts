@@ -1,7 +1,7 @@
-// Address translation: which addresses and ports a new connection gets, and the rewriting of packets
-// and of the packets that ICMP errors carry (Open vSwitch 3.1, lib/conntrack.c nat_get_unique_tuple,
-// nat_packet, nat_inner_packet). Each worker; no allocation per packet. Checksums follow, partial
-// ones as well.
+// Address translation: which addresses and ports a new connection gets, and the rewriting of
+// packets and of the packets that ICMP errors carry (Open vSwitch 3.1, lib/conntrack.c
+// nat_get_unique_tuple, nat_packet, nat_inner_packet). Each worker; no allocation per packet.
+// Checksums follow, partial ones as well.
 import { rehash } from "../../flow/key.js";
 import type { Nat } from "../../flow/types.js";
 import { get16, get32, put16, put32 } from "../../wire/bytes.js";
@@ -27,6 +27,7 @@ const ADDRESS_TRIES = 256;
 /**
  * Changes the tuple of the answers so that they come to the translated address.
  * @param original tuple of the connection's first packet.
+ * @param chance a number that differs from call to call, for `random`.
  * @returns false when everything in the range is taken.
  */
 export function chooseTranslation(
@@ -34,9 +35,10 @@ export function chooseTranslation(
   reply: Int32Array,
   nat: Nat,
   isFree: IsFree,
+  chance: number,
 ): boolean {
   if (nat.range === null || nat.direction === null) return isFree(reply);
-  let hash = nat.random ? Math.floor(Math.random() * 2 ** 32) : 0;
+  let hash = nat.random ? chance : 0;
   for (let i = 0; i < TUPLE.words; i++) hash = rehash(hash, original[i]!);
   // Answers to a translated source have it as their destination.
   const isSource = nat.direction === "src";

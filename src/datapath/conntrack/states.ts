@@ -1,7 +1,7 @@
 // What a packet does to the state of its connection, and for how long the connection then lives
-// (Open vSwitch 3.1, lib/conntrack-tcp.c, conntrack-other.c, conntrack-icmp.c, conntrack-tp.c). Pure
-// functions over numbers; each worker, per tracked packet. Sequence numbers are not watched: a TCP
-// segment outside the window counts as any other.
+// (Open vSwitch 3.1, lib/conntrack-tcp.c, conntrack-other.c, conntrack-icmp.c, conntrack-tp.c).
+// Pure functions over numbers; each worker, per tracked packet. Sequence numbers are not watched: a
+// TCP segment outside the window counts as any other.
 import { IP_PROTO } from "../../wire/ipv4.js";
 import { TCP_FLAG } from "../../wire/transport.js";
 

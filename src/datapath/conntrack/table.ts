@@ -3,8 +3,8 @@
 //
 // Concurrency. Looking up takes no lock: a version word is odd while somebody changes a chain, and
 // who saw it move looks again. Adding and removing hold one lock. State, life time, mark and label
-// of a connection are words of their own, written by whoever has a packet of it. A worker that finds
-// the lock held for too long (its holder died) goes on without: its packet is not committed.
+// of a connection are words of their own, written by whoever has a packet of it. A worker that
+// finds the lock held for too long (its holder died) goes on without: its packet is not committed.
 //
 // Every connection that is added looks at a few old ones and removes those whose time is over, so
 // that no thread has to sweep.

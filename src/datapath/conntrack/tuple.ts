@@ -9,9 +9,9 @@ import type { HeaderPlaces } from "../../wire/rewrite.js";
 import { ICMP, TCP, UDP } from "../../wire/transport.js";
 
 /**
- * Words of a tuple: addresses of four words each (IPv4: the first), then an end point each way, then
- * zone << 16 | isIpv6 << 8 | protocol. An end point is port << 16, or ICMP's identifier << 16 |
- * type << 8 | code; the destination's has the type of the answer.
+ * Words of a tuple: addresses of four words each (IPv4: the first), then an end point each way,
+ * then zone << 16 | isIpv6 << 8 | protocol. An end point is port << 16, or ICMP's identifier << 16
+ * | type << 8 | code; the destination's has the type of the answer.
  */
 export const TUPLE = { source: 0, destination: 4, from: 8, to: 9, kind: 10, words: 11 } as const;
 

@@ -1,5 +1,5 @@
-// Which flows a command means: by table, match, cookie, and where they send packets to (Open vSwitch
-// 3.1, ofproto.c rule_criteria). Pure functions; any thread.
+// Which flows a command means: by table, match, cookie, and where they send packets to (Open
+// vSwitch 3.1, ofproto.c rule_criteria). Pure functions; any thread.
 import { KEY_WORDS } from "../../flow/key.js";
 import { matchesEqual } from "../../flow/match.js";
 import type { Action, Flow, Match } from "../../flow/types.js";

@@ -1,5 +1,5 @@
-// No flow may send to a group that is not there (Open vSwitch 3.1, ofproto_check_ofpacts). Looked at
-// before a batch of changes is applied, in the order of the batch. Pure function; any thread.
+// No flow may send to a group that is not there (Open vSwitch 3.1, ofproto_check_ofpacts). Looked
+// at before a batch of changes is applied, in the order of the batch. Pure function; any thread.
 import { PacketpathError } from "../../base/errors.js";
 import type { Action, Flow } from "../../flow/types.js";
 import type { FlowChange } from "../flow-tables.js";

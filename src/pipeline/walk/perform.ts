@@ -1,5 +1,5 @@
-// One action of a list (Open vSwitch 3.1, the switch in do_xlate_actions). A function over the walk;
-// slow path of each worker.
+// One action of a list (Open vSwitch 3.1, the switch in do_xlate_actions). A function over the
+// walk; slow path of each worker.
 import { DROP } from "../../base/drop-reasons.js";
 import { WORD } from "../../flow/key.js";
 import { ODP, type ControllerOperand } from "../../flow/odp.js";

@@ -1,7 +1,7 @@
 // Where packets that are sent round again go on: what the translation had in hand when it sent them
-// (Open vSwitch: frozen_state, ofproto-dpif-rid.c, 3.1). A packet carries only an id. The same state
-// gets the same id, so a translation that is repeated makes the same actions. One table per worker,
-// because a packet goes round on the worker that has it; nothing here is shared.
+// (Open vSwitch: frozen_state, ofproto-dpif-rid.c, 3.1). A packet carries only an id. The same
+// state gets the same id, so a translation that is repeated makes the same actions. One table per
+// worker, because a packet goes round on the worker that has it; nothing here is shared.
 import { WORD } from "../../flow/key.js";
 import type { Action } from "../../flow/types.js";
 import type { StackItem } from "../context.js";

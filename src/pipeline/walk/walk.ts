@@ -239,7 +239,9 @@ export class Walk {
     this.stack.push(frameOn(frame, own));
   }
 
-  /** check_pkt_larger: the rest of the list is translated for longer packets, and for the others. */
+  /**
+   * check_pkt_larger: the rest of the list is translated for longer packets, and for the others.
+   */
   enterCheck(frame: Frame, bytes: number, target: SubField): void {
     const { ctx } = this;
     commit(ctx);
