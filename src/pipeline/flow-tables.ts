@@ -14,7 +14,7 @@ import type { Conjunction } from "../classifier/types.js";
 import { RECORD } from "../flow/odp.js";
 import type { Flow, Group, Learn, Match } from "../flow/types.js";
 import { selects, type FlowSelector } from "./tables/flow-select.js";
-import { checkGroups } from "./tables/group-check.js";
+import { checkFlows } from "./tables/flow-check.js";
 import { GroupTable, selectionOf, type GroupEntry } from "./tables/group-table.js";
 import { isLearnedAlready, learnersIn, shorter } from "./tables/learning.js";
 import { RecordPool } from "./tables/records.js";
@@ -129,7 +129,7 @@ export class FlowTables {
         `${needed} flows do not fit: the tables hold ${capacity} flows and have room for ${room}`,
       );
     }
-    checkGroups(this.groups, changes);
+    checkFlows(this.groups, changes);
     const learners = this.learners();
     let altered = false;
     for (const change of changes) if (this.applyOne(change)) altered = true;

@@ -2,10 +2,18 @@
 import v8 from "node:v8";
 import { describe, expect, it } from "vitest";
 import type { Transmit } from "../../src/datapath/datapath.js";
-import { OFPP } from "../../src/flow/types.js";
+import { OFPP, type Action } from "../../src/flow/types.js";
 import { decTtl, flow, lab, output, set, udp } from "../pipeline/fixtures.js";
 
 const FRAMES = 50_000;
+const METER = { id: 1, unit: "pktps", hasBurst: true, hasStats: true } as const;
+
+const ct: Action = {
+  ...{ type: "ct", commit: true, force: false, zone: 3, table: 1, alg: 0, actions: [] },
+};
+const clone: Action = { type: "clone", actions: [{ ...ct, table: null }, decTtl, output(3)] };
+const meter: Action = { type: "meter", meter: 1 };
+const setQueue: Action = { type: "set-queue", queue: 2 };
 
 /** Bytes that `work` leaves allocated, provided that no collection runs in between. */
 function allocated(work: () => void): number {
@@ -19,6 +27,9 @@ describe("allocation per frame", () => {
     ["one output", [output(2)]],
     ["three outputs", [output(OFPP.all)]],
     ["rewriting", [set("eth_dst", 0x0200000000ee), set("ip_src", 9), decTtl, output(2)]],
+    ["a clone", [clone, output(2)]],
+    ["a meter and a queue", [meter, setQueue, output(2)]],
+    ["a tracked connection that comes round", [ct]],
     ["tags", [{ type: "push-vlan", ethertype: 0x8100 } as const, output(2)]],
   ])("a cached frame with %s allocates nothing", (_name, actions) => {
     let sent = 0;
@@ -29,7 +40,9 @@ describe("allocation per frame", () => {
       drop: () => undefined,
       cloned: () => undefined,
     };
-    const { datapath } = lab([flow({}, actions)], [1, 2, 3, 4], transmit);
+    const second = flow({}, [output(2)], { table: 1 });
+    const { datapath, meters } = lab([flow({}, actions), second], [1, 2, 3, 4], transmit);
+    meters.set({ ...METER, bands: [{ type: "drop", rate: 1e9, burst: 1e9 }] }, 0);
     const bytes = new Uint8Array(2048);
     const original = udp();
     const frame = {

@@ -122,6 +122,16 @@ describe("groups", () => {
   });
 });
 
+describe("what this switch cannot do", () => {
+  it("a helper of the connection tracker is refused by name, wherever it is", () => {
+    const lab = textLab(["actions=output:2"]);
+    const add = (text: string) => lab.tables.add(parseFlow(text));
+    expect(() => add("tcp actions=ct(commit,alg=ftp)")).toThrow(/^ct\(alg=ftp\)/);
+    expect(() => add("udp actions=clone(ct(commit,alg=tftp))")).toThrow(/^ct\(alg=tftp\)/);
+    expect(lab.tables.size).toBe(1);
+  });
+});
+
 describe("learn", () => {
   const MAC_LEARNING = [
     "table=0 actions=learn(table=1,hard_timeout=60,NXM_OF_VLAN_TCI[0..11]," +
