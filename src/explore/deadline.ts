@@ -17,7 +17,7 @@ const script = new Script(`globalThis[Symbol.for("packetpath.work")]()`);
  * Runs `work`; null if it takes longer than that and was ended. Then none of its `finally` blocks
  * has run, and what it was changing is not to be used any more.
  */
-export function withinSeconds<T extends object>(seconds: number, work: () => T): T | null {
+export function withinSeconds<T extends object>(seconds: number, work: () => T | null): T | null {
   if (seconds + GRACE > SECONDS_MAX) return work();
   const place = globalThis as { [WORK]?: (() => void) | undefined };
   const outer = place[WORK];

@@ -4,6 +4,7 @@ import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { certify } from "./certificate/write.js";
 import { withinSeconds } from "./deadline.js";
+import { stateAfter } from "./detect/clocks.js";
 import { Detectors } from "./detect/detectors.js";
 import { withPredictions } from "./detect/predict.js";
 import { racingStates } from "./detect/races.js";
@@ -11,19 +12,21 @@ import { graphCoverage } from "./detect/coverage.js";
 import {
   endOf,
   type Ending,
+  type Failed,
   type Found,
   movesOf,
   narrate,
   NOTHING,
   raceAlong,
   type Settings,
+  type Sighting,
 } from "./outcome.js";
 import { NodeTable } from "./search/node-table.js";
 import { countInterleavings, countTraces, topologicalOrder } from "./states/count.js";
 import { collisionBound, exploreHashed } from "./search/hashed.js";
 import { type FairCycle, fairCycle, wayAround } from "./states/lasso.js";
 import { Machine, type Vector } from "./search/machine.js";
-import { shortestTo } from "./states/shortest.js";
+import { shortestTo, stepsTo } from "./states/shortest.js";
 import { StateGraph } from "./states/state-graph.js";
 import { shareOf } from "./shard/shards.js";
 import { exploreShare } from "./shard/traces.js";
@@ -38,7 +41,6 @@ import {
   type ExploreOptions,
   type LoadedProgram,
   type Strategy,
-  type Verdict,
 } from "./types.js";
 
 export const DEFAULTS = {
@@ -57,7 +59,8 @@ export const DEFAULTS = {
 export function explore(program: LoadedProgram, options: ExploreOptions = {}): Exploration {
   const startMs = nowMs();
   const bounds = { ...DEFAULTS, ...options };
-  const settings = { ...bounds, endMs: startMs + 1000 * bounds.maxSeconds };
+  const sighting: Sighting = { tell: () => null };
+  const settings = { ...bounds, endMs: startMs + 1000 * bounds.maxSeconds, sighting };
   const strategy = options.strategy ?? "states";
   const table = new NodeTable();
   let searched: Found | null = null;
@@ -80,12 +83,16 @@ export function explore(program: LoadedProgram, options: ExploreOptions = {}): E
   };
 }
 
-/** What there is to say when a search did not end by itself. */
-function overtime(program: LoadedProgram, running: number, { maxSeconds }: Settings): Found {
+/** What there is to say when a search did not end by itself: what it has met until then. */
+function overtime(program: LoadedProgram, running: number, settings: Settings): Found {
+  const { maxSeconds, sighting } = settings;
   const { threads } = program;
   const who = running < threads.length ? `thread ${threads[running]?.name}` : "the final check";
   const where = running < 0 ? "while its result was made up" : `ended in the code of ${who}`;
-  return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound: `${maxSeconds} s, ${where}` };
+  const bound = `${maxSeconds} s, ${where}`;
+  const failed = withinSeconds(0, sighting.tell);
+  const race = failed?.verdict === "RACE" ? failed.counterexample.message : null;
+  return { ...NOTHING, verdict: "UNDECIDED", ...failed, complete: false, bound, race };
 }
 
 function findBy(
@@ -112,6 +119,7 @@ function findBy(
 function byStates(machine: Machine, settings: Settings): Found {
   const { endMs } = settings;
   const graph = new StateGraph(machine);
+  settings.sighting.tell = () => firstMet(graph);
   graph.explore(settings);
   const complete = graph.bound === null;
   const order = complete ? topologicalOrder(graph) : new Int32Array(0);
@@ -157,13 +165,22 @@ function whileCounting({ maxSeconds }: Settings): string {
   return `${maxSeconds} s, while traces and interleavings were counted`;
 }
 
-interface Worst {
-  readonly verdict: Verdict;
-  readonly counterexample: Counterexample;
+/** The failure that a graph has met first, by the way with the fewest steps. */
+function firstMet(graph: StateGraph): Failed | null {
+  const [first] = graph.violations;
+  if (first === undefined) return null;
+  const { machine } = graph;
+  return failedBy(machine, movesOf(graph, stepsTo(graph, first.state)));
+}
+
+/** What a schedule comes to that went wrong. */
+function failedBy(machine: Machine, moves: readonly TokenMove[]): Failed {
+  const { verdict, message } = endOf(machine, stateAfter(machine, moves)!);
+  return { verdict, counterexample: narrate(machine, moves, { message, minimal: false }) };
 }
 
 /** The cheapest counterexample of the verdict that is nearest to the start; a race comes last. */
-function shortest(graph: StateGraph, endMs: number): Worst | null {
+function shortest(graph: StateGraph, endMs: number): Failed | null {
   const { machine } = graph;
   const [first] = graph.violations;
   const alike = graph.violations.filter((one) => one.verdict === first?.verdict);
@@ -182,7 +199,7 @@ function shortest(graph: StateGraph, endMs: number): Worst | null {
 }
 
 /** The cheapest way to an endless cycle, and once around it. */
-function lasso(graph: StateGraph, cycle: FairCycle, endMs: number): Worst {
+function lasso(graph: StateGraph, cycle: FairCycle, endMs: number): Failed {
   const stem = shortestTo(graph, cycle.states, endMs);
   const moves = [...stem.moves, ...wayAround(graph, cycle, stem.state)];
   const message = circleText(stem.moves.length);
@@ -196,8 +213,7 @@ function circleText(stem: number): string {
 
 function byHashes(machine: Machine, settings: Settings): Found {
   const { states, transitions, bound, bad } = exploreHashed(machine, settings);
-  const { endMs } = settings;
-  const failure = failureOf(machine, bad, { raceSchedule: null, endMs });
+  const failure = failureOf(machine, bad, null, settings);
   const complete = bound === null;
   const verdict = complete ? "SAFE" : failure.verdict;
   const numbers = { states, transitions, collisionBound: collisionBound(states) };
@@ -209,13 +225,14 @@ function byTraces(machine: Machine, settings: Settings, detectors: Detectors): F
     const bound = "dpor does not know the steps of the kernel and of Go; use states";
     return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound };
   }
-  const bounds = { ...settings, onExecution: detectors.lookAt.bind(detectors) };
+  const onBad = (moves: readonly TokenMove[]) => {
+    settings.sighting.tell = () => failedBy(machine, moves);
+  };
+  const bounds = { ...settings, onExecution: detectors.lookAt.bind(detectors), onBad };
   const result = exploreShare(machine, bounds, (s) => endOf(machine, s).verdict);
   const complete = result.bound === null;
-  const failure = failureOf(machine, result.bad?.moves ?? null, {
-    raceSchedule: detectors.raceSchedule,
-    endMs: settings.endMs,
-  });
+  const bad = result.bad?.moves ?? null;
+  const failure = failureOf(machine, bad, detectors.raceSchedule, settings);
   const isSafe = complete && failure.verdict === "UNDECIDED";
   return {
     ...NOTHING,

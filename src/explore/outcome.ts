@@ -23,6 +23,18 @@ import {
 export interface Settings extends Required<Omit<ExploreOptions, "strategy">> {
   /** When `maxSeconds` are over, on the clock of `nowMs`. */
   readonly endMs: number;
+  readonly sighting: Sighting;
+}
+
+/** The failure that a search has met so far, for when it is ended before it can say so. */
+export interface Sighting {
+  /** Tells it, if there is one, without running any of the threads' code. */
+  tell: () => Failed | null;
+}
+
+export interface Failed {
+  readonly verdict: Verdict;
+  readonly counterexample: Counterexample;
 }
 
 /** What a strategy has found. */

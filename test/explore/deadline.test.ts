@@ -2,7 +2,7 @@
 // and still every strategy ends, says which thread it was in, and proves nothing.
 import { describe, expect, it } from "vitest";
 import { withinSeconds } from "../../src/explore/deadline.js";
-import { explore } from "../../src/explore/explore.js";
+import { explore, replay } from "../../src/explore/explore.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import type { Strategy } from "../../src/explore/types.js";
 
@@ -25,6 +25,22 @@ describe("a computation that does not come back", () => {
     const result = explore(program, { strategy, maxSeconds: 0.1 });
     expect([result.verdict, result.complete]).toEqual(["UNDECIDED", false]);
     expect(result.bound).toBe("0.1 s, ended in the code of thread matcher");
+  });
+
+  const steps = [1, 2, 3, 4, 5, 6, 7, 8];
+  const seen = steps.map((one) => `ld(y) === ${one}`).join(" && ");
+  const bugFirst = `import { assert, ld, program, st } from "packetpath/explore";
+    export default program({ name: "p", cells: { x: 0, y: 0 }, threads: {
+      bad({ x, y }) { ${steps.map((one) => `st(y, ${one});`).join("")} assert(ld(x) === 0, "seen"); },
+      matcher({ x, y }) { st(x, 1); st(x, ${seen} && ${MATCH} ? 2 : 3); },
+    } });`;
+
+  it.each(STRATEGIES)("costs no failure that %s has met before", async (strategy) => {
+    const program = await loadProgram(bugFirst, "p.ts");
+    const result = explore(program, { strategy, maxSeconds: 1 });
+    const { verdict, complete, counterexample } = result;
+    expect([verdict, complete, counterexample?.message]).toEqual(["ASSERT", false, "seen"]);
+    expect(replay(program, counterexample!.token).verdict).toBe("ASSERT");
   });
 
   it("is ended in a final check, too", async () => {

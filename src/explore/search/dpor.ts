@@ -19,6 +19,8 @@ export interface TraceBounds {
   readonly start?: Prefix;
   /** Called after each complete execution; its argument makes the list of the steps. */
   onExecution?(moves: () => TokenMove[]): void;
+  /** Called with the first one that went wrong; the search may go on for long. */
+  onBad?(moves: readonly TokenMove[]): void;
 }
 
 /** The beginning of executions. */
@@ -233,7 +235,9 @@ class TraceSearch {
   }
 
   private keepBad(): void {
-    this.result.bad ??= { moves: this.moves(), end: this.execution.s.slice() };
+    if (this.result.bad !== null) return;
+    this.result.bad = { moves: this.moves(), end: this.execution.s.slice() };
+    this.bounds.onBad?.(this.result.bad.moves);
   }
 
   private moves(): TokenMove[] {

@@ -75,24 +75,32 @@ function movesTo(
 
 /** Breadth first, for graphs that are too big for pairs: fewest steps, switches as they come. */
 function fewestSteps(graph: StateGraph, targets: ReadonlySet<number>): Schedule {
-  const parent = new Int32Array(graph.count).fill(-1);
-  const parentBy = new Int32Array(graph.count);
-  // States are numbered in breadth-first order, so the first edge to a state is on a shortest way.
-  for (let state = 0; state < graph.count; state++) {
-    if (targets.has(state)) {
-      const moves: number[] = [];
-      for (let at = state; at !== 0; at = parent[at]!) moves.push(parentBy[at]!);
-      return { moves: moves.reverse(), state, isExact: false };
-    }
+  // States are numbered in breadth-first order: the first one is the nearest.
+  let state = Infinity;
+  for (const one of targets) state = Math.min(state, one);
+  return { moves: stepsTo(graph, state), state, isExact: false };
+}
+
+/**
+ * The steps of a shortest way to a state, as in `Schedule`; also of a graph whose search has been
+ * ended at any point after it expanded the state.
+ */
+export function stepsTo(graph: StateGraph, target: number): number[] {
+  const parent = new Int32Array(target + 1).fill(-1);
+  const parentBy = new Int32Array(target + 1);
+  // The first edge to a state is on a shortest way, and comes from a batch before its own.
+  for (let state = 0; state < target && parent[target] === -1; state++) {
     const end = graph.firstEdge.data[state + 1] as number;
     for (let e = graph.firstEdge.data[state] as number; e < end; e++) {
       const to = graph.edgeTo.data[e] as number;
-      if (to === 0 || parent[to] !== -1) continue;
+      if (to <= 0 || to > target || parent[to] !== -1) continue;
       parent[to] = state;
       parentBy[to] = graph.edgeBy.data[e] as number;
     }
   }
-  throw new Error("no path to a state that was reached");
+  const moves: number[] = [];
+  for (let at = target; at !== 0; at = parent[at]!) moves.push(parentBy[at]!);
+  return moves.reverse();
 }
 
 /** A binary heap of numbers by cost. */

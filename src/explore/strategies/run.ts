@@ -8,9 +8,9 @@ import type { Machine, Vector } from "../search/machine.js";
 import { exploreRandomly } from "../search/random.js";
 import { StateGraph } from "../states/state-graph.js";
 import type { TokenMove } from "../text/token.js";
-import type { Strategy, Verdict } from "../types.js";
+import type { Counterexample, Strategy, Verdict } from "../types.js";
 import { exploreBounded } from "./bounded.js";
-import { minimize } from "./minimize.js";
+import { minimize, type Shortened } from "./minimize.js";
 import { pctScheduler, posScheduler, uniformScheduler } from "./schedulers.js";
 import { uniformByEstimate, uniformOverGraph } from "./uniform.js";
 import { type Scheduler, walk, type WalkResult } from "./walk.js";
@@ -64,10 +64,7 @@ export function byChance(
   const endless = result.endless === 0 ? "" : `, ${result.endless} of them given up as too long`;
   return {
     ...NOTHING,
-    ...failureOf(machine, result.bad?.moves ?? null, {
-      raceSchedule: detectors.raceSchedule,
-      endMs: settings.endMs,
-    }),
+    ...failureOf(machine, result.bad?.moves ?? null, detectors.raceSchedule, settings),
     complete: false,
     bound: `${result.bound}${endless}`,
     executions: result.executions,
@@ -113,10 +110,7 @@ export function byBound(
   if (result.isAll) return whole();
   return {
     ...NOTHING,
-    ...failureOf(machine, result.bad?.moves ?? null, {
-      raceSchedule: null,
-      endMs: settings.endMs,
-    }),
+    ...failureOf(machine, result.bad?.moves ?? null, null, settings),
     complete: false,
     bound: result.bound,
     states: result.states,
@@ -125,29 +119,29 @@ export function byBound(
   };
 }
 
-interface Schedules {
-  /** One that leads to a data race; what goes wrong otherwise counts more. */
-  readonly raceSchedule: TokenMove[] | null;
-  /** When shortening is to end, on the clock of `nowMs`. */
-  readonly endMs: number;
-}
-
-/** The verdict and the counterexample, shortened, of the first schedule that went wrong. */
+/**
+ * The verdict and the counterexample, shortened, of the first schedule that went wrong.
+ * `raceSchedule`: one that leads to a data race; what goes wrong otherwise counts more.
+ */
 export function failureOf(
   machine: Machine,
   bad: TokenMove[] | null,
-  { raceSchedule, endMs }: Schedules,
+  raceSchedule: TokenMove[] | null,
+  { endMs, sighting }: Pick<Settings, "endMs" | "sighting">,
 ): Pick<Found, "verdict" | "counterexample" | "race"> {
   const race = raceSchedule === null ? null : raceOf(machine, raceSchedule);
   const moves = bad ?? raceSchedule;
   if (moves === null) return { verdict: "UNDECIDED", counterexample: null, race };
   const verdictOf = (end: Vector): Verdict => endOf(machine, end).verdict;
   const verdict = bad === null ? "RACE" : verdictOf(endAfter(machine, moves));
-  const short = minimize(machine, moves, { verdict, verdictOf, endMs });
-  const ending = endOf(machine, endAfter(machine, short.moves));
-  const message = ending.verdict === verdict ? ending.message : race!;
-  const told = narrate(machine, short.moves, { message, minimal: short.minimal });
-  return { verdict, counterexample: told, race: verdict === "RACE" ? message : race };
+  const told = (one: Shortened): Counterexample => {
+    const ending = endOf(machine, endAfter(machine, one.moves));
+    const message = ending.verdict === verdict ? ending.message : race!;
+    return narrate(machine, one.moves, { message, minimal: one.minimal });
+  };
+  sighting.tell = () => ({ verdict, counterexample: told({ moves, minimal: false }) });
+  const counterexample = told(minimize(machine, moves, { verdict, verdictOf, endMs }));
+  return { verdict, counterexample, race: verdict === "RACE" ? counterexample.message : race };
 }
 
 /** The race that a schedule ends in or comes by. */
