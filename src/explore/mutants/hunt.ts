@@ -13,8 +13,8 @@ import { type Reason, reasonOf } from "./reasons.js";
 /**
  * `killed`: a cell is not SAFE any more. `equivalent`: every cell is SAFE by a finished search, its
  * executions end in the same memories as those of the shipped system, and there is a reason
- * (reasons.ts). `survived`: SAFE, but they end in others or nobody knows why. `undecided`: a search met its bound. `invalid`: it does not load, or has no
- * start.
+ * (reasons.ts). `survived`: SAFE, but they end in others or nobody knows why. `undecided`: a search
+ * met its bound. `invalid`: it does not load, or has no start.
  */
 export type Fate = "killed" | "equivalent" | "survived" | "undecided" | "invalid";
 

@@ -1,6 +1,6 @@
-// Why a mutant that no cell can tell from the shipped path is no miss: each has a reason of its own,
-// written by hand, and of one of a few classes. One that comes out equivalent and is not in this
-// table counts as survived. Data; any thread.
+// Why a mutant that no cell can tell from the shipped path is no miss: each has a reason of its
+// own, written by hand, and of one of a few classes. One that comes out equivalent and is not in
+// this table counts as survived. Data; any thread.
 import type { Mutant } from "./operators.js";
 
 export const CLASSES = {
@@ -200,6 +200,13 @@ const ROWS: readonly Row[] = [
     "add(m, dev + DEV.promiscuity, 1);",
     "under a lock",
     "who detaches the port needs RTNL",
+  ],
+  [
+    "timerSoftirq",
+    "drop-read-section",
+    "rcuReadLock(m);",
+    "waited already",
+    "an armed timer holds a reference of the device until its handler has run or it was deleted",
   ],
 ];
 
