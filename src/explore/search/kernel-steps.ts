@@ -216,8 +216,8 @@ function rcuRole({ kind }: Step): number {
 }
 
 /**
- * Allocations give out addresses in turn. That faults share one budget makes no conflict: they touch
- * no cell, and the outcomes that one thread leaves to another are the same in both orders.
+ * Allocations give out addresses in turn. That faults share one budget makes no conflict: they
+ * touch no cell, and the outcomes that one thread leaves to another are the same in both orders.
  */
 function heapRole({ kind }: Step): number {
   return kind === OP.alloc ? 1 : 0;

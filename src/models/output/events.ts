@@ -20,13 +20,12 @@ const RACES = ["batch-delete", "add-port", "tc-remap", "shrink", "link-down"] as
 /**
  * And what each lock, grace period and order of the path is there for, one at a time:
  * `peer-down` a veth's far end is closed; `delete-other` another port's device goes, and this one's
- * packets wait on a backlog meanwhile; `lookup-delete`, `lookup-move` a CPU looks a device up that is
- * no port; `frame-in`, `frame-move` a frame comes in by one that is; `host-send` the host sends on
- * it, past the switch;
- * `foreign-handler` it belongs to a bridge. With a second administrator: `move-delete` it moves and
- * is deleted; `del-port-delete` the switch is told at the same time; `remap-delete` its classes
- * change; `freeze-delete` its driver stops its queues; `hold-delete` somebody keeps it until he
- * hears; `re-use` the next device gets its memory.
+ * packets wait on a backlog meanwhile; `lookup-delete`, `lookup-move` a CPU looks a device up that
+ * is no port; `frame-in`, `frame-move` a frame comes in by one that is; `host-send` the host sends
+ * on it, past the switch; `foreign-handler` it belongs to a bridge. With a second administrator:
+ * `move-delete` it moves and is deleted; `del-port-delete` the switch is told at the same time;
+ * `remap-delete` its classes change; `freeze-delete` its driver stops its queues; `hold-delete`
+ * somebody keeps it until he hears; `re-use` the next device gets its memory.
  */
 const LAWS = [
   "peer-down",

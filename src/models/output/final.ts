@@ -1,5 +1,5 @@
-// What holds when an execution of the headline system is over, whatever its schedule was. Run by the
-// explorer, and by the checker of a schedule on real threads, with nobody else there.
+// What holds when an execution of the headline system is over, whatever its schedule was. Run by
+// the explorer, and by the checker of a schedule on real threads, with nobody else there.
 import { BACKLOG, BACKLOG_WORDS } from "../../path/core/backlog.js";
 import {
   DEV,

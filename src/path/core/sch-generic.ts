@@ -75,7 +75,9 @@ function devWatchdogUp(k: Kernel, dev: Addr): void {
   if (xchg(k.m, timer, WATCHDOG.armed) === WATCHDOG.idle) devHold(k, dev);
 }
 
-/** dev_watchdog_down(): a timer that runs now does not arm itself again, for the queues are noop. */
+/**
+ * dev_watchdog_down(): a timer that runs now does not arm itself again, for the queues are noop.
+ */
 function devWatchdogDown(k: Kernel, dev: Addr): void {
   const m = k.m;
   const timer = dev + DEV.watchdog;
