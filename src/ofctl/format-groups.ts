@@ -120,5 +120,6 @@ export function formatGroupMod(mod: GroupMod, options: ActionFormatOptions = {})
   const isBucketCommand = mod.command === "insert_bucket" || mod.command === "remove_bucket";
   const bucket = isBucketCommand ? `command_bucket_id:${mod.commandBucket},` : "";
   const id = mod.group === "all" ? 0xfffffffc : mod.group;
-  return `${COMMANDS[mod.command]} ${bucket}${formatAny({ ...mod, id }, !isBucketCommand, options)}`;
+  const group = formatAny({ ...mod, id }, !isBucketCommand, options);
+  return `${COMMANDS[mod.command]} ${bucket}${group}`;
 }

@@ -2,15 +2,14 @@
 // of Open vSwitch 3.1 read it (lib/ofp-group.c parse_ofp_group_mod_str__). The printing side is
 // format-groups.ts. Slow path; any thread.
 import { fieldByName, fieldFullMask, type Field } from "../flow/fields.js";
-import type { Action, Bucket, Group } from "../flow/types.js";
-import { newContext } from "./actions/context.js";
-import { parseActions } from "./actions/parse-actions.js";
+import type { Bucket, Group } from "../flow/types.js";
+import { BUCKET_FORMATS, GROUP_MAX, numberBuckets, parseBucket, refuse } from "./buckets.js";
 import { FORMATS } from "./protocols.js";
 import { exactFormats, maskedFormats } from "./text/field-formats.js";
-import { numberArgument, uint32Argument, uint64Argument } from "./text/numbers.js";
+import { uint32Argument, uint64Argument } from "./text/numbers.js";
 import { placed, placedLines, type ParseOptions } from "./text/place.js";
-import { parsePort, type PortMap } from "./text/ports.js";
-import { FlowTextError, scanPairs, type Pair } from "./text/scan.js";
+import type { PortMap } from "./text/ports.js";
+import { scanPairs, type Pair } from "./text/scan.js";
 import { parseValue } from "./text/values.js";
 
 export type GroupCommand =
@@ -32,8 +31,6 @@ export interface GroupMod {
   readonly formats: number;
 }
 
-/** Groups have numbers from 0 to this (OFPG_MAX), buckets too (OFPG15_BUCKET_MAX). */
-export const GROUP_MAX = 0xffffff00;
 const GROUP_ALL = 0xfffffffc;
 /** OFPG15_BUCKET_FIRST, LAST and ALL, as numbers. */
 const BUCKET_NUMBERS: Readonly<Record<number, "first" | "last" | "all">> = {
@@ -43,9 +40,6 @@ const BUCKET_NUMBERS: Readonly<Record<number, "first" | "last" | "all">> = {
 };
 /** Characters of a selection method. */
 const METHOD_MAX = 15;
-
-/** OpenFlow 1.0 with extensions and 1.5: the versions that know of buckets' numbers. */
-const BUCKET_FORMATS = FORMATS.openFlow10 | FORMATS.openFlow15Up;
 
 interface Rules {
   readonly type: boolean;
@@ -70,10 +64,6 @@ interface Draft {
   group: number | "all" | null;
   type: Group["type"] | null;
   hasCommandBucket: boolean;
-}
-
-function refuse(message: string, at: number): never {
-  throw new FlowTextError(message, at);
 }
 
 function parseGroupType(pair: Pair): Group["type"] {
@@ -199,108 +189,6 @@ function checkKeys(draft: Draft, rules: Rules, at: number): void {
   }
 }
 
-interface BucketDraft extends Mutable<Omit<Bucket, "id">> {
-  /** null: to be chosen. */
-  id: number | null;
-}
-
-/** Reads one key of a bucket; false for those that belong to its actions. */
-function applyBucketKey(bucket: BucketDraft, pair: Pair, draft: Draft, ports: PortMap): boolean {
-  switch (pair.key.toLowerCase()) {
-    case "weight":
-      bucket.weight = numberArgument(pair, "weight", 0xffff);
-      return true;
-    case "watch_port": {
-      const port = parsePort(pair.value, ports);
-      if (port === null || (port >= 0xff00 && port !== 0xffff)) {
-        return refuse(`${pair.value}: invalid watch_port`, pair.valueAt);
-      }
-      bucket.watchPort = port === 0xffff ? null : port;
-      return true;
-    }
-    case "watch_group": {
-      const group = uint32Argument(pair.value, pair.valueAt);
-      if (group > GROUP_MAX) refuse(`invalid watch_group id ${group}`, pair.valueAt);
-      bucket.watchGroup = group;
-      return true;
-    }
-    case "bucket_id": {
-      const id = uint32Argument(pair.value, pair.valueAt);
-      if (id > GROUP_MAX) refuse(`invalid bucket_id id ${id}`, pair.valueAt);
-      bucket.id = id;
-      draft.mod.formats &= BUCKET_FORMATS;
-      return true;
-    }
-    default:
-      return false;
-  }
-}
-
-/**
- * Reads the actions of a bucket. Its keys and its actions may be mixed, so the actions are
- * collected into a text of their own; a mistake in it is placed at the bucket.
- */
-function parseBucketActions(text: string, at: number, draft: Draft, ports: PortMap): Action[] {
-  const context = newContext(text, ports);
-  try {
-    const { formats } = draft.mod;
-    const owner = { match: null, table: 255, formats, instructions: false };
-    const actions = parseActions(context, 0, text.length, owner);
-    draft.mod.formats = context.formats;
-    return actions;
-  } catch (error) {
-    if (error instanceof FlowTextError) return refuse(error.message, at);
-    throw error;
-  }
-}
-
-function parseBucket(
-  text: string,
-  at: number,
-  end: number,
-  draft: Draft,
-  ports: PortMap,
-): BucketDraft {
-  const weight = draft.type === "select" ? 1 : 0;
-  const bucket: BucketDraft = {
-    id: null,
-    weight,
-    watchPort: null,
-    watchGroup: null,
-    actions: [],
-  };
-  const parts: string[] = [];
-  for (const pair of scanPairs(text, at, end)) {
-    if (applyBucketKey(bucket, pair, draft, ports)) continue;
-    const isList = /^actions?$/i.test(pair.key);
-    parts.push(isList ? pair.value : `${pair.key}(${pair.value})`);
-  }
-  if (parts.length === 0) refuse("bucket must specify actions", at);
-  if (draft.type === "ff" && bucket.watchPort === null && bucket.watchGroup === null) {
-    refuse("fast failover bucket requires watch_port or watch_group", at);
-  }
-  bucket.actions = parseBucketActions(parts.join(","), at, draft, ports);
-  if (draft.type !== "select" && bucket.weight !== 0) {
-    refuse("Only select groups can have bucket weights.", at);
-  }
-  return bucket;
-}
-
-/**
- * Numbers for buckets that have none. As Open vSwitch 3.1 does, only the numbers of later buckets
- * are avoided: one that is taken already makes the whole group wrong (checkGroupMod).
- */
-function numberBuckets(drafts: readonly BucketDraft[]): Bucket[] {
-  const first = drafts.findIndex((bucket) => bucket.id === null);
-  const taken = new Set(drafts.slice(first + 1).map((bucket) => bucket.id));
-  let next = 0;
-  return drafts.map((bucket) => {
-    if (bucket.id !== null) return { ...bucket, id: bucket.id };
-    while (taken.has(next)) next++;
-    return { ...bucket, id: next++ };
-  });
-}
-
 function parseGroupText(text: string, command: GroupCommand, ports: PortMap, from = 0): GroupMod {
   const rules = RULES[command];
   const draft: Draft = {
@@ -325,17 +213,19 @@ function parseGroupText(text: string, command: GroupCommand, ports: PortMap, fro
   if (bucketsAt < text.length && !rules.buckets) refuse("bucket is not needed", bucketsAt);
   for (const pair of scanPairs(text, from, bucketsAt)) applyKey(draft, pair, text, rules, ports);
   checkKeys(draft, rules, from);
+  const owner = { type: draft.type, formats: draft.mod.formats };
   const buckets = starts
     .filter((at) => at >= from)
     .map((at, i, all) => {
       const end = all[i + 1] ?? text.length;
-      return parseBucket(text, at + "bucket=".length, end, draft, ports);
+      return parseBucket(text, at + "bucket=".length, end, owner, ports);
     });
   if (draft.type === "indirect" && buckets.length > 1) {
     refuse("Indirect groups can have at most one bucket.", bucketsAt);
   }
   return {
     ...draft.mod,
+    formats: owner.formats,
     group: draft.group!,
     type: draft.type ?? "all",
     buckets: numberBuckets(buckets),

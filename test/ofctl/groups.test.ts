@@ -175,7 +175,8 @@ describe("group text", () => {
     const group = groupOfMod(parseGroupMod(text, "add"));
     expect(formatDumpGroups([group], { version: 13 })).toBe(
       "OFPST_GROUP_DESC reply (OF1.3) (xid=0x2):\n" +
-        " group_id=3,type=select,bucket=weight:2,actions=push_vlan:0x8100,set_field:4099->vlan_vid\n",
+        " group_id=3,type=select,bucket=weight:2,actions=push_vlan:0x8100," +
+        "set_field:4099->vlan_vid\n",
     );
     expect(formatDumpGroups([group])).toBe(
       "NXST_GROUP_DESC reply (xid=0x2):\n" +

@@ -109,7 +109,8 @@ describe("meter text", () => {
   it("a dump as Open vSwitch 3.1.0 printed it, and its meters read back", () => {
     const texts = [
       "meter=1 kbps bands=\ntype=drop rate=5",
-      "meter=12 pktps burst stats bands=\ntype=drop rate=6 burst_size=2\ntype=drop rate=7 burst_size=1",
+      "meter=12 pktps burst stats bands=\ntype=drop rate=6 burst_size=2" +
+        "\ntype=drop rate=7 burst_size=1",
       "meter=controller kbps bands=\ntype=drop rate=5",
     ];
     const meters = texts.map((text) => meterOfMod(parseMeterMod(text, "add")));

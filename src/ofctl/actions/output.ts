@@ -71,7 +71,7 @@ function parseTruncated(outer: Pair, context: ActionContext): Action {
   return { type: "output-truncated", port, maxBytes };
 }
 
-/** Bytes from hex digits in pairs, with dots and spaces between them as one likes; null if wrong. */
+/** Bytes from hex digits in pairs, with dots and spaces between them; null if wrong. */
 export function parseHexBytes(text: string): Uint8Array | null {
   const bytes: number[] = [];
   for (let i = 0; i < text.length;) {

@@ -1,6 +1,6 @@
-// What is left of a match when it has come through OpenFlow (lib/nx-match.c nx_put_raw, Open vSwitch
-// 3.1). From 1.2 on a tag is not matched as 16 bits, but as its id, with the bit that says that
-// there is one, and its priority. 1.1 has no ECN. Slow path; any thread.
+// What is left of a match when it has come through OpenFlow (lib/nx-match.c nx_put_raw of Open
+// vSwitch 3.1). From 1.2 on a tag is not matched as 16 bits, but as its id, with the bit that says
+// that there is one, and its priority. 1.1 has no ECN. Slow path; any thread.
 import { fieldOf, getField, setField } from "../../flow/fields.js";
 import { VLAN_PRESENT } from "../../flow/key.js";
 import { cloneMatch, setMatchField } from "../../flow/match.js";

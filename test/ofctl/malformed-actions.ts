@@ -1,0 +1,171 @@
+// Wrong action lists, Open vSwitch 3.1.0's sentence for each, and the column of the mistake, from
+// 1. Data of malformed.test.ts.
+
+const misfit = (code: string): string => `actions are invalid with specified match (${code})`;
+
+/** Text, sentence, column. */
+export const ACTION_SENTENCES: readonly (readonly [string, string, number])[] = [
+  ["actions=enqueue:1", '"enqueue" syntax is "enqueue:PORT:QUEUE" or "enqueue(PORT,QUEUE)"', 17],
+  ["actions=enqueue:foo:1", "foo: enqueue to unknown port", 17],
+  ["actions=enqueue:1:x", "invalid numeric format x", 17],
+  ["actions=enqueue:FLOOD:1", misfit("OFPBAC_BAD_OUT_PORT"), 9],
+  ["actions=set_queue:x", "invalid numeric format x", 19],
+  ["actions=group:", "missing required numeric argument", 15],
+  ["actions=group:x", "invalid numeric format x", 15],
+  ["actions=meter:0", misfit("OFPMMFC_INVALID_METER"), 9],
+  [
+    "actions=1,meter:2",
+    "invalid instruction ordering: meter must appear before apply_actions, for " +
+      "OpenFlow 1.1+ compatibility",
+    11,
+  ],
+  ["actions=clone(meter:1)", "clone action doesn't support nested action meter", 15],
+  ["actions=conjunction(1,2)", '"conjunction" syntax is "conjunction(id,i/n)"', 21],
+  ["actions=conjunction(1,1/1)", "conjunction must have at least 2 clauses", 21],
+  ["actions=conjunction(1,1/65)", "conjunction must have at most 64 clauses", 21],
+  ["actions=conjunction(1,0/2)", "clause index must be positive", 21],
+  [
+    "actions=conjunction(1,3/2)",
+    "clause index must be less than or equal to number of clauses",
+    21,
+  ],
+  [
+    "actions=conjunction(1,1/2),1",
+    '"conjunction" actions may be used along with "note" but not any other kind ' +
+      'of action (such as the "output" action used here)',
+    28,
+  ],
+  ["actions=controller(userdata=1)", "bad hex digit in `controller' action `userdata'", 29],
+  ["actions=controller(id=70000)", 'invalid id "70000"', 23],
+  ["actions=write_metadata:x", "invalid numeric format x", 24],
+  ["actions=write_metadata:1/x", "invalid numeric format x", 26],
+  ["actions=write_metadata", "missing required numeric argument", 23],
+  [
+    "actions=goto_table:1,clear_actions",
+    "invalid instruction ordering: clear_actions must appear before goto_table, " +
+      "for OpenFlow 1.1+ compatibility",
+    22,
+  ],
+  [
+    "actions=clear_actions,1",
+    "invalid instruction ordering: apply_actions must appear before " +
+      "clear_actions, for OpenFlow 1.1+ compatibility",
+    23,
+  ],
+  [
+    "actions=clear_actions,clear_actions",
+    "duplicate clear_actions instruction not allowed, for OpenFlow 1.1+ " + "compatibility",
+    23,
+  ],
+  [
+    "actions=write_actions(1),write_actions(2)",
+    "duplicate write_actions instruction not allowed, for OpenFlow 1.1+ " + "compatibility",
+    26,
+  ],
+  ["actions=clone(goto_table:3)", "goto_table instruction not allowed here", 15],
+  [
+    "actions=write_actions(1,drop)",
+    '"drop" must not be accompanied by any other action or instruction',
+    25,
+  ],
+  ["tcp,actions=fin_timeout(foo)", "invalid key 'foo' in 'fin_timeout' argument", 25],
+  ["tcp,actions=fin_timeout(idle_timeout=x)", 'invalid idle_timeout "x"', 38],
+  ["actions=push:foo", "foo: unknown field `foo'", 14],
+  ["actions=push:reg0[]x", "x: trailing garbage following push or pop", 20],
+  ["actions=pop:eth_type", misfit("OFPBAC_BAD_SET_ARGUMENT"), 9],
+  ["actions=pop:nw_src", misfit("OFPBAC_MATCH_INCONSISTENT"), 9],
+  [
+    "actions=move:reg0->eth_type",
+    "reg0->eth_type: source field is 32 bits wide but destination is 16 bits wide",
+    14,
+  ],
+  ["actions=check_pkt_larger(5)->reg0", "Only 1-bit destination field is allowed", 30],
+  ["actions=check_pkt_larger(5)", "5: missing `->'", 26],
+  ["actions=learn(table=foo)", 'unknown table "foo"', 21],
+  ["actions=learn(table=255)", "table=255: table id 255 not valid for `learn' action", 21],
+  ["actions=learn(foo=3)", "foo=3: unknown keyword foo", 15],
+  ["actions=learn(load:5)", "load: missing `->' in `5'", 20],
+  ["actions=learn(load:5x->reg0)", "load: garbage before `->' in `5x->reg0'", 20],
+  ["actions=learn(load:->reg0)", "load: missing source before `->' in `->reg0'", 20],
+  ["actions=learn(load:5000->reg1[0..3])", "5000->reg1[0..3]: value does not fit into 4 bits", 20],
+  [
+    "actions=learn(eth_dst=reg0)",
+    "eth_dst=reg0: bit widths of eth_dst (32) and reg0 (48) differ",
+    23,
+  ],
+  [
+    "actions=learn(reg0[0..3]=16)",
+    "reg0[0..3]=16: reg0[0..3] value 16 cannot be parsed as a subfield (16: " +
+      "unknown field `16') or an immediate value (reg0[0..3]=16: value 0x10 does " +
+      "not fit into 4 bits)",
+    26,
+  ],
+  [
+    "actions=learn(reg0=foo)",
+    "reg0=foo: reg0 value foo cannot be parsed as a subfield (foo: unknown field " +
+      "`foo') or an immediate value (foo: bad syntax for reg0 value)",
+    20,
+  ],
+  ["actions=learn(nw_src=1.2.3.4)", misfit("OFPBAC_MATCH_INCONSISTENT"), 9],
+  ["actions=learn(output:foo)", "foo: unknown field `foo'", 22],
+  ["actions=learn(result_dst=reg0)", "result_dst in 'learn' action must be a single bit", 26],
+  ["actions=learn(result_dst=eth_type[0])", "eth_type[0] is read-only", 26],
+  [
+    "actions=learn(load:reg0->reg1[0..3])",
+    "reg0->reg1[0..3]: source field is 32 bits wide but destination is 4 bits " + "wide",
+    20,
+  ],
+  ["actions=ct(commit)", misfit("OFPBAC_MATCH_INCONSISTENT"), 9],
+  ["ip,actions=ct(force)", '"force" flag requires "commit" flag.', 12],
+  ["ip,actions=ct(table=255)", "invalid table 0xff", 21],
+  ["ip,actions=ct(table=foo)", "unknown table foo", 21],
+  ["ip,actions=ct(zone=foo)", "foo: unknown field `foo'", 20],
+  ["ip,actions=ct(zone=reg0)", misfit("OFPBAC_BAD_SET_LEN"), 12],
+  ["ip,actions=ct(alg=foo)", 'invalid conntrack helper "foo"', 19],
+  ["ip,actions=ct(alg=ftp)", misfit("OFPBAC_MATCH_INCONSISTENT"), 12],
+  ["ip,actions=ct(foo)", 'invalid argument to "ct" action: `foo\'', 15],
+  ["ip,actions=ct(commit,exec(1))", "ct action doesn't support nested action output", 27],
+  [
+    "ip,actions=ct(commit,exec(set_field:1->reg0))",
+    "ct action doesn't support nested modification of reg0",
+    27,
+  ],
+  ["ip,actions=ct(exec(set_field:1->ct_mark))", misfit("OFPBAC_BAD_ARGUMENT"), 12],
+  ["ip,actions=ct(commit,nat(foo))", 'invalid key "foo" in "nat" argument', 26],
+  ["ip,actions=ct(commit,nat(src,dst))", 'May only specify one of "src" or "dst".', 22],
+  ["ip,actions=ct(commit,nat(hash))", 'Flags allowed only with "src" or "dst".', 22],
+  [
+    "ip,actions=ct(commit,nat(src=1.2.3.4,hash,random))",
+    'Both "hash" and "random" are not allowed.',
+    22,
+  ],
+  ["ip,actions=ct(commit,nat(src=1.2.3.4-1.2.3.3))", 'invalid nat range "1.2.3.4-1.2.3.3"', 30],
+  [
+    "ip,actions=ct(commit,nat(src=1.2.3.4x))",
+    'garbage (x) after nat range "1.2.3.4x" (pos: 7)',
+    30,
+  ],
+  ["ip,actions=ct(commit,nat(src=::1))", misfit("OFPBAC_MATCH_INCONSISTENT"), 12],
+  ["ip,actions=ct(nat(src=1.2.3.4))", misfit("OFPBAC_BAD_ARGUMENT"), 12],
+  ["actions=nat", 'Cannot have NAT action outside of "ct" action', 9],
+  ["actions=resubmit(1,,ct)", misfit("OFPBAC_MATCH_INCONSISTENT"), 9],
+  ["ct_state=+inv,ip,actions=ct(commit)", misfit("OFPBAC_MATCH_INCONSISTENT"), 26],
+  ["reg0[0]=x,actions=1", "reg0[0]: cannot parse integer value: x", 9],
+  ["reg0=1/x,actions=1", "1/x: bad syntax for reg0 mask", 8],
+  ["reg0=1/0x100000000,actions=1", "1/0x100000000: mask too large for 4-byte field reg0", 8],
+  ["reg0[0]=2,actions=1", "reg0[0]: value 0x2 does not fit into 1 bits", 9],
+  ["cookie=5/1,actions=1", "flow additions cannot use a cookie mask", 9],
+  ["nw_ttl[0]=1,actions=1", misfit("OFPBAC_MATCH_INCONSISTENT"), 21],
+  ["actions=push_vlan:0x8100,push_vlan:0x8100,push_vlan:0x8100", misfit("OFPBAC_BAD_TAG"), 43],
+  ["actions=set_nw_ttl:3", misfit("OFPBAC_MATCH_INCONSISTENT"), 9],
+  [
+    "actions=strip_vlan,meter:1",
+    "invalid instruction ordering: meter must appear before apply_actions, for " +
+      "OpenFlow 1.1+ compatibility",
+    20,
+  ],
+  ["actions=output_trunc:3", "unknown action 3", 9],
+  ["actions=set_vlan_vid:5000", "5000: not a valid VLAN VID", 22],
+  ["actions=set_tunnel:x", "invalid numeric format x", 20],
+  ["actions=load:5->eth_type[]", misfit("OFPBAC_BAD_SET_ARGUMENT"), 9],
+];
