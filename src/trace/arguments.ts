@@ -29,9 +29,14 @@ function refuse(message: string): never {
 
 /**
  * Runs `ofproto/trace` with these arguments.
+ * @param mayHaveEffects false: nothing is learned, not even from a packet in hex.
  * @throws PacketpathError FLOW_INVALID with Open vSwitch's sentence.
  */
-export function traceCommand(bridges: readonly TraceBridge[], args: readonly string[]): Trace {
+export function traceCommand(
+  bridges: readonly TraceBridge[],
+  args: readonly string[],
+  mayHaveEffects = true,
+): Trace {
   if (args.length === 0) refuse('"ofproto/trace" command requires at least 1 arguments');
   const { positional, generates, options } = readOptions(args);
   const packet = generates ? null : takePacket(positional);
@@ -39,7 +44,7 @@ export function traceCommand(bridges: readonly TraceBridge[], args: readonly str
   if (rest.length < 1 || rest.length > 2) refuse("Syntax error");
   const { bridge, key } = findFlow(bridges, rest);
   if (packet !== null) readPacket(packet, key);
-  const sideEffects = generates || packet !== null;
+  const sideEffects = mayHaveEffects && (generates || packet !== null);
   return trace(bridge, key, { ...options, sideEffects });
 }
 

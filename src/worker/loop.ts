@@ -169,7 +169,7 @@ export class Loop {
   }
 
   private receive(queue: RxQueue, truncated: boolean): void {
-    const { k, counters, datapath, transmit, capture } = this.p;
+    const { k, counters, datapath, transmit, capture, live } = this.p;
     const frame = this.frame;
     const m = k.m;
     const at = portCounters(queue.port);
@@ -179,6 +179,7 @@ export class Loop {
     m[this.block + CPU.inHandPort] = queue.port;
     m[this.block + CPU.inHand] = 1;
     if (capture !== null) capture.received(frame);
+    if (live?.watchedPort === queue.port) live.seen(frame);
     if (frame.length < ETH_HLEN) transmit.drop(frame, DROP.runt);
     else if (truncated) transmit.drop(frame, DROP.giant);
     else if (hasBadVnetHeader(frame)) transmit.drop(frame, DROP["bad-vnet-header"]);

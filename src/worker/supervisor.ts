@@ -187,7 +187,11 @@ export class Supervisor {
       const what = `guard "${this.options.parts.guard}" threw: ${message.reason}`;
       thread.error ??= new PacketpathError("GUARD_INVALID", what);
     } else if (message.type === "stopped") this.workerStats[index] = message.stats;
-    else if (message.type === "learned" || message.type === "megaflows") {
+    else if (
+      message.type === "learned" ||
+      message.type === "megaflows" ||
+      message.type === "frame"
+    ) {
       this.changer.heard(index, message);
     } else {
       if (message.type === "done") {

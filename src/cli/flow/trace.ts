@@ -17,6 +17,7 @@ interface TraceFlags {
   readonly names?: boolean;
   readonly generate?: boolean;
   readonly json?: boolean;
+  readonly live?: string;
 }
 
 const BRIDGE = "br0";
@@ -33,17 +34,22 @@ export function addTraceCommand(
       "Follows a packet and prints each table, action and reason, the megaflow and the\n" +
         "datapath actions, as ovs-appctl ofproto/trace of Open vSwitch 3.1 does.",
     )
-    .argument("<file>", "flow text, or a scenario (.yaml, .yml); - reads flow text from stdin")
-    .argument("<packet>", "a flow, in_port=1,tcp,...; a datapath flow, in_port(1),...; or hex")
+    .argument("[file]", "flow text, or a scenario (.yaml, .yml); - reads flow text from stdin")
+    .argument("[packet]", "a flow, in_port=1,tcp,...; a datapath flow, in_port(1),...; or hex")
     .option("--port <name=number>", "a port of the switch (repeatable)", collect, [])
     .option("--groups <file>", "groups, one a line, as ovs-ofctl add-groups reads them")
     .option("--in-port <port>", "where a packet in hex comes from (default: the first port)")
     .option("--ct-next <states>", "ct_state of the next packet tracked (repeatable)", collect, [])
     .option("--generate", "with side effects, as for a packet in hex: MACs are learned")
     .option("--names", "ports by name")
+    .option("--live <port>", "the next frame of this port of the switch that runs (packetpath up)")
     .addOption(new Option("--json", "print the trace as one JSON object"))
     .addHelpText("after", HELP)
-    .action(async (file: string, packet: string, flags: TraceFlags) => {
+    .action(async (file: string | undefined, packet: string | undefined, flags: TraceFlags) => {
+      if (flags.live !== undefined) return exit(await live(flags.live, file, flags));
+      if (file === undefined || packet === undefined) {
+        throw new PacketpathError("USAGE", "flow trace needs FILE and PACKET, or --live PORT");
+      }
       exit(await traceFile(file, packet, flags, portMap));
     });
 }
@@ -51,6 +57,15 @@ export function addTraceCommand(
 const HELP =
   "\nThe ports of the switch are those of --port and those that flows and packet name.\n" +
   "\nExample:\n  packetpath flow trace flows.txt in_port=1,tcp,nw_ttl=64,tcp_dst=80";
+
+async function live(port: string, file: string | undefined, flags: TraceFlags): Promise<number> {
+  if (file !== undefined) {
+    throw new PacketpathError("USAGE", "--live asks the switch that runs; it takes no FILE");
+  }
+  const { traceLive } = await import("./live.js");
+  await writeOut(process.stdout, await traceLive(port, flags.json === true));
+  return EXIT.asExpected;
+}
 
 async function traceFile(
   file: string,

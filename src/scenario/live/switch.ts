@@ -2,6 +2,7 @@
 import { PacketpathError } from "../../base/errors.js";
 import { SwitchClock } from "../../vswitch/clock.js";
 import type { BridgeControl, SwitchControl } from "../../vswitch/control.js";
+import type { GivesFrames } from "../../vswitch/live-frame.js";
 import { expire } from "../../vswitch/expiry.js";
 import type { Lab } from "../lab.js";
 import { LabBridge } from "./bridge.js";
@@ -9,17 +10,19 @@ import { LabBridge } from "./bridge.js";
 /** How often time-outs are looked at when nobody asks. */
 const EXPIRE_MS = 500;
 
-export class LabSwitch implements SwitchControl {
+export class LabSwitch implements SwitchControl, GivesFrames {
   readonly kind = "lab";
   /** Never stopped: what is real has real time. */
   readonly clock = new SwitchClock();
   readonly bridge: LabBridge;
+  private readonly lab: Lab;
   private readonly timer: NodeJS.Timeout;
   private readonly onExit: () => void;
   /** The first thing that went wrong when nobody waited for it. */
   failure: Error | null = null;
 
   constructor(lab: Lab, onExit: () => void) {
+    this.lab = lab;
     this.bridge = new LabBridge(lab);
     this.onExit = onExit;
     this.timer = setInterval(() => {
@@ -35,6 +38,10 @@ export class LabSwitch implements SwitchControl {
 
   receive(_bridge: BridgeControl, _port: number, _frame: Uint8Array): void {
     throw new PacketpathError("USAGE", "frames come from the ports of this switch, which are real");
+  }
+
+  nextFrame(port: number, timeoutMs: number): Promise<Uint8Array | null> {
+    return this.lab.supervisor.changer.nextFrame(port, timeoutMs);
   }
 
   run(): Promise<void> {

@@ -56,6 +56,33 @@ export function socketPath(env: NodeJS.ProcessEnv = process.env): string {
   return path;
 }
 
+/**
+ * The socket of the one switch that runs, or of the one that the environment names.
+ * @throws PacketpathError ENVIRONMENT when there is none, or more than one and nobody says which.
+ */
+export function socketOfRunning(env: NodeJS.ProcessEnv = process.env): string {
+  const chosen = env["PACKETPATH_CTL"];
+  if (chosen !== undefined && chosen !== "") return resolve(chosen);
+  const folder = runFolder(env);
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const sockets = names
+    .filter((name) => name.endsWith(".json") && isAlive(name))
+    .map((name) => (JSON.parse(readFileSync(join(folder, name), "utf8")) as Registration).socket);
+  if (sockets.length === 1) return sockets[0]!;
+  const what = sockets.length === 0 ? "no switch is running" : "several switches run";
+  throw new PacketpathError("ENVIRONMENT", what, {
+    fix:
+      sockets.length === 0
+        ? "Start one with `packetpath switch` or `packetpath up FILE`."
+        : `Set PACKETPATH_CTL to the one meant: ${sockets.join(", ")}.`,
+  });
+}
+
+function isAlive(name: string): boolean {
+  const pid = /^(\d+)-/.exec(name)?.[1];
+  return pid !== undefined && existsSync(`/proc/${pid}`);
+}
+
 /** `<pid>-<start time in clock ticks>` of a process, or null when there is none. */
 function identityOf(pid: number): string | null {
   try {

@@ -4,7 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 import { eventually } from "../../base/eventually.js";
 import type { Megaflow } from "../../flow/odp.js";
 import type { FlowChange } from "../../pipeline/flow-tables.js";
-import { ORDER_WORDS, type SwitchNews, type SwitchOrder } from "./orders.js";
+import { NO_PORT, ORDER_WORDS, type SwitchNews, type SwitchOrder } from "./orders.js";
 
 /** A worker that has not carried out an order by then is an error; it will when it goes on. */
 const DONE_TIMEOUT_MS = 10_000;
@@ -23,6 +23,8 @@ export class Changer {
   private readonly p: ChangerParts;
   private readonly dumps = new Map<number, (readonly Megaflow[])[]>();
   private nextDump = 1;
+  private frame: Uint8Array | null = null;
+  private watchedPort = NO_PORT;
   /** Is told what packets have changed. */
   onLearned: (changes: readonly FlowChange[]) => void = () => undefined;
 
@@ -59,9 +61,31 @@ export class Changer {
     return answers.flat();
   }
 
+  /**
+   * The next frame that a port's device sends into the switch. One at a time.
+   * @returns its bytes, or null when none came within `timeoutMs`.
+   */
+  async nextFrame(port: number, timeoutMs: number): Promise<Uint8Array | null> {
+    this.frame = null;
+    this.watchedPort = port;
+    await this.order({ type: "watch", port });
+    const end = performance.now() + timeoutMs;
+    while (this.frame === null && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    this.watchedPort = NO_PORT;
+    await this.order({ type: "watch", port: NO_PORT });
+    return this.frame;
+  }
+
   /** What a worker has said. */
   heard(worker: number, news: SwitchNews): void {
     if (news.type === "learned") return this.onLearned(news.changes);
+    if (news.type === "frame") {
+      // Several workers may have seen one each; the first is the answer.
+      if (news.port === this.watchedPort) this.frame ??= news.bytes;
+      return;
+    }
     const answers = this.dumps.get(news.id);
     if (answers !== undefined) answers[worker] = news.flows;
   }

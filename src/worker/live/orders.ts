@@ -15,12 +15,19 @@ export type SwitchOrder =
   /** Asks for the datapath's flows; the answer is a "megaflows" with the same id. */
   | { readonly type: "dump"; readonly id: number }
   /** Forgets the datapath's flows. */
-  | { readonly type: "flush" };
+  | { readonly type: "flush" }
+  /** The next frame that is read from a port is copied into a "frame"; NO_PORT: no longer. */
+  | { readonly type: "watch"; readonly port: number };
+
+/** Port number of `watch` that no port has. */
+export const NO_PORT = -1;
 
 /** What a worker says of its own accord, or as an answer. */
 export type SwitchNews =
   /** Packets have made these changes; the main thread applies them everywhere. */
   | { readonly type: "learned"; readonly changes: readonly FlowChange[] }
+  /** A frame of the watched port, as it was read, without a vnet header. */
+  | { readonly type: "frame"; readonly port: number; readonly bytes: Uint8Array }
   | { readonly type: "megaflows"; readonly id: number; readonly flows: readonly Megaflow[] };
 
 /** Indexes of the words; the worker's own is `done + worker`. */

@@ -2,9 +2,9 @@
 // datapath, to which it applies the main thread's orders. Called by the loop between two bursts;
 // in the worker's thread.
 import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
-import type { Datapath } from "../../datapath/datapath.js";
+import type { Datapath, Frame } from "../../datapath/datapath.js";
 import type { FlowTables } from "../../pipeline/flow-tables.js";
-import { ORDER_WORDS, type SwitchNews, type SwitchOrder } from "./orders.js";
+import { NO_PORT, ORDER_WORDS, type SwitchNews, type SwitchOrder } from "./orders.js";
 
 export interface ReplicaParts {
   readonly worker: number;
@@ -17,6 +17,8 @@ export interface ReplicaParts {
 
 export class Replica {
   private readonly p: ReplicaParts;
+  /** The port whose next frame somebody wants to see; NO_PORT: none. */
+  watchedPort = NO_PORT;
   private done = 0;
 
   constructor(parts: ReplicaParts) {
@@ -42,6 +44,13 @@ export class Replica {
     Atomics.store(words, ORDER_WORDS.done + worker, this.done);
   }
 
+  /** A frame of the watched port, before the switch has it. */
+  seen({ bytes, offset, length, inPort }: Frame): void {
+    this.watchedPort = NO_PORT;
+    const copy = bytes.slice(offset, offset + length);
+    this.p.tell({ type: "frame", port: inPort, bytes: new Uint8Array(copy) });
+  }
+
   private carryOut(order: SwitchOrder): void {
     const { tables, datapath, tell } = this.p;
     switch (order.type) {
@@ -49,6 +58,9 @@ export class Replica {
         return tables.apply(order.changes);
       case "flush":
         return datapath.flush();
+      case "watch":
+        this.watchedPort = order.port;
+        return;
       case "dump":
         // A chain leads to other megaflows; the message is to hold each once.
         tell({
