@@ -4,6 +4,7 @@
 import type { MacTable } from "../pipeline/mac-table.js";
 import type { Pipeline } from "../pipeline/translate.js";
 import type { FlowChange, FlowEntry, FlowStats, FlowTables } from "../pipeline/flow-tables.js";
+import type { ConnectionTable } from "../datapath/conntrack/table.js";
 import type { GroupEntry } from "../pipeline/tables/group-table.js";
 import type { Megaflow } from "../flow/odp.js";
 import type { SwitchClock } from "./clock.js";
@@ -59,6 +60,8 @@ export interface BridgeControl {
   readonly tables: FlowTables;
   readonly macs: MacTable;
   readonly meters: Meters;
+  /** Connections; of all bridges of the same datapath. */
+  readonly connections: ConnectionTable;
   /** For traces: translates without side effects. */
   readonly pipeline: Pipeline;
   /** In the order of their numbers, LOCAL last. */

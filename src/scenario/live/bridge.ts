@@ -2,6 +2,7 @@
 // the main thread's replica of the tables first, so that what is refused has changed nothing, and
 // then ordered from the queue workers. Main thread only.
 import { realClock } from "../../base/clock.js";
+import { ConnectionTable } from "../../datapath/conntrack/table.js";
 import { DATAPATH_COUNTER } from "../../datapath/datapath.js";
 import { MeterTable } from "../../datapath/meters.js";
 import type { Megaflow } from "../../flow/odp.js";
@@ -41,6 +42,7 @@ export class LabBridge implements BridgeControl {
   readonly tables: FlowTables;
   readonly macs: MacTable;
   readonly meters: Meters;
+  readonly connections: ConnectionTable;
   readonly pipeline: Pipeline;
   readonly portTable: PortTable;
   private readonly lab: Lab;
@@ -60,6 +62,7 @@ export class LabBridge implements BridgeControl {
     this.tables.apply(parts.flows.map((flow) => ({ type: "add", flow })));
     this.macs = lab.macs;
     this.meters = new Meters(new MeterTable(parts.meters));
+    this.connections = new ConnectionTable(parts.connections);
     this.portTable = new PortTable(parts.ports);
     const { tables, portTable: ports, macs } = this;
     this.pipeline = new Pipeline({ tables, ports, macs, clock: realClock });

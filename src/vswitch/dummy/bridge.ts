@@ -2,6 +2,8 @@
 // with ports that lie in memory. What a port sends is counted and kept nowhere, or handed to
 // whoever watches the port. One thread; nothing here waits.
 import { DROP_REASONS } from "../../base/drop-reasons.js";
+import type { Conntrack } from "../../datapath/conntrack/conntrack.js";
+import type { ConnectionTable } from "../../datapath/conntrack/table.js";
 import { Datapath, DATAPATH_COUNTER, type Frame, type Transmit } from "../../datapath/datapath.js";
 import type { Megaflow } from "../../flow/odp.js";
 import {
@@ -68,6 +70,7 @@ export class DummyBridge implements BridgeControl {
   readonly tables: FlowTables;
   readonly macs: MacTable = MacTable.create();
   readonly meters = new Meters();
+  readonly connections: ConnectionTable;
   readonly pipeline: Pipeline;
   /** Frames that ended without leaving, by reason. */
   readonly drops = new Map<string, number>();
@@ -85,8 +88,14 @@ export class DummyBridge implements BridgeControl {
     hash: 0,
   };
 
-  constructor(options: { name: string; datapathId: string; clock: SwitchClock }) {
-    const { name, datapathId, clock } = options;
+  constructor(options: {
+    name: string;
+    datapathId: string;
+    clock: SwitchClock;
+    conntrack: Conntrack;
+  }) {
+    const { name, datapathId, clock, conntrack } = options;
+    this.connections = conntrack.table;
     this.name = name;
     this.datapathId = datapathId;
     this.tables = new FlowTables({ clock });
@@ -99,6 +108,7 @@ export class DummyBridge implements BridgeControl {
       records: tables.records,
       clock,
       meters: this.meters.table,
+      conntrack,
     });
   }
 

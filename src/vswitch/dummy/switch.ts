@@ -1,6 +1,7 @@
 // The dummy switch: bridges and ports in memory, one thread, no root, a clock that can be stopped.
 // What `ovs-vswitchd --enable-dummy` is to Open vSwitch: the place to try flow tables, and where
 // test scripts written for it run. Main thread of `packetpath switch`, or any test.
+import { Conntrack } from "../../datapath/conntrack/conntrack.js";
 import { PacketpathError } from "../../base/errors.js";
 import { OFPP } from "../../flow/types.js";
 import { SwitchClock } from "../clock.js";
@@ -11,11 +12,16 @@ import { DummyBridge, type FrameWatcher } from "./bridge.js";
 /** Datapath number of the first port of a bridge's own name (dpif_netdev choose_port: "br"). */
 const BRIDGE_NUMBERS_FROM = 100;
 
+/** Connections at a time. */
+const CONNECTIONS = 16_384;
+
 export class DummySwitch implements SwitchControl {
   readonly kind = "dummy";
   readonly clock = new SwitchClock();
   /** Sees every frame that leaves through a port of any bridge. */
   onTransmit: FrameWatcher | null = null;
+  /** One for all bridges, as they share a datapath. */
+  private readonly conntrack = Conntrack.create(CONNECTIONS);
   private readonly byName = new Map<string, DummyBridge>();
   private readonly onExit: () => void;
   /** Addresses are given out once, in order, as netdev-dummy does; 0 is the datapath's own. */
@@ -36,9 +42,10 @@ export class DummySwitch implements SwitchControl {
   /** Makes a bridge with its own port, LOCAL, and no flows. */
   addBridge(name: string, options: { datapathId?: string; mac?: string } = {}): DummyBridge {
     const own = this.newMac();
+    const { conntrack } = this;
     const mac = options.mac ?? own;
     const datapathId = options.datapathId ?? `0000${mac.replaceAll(":", "")}`;
-    const bridge = new DummyBridge({ name, datapathId, clock: this.clock });
+    const bridge = new DummyBridge({ name, datapathId, clock: this.clock, conntrack });
     bridge.onTransmit = (port, frame) => this.onTransmit?.(port, frame);
     this.byName.set(name, bridge);
     const datapathNumber = this.chooseNumber(name);

@@ -7,6 +7,7 @@ import { formatOdpFlow } from "../../../ofctl/odp/format-odp-flow.js";
 import { datapathNames } from "../../../trace/trace.js";
 import type { BridgeControl } from "../../control.js";
 import type { Call, Verb } from "../call.js";
+import { has } from "../options.js";
 import { bridgeNamed } from "./fdb.js";
 import { Refusal } from "./refusal.js";
 
@@ -32,7 +33,10 @@ function line(flow: Megaflow, names: OdpNames, nowMs: number): string {
 }
 
 async function lines(call: Call, bridge: BridgeControl): Promise<string[]> {
-  const names = datapathNames(bridge.ports(), call.args.includes("--names"));
+  const names = datapathNames(
+    bridge.ports(),
+    call.args.includes("--names") || has(call.options, "names"),
+  );
   const nowMs = call.control.clock.nowMs();
   return (await bridge.megaflows()).map((flow) => line(flow, names, nowMs));
 }

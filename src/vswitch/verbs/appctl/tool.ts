@@ -2,6 +2,7 @@
 import { type Call, type Verb, VerbError } from "../call.js";
 import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import type { ToolSpec } from "../tool.js";
+import { CONNTRACK_VERBS } from "./conntrack.js";
 import { DPIF_VERBS } from "./dpif.js";
 import { DUMMY_VERBS } from "./dummy.js";
 import { DUMP_VERBS } from "./dump.js";
@@ -22,6 +23,7 @@ const VERBS: readonly Verb[] = [
   ...DPIF_VERBS,
   ...DUMMY_VERBS,
   ...DUMP_VERBS,
+  ...CONNTRACK_VERBS,
   ...TRACE_VERBS,
 ].sort((a, b) => (a.name < b.name ? -1 : 1));
 

@@ -1,9 +1,29 @@
 // The verbs of ovs-dpctl: those of ovs-appctl's dpctl/, under their own names. Main thread.
-import type { Verb } from "../call.js";
+import { CONNTRACK_VERBS } from "../appctl/conntrack.js";
+import { DPIF_VERBS } from "../appctl/dpif.js";
+import { DUMP_VERBS } from "../appctl/dump.js";
+import { type Call, type Verb, VerbError } from "../call.js";
 import { COMMON_OPTIONS, flag } from "../options.js";
 import { simpleTool } from "../tool.js";
 
-const OPTIONS = [...COMMON_OPTIONS, flag("statistics", "s"), flag("names"), flag("more", "m")];
-const VERBS: readonly Verb[] = [];
+const OPTIONS = [...COMMON_OPTIONS, flag("statistics", "s"), flag("names"), flag("no-names")];
+const PREFIX = "dpctl/";
+
+/** A refusal of ovs-appctl in ovs-dpctl's words. */
+async function run(verb: Verb, call: Call): Promise<void> {
+  try {
+    await verb.run(call);
+  } catch (error) {
+    throw error instanceof VerbError ? new VerbError(error.message) : error;
+  }
+}
+
+const VERBS: readonly Verb[] = [...DPIF_VERBS, ...DUMP_VERBS, ...CONNTRACK_VERBS]
+  .filter((verb) => verb.name.startsWith(PREFIX))
+  .map((verb) => ({
+    ...verb,
+    name: verb.name.slice(PREFIX.length),
+    run: (call) => run(verb, call),
+  }));
 
 export const DPCTL = simpleTool("ovs-dpctl", { options: OPTIONS, verbs: VERBS });
