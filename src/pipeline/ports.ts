@@ -177,14 +177,22 @@ export class PortTable {
     const at = this.recordFor(number);
     const { words } = this;
     const { mode, tag, trunks } = vlan;
-    words.fill(0, at + AT.trunks, at + RECORD_WORDS);
+    words.fill(trunks === null ? -1 : 0, at + AT.trunks, at + RECORD_WORDS);
     for (const id of trunks ?? []) words[at + AT.trunks + (id >> 5)]! |= 1 << (id & 31);
-    // A native VLAN is always carried.
-    if (mode.startsWith("native")) words[at + AT.trunks + (tag >> 5)]! |= 1 << (tag & 31);
+    // A native VLAN is always carried, and VLAN 0 beside it never is (ofproto-dpif.c, bundle_set).
+    const hasNative = mode.startsWith("native") && tag !== 0;
+    if (hasNative) {
+      words[at + AT.trunks + (tag >> 5)]! |= 1 << (tag & 31);
+      words[at + AT.trunks]! &= ~1;
+    }
     Atomics.store(words, at + AT.vlanMode, VLAN_MODES.indexOf(mode));
     Atomics.store(words, at + AT.tag, tag);
     const priority = PRIORITY_TAGS.indexOf(vlan.priorityTags) << 2;
-    Atomics.store(words, at + AT.bits, BIT_SET | (trunks === null ? 0 : BIT_TRUNKS) | priority);
+    Atomics.store(
+      words,
+      at + AT.bits,
+      BIT_SET | (trunks === null && !hasNative ? 0 : BIT_TRUNKS) | priority,
+    );
     this.changed();
   }
 

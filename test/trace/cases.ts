@@ -387,6 +387,7 @@ export const CASES: readonly TraceCase[] = [
       ...on(`in_port=3,${MACS}`, `in_port=3,dl_vlan=5,${MACS}`, `in_port=3,dl_vlan=7,${MACS}`),
       ...on(`in_port=4,${MACS}`, `in_port=4,dl_vlan=6,${MACS}`, `in_port=5,${MACS}`),
       ...on(`in_port=LOCAL,dl_vlan=5,${MACS}`),
+      ...on(`in_port=LOCAL,${MACS}`, `in_port=LOCAL,dl_vlan=0,dl_vlan_pcp=3,${MACS}`),
     ],
   },
   {
@@ -437,7 +438,7 @@ export const CASES: readonly TraceCase[] = [
     name: "mirrors: all packets, to a port",
     flows: ["in_port=1 actions=output:2", "in_port=2 actions=drop", "in_port=3 actions=output:1"],
     mirrors: [{ name: "m0", selectAll: true, outputPort: "p3" }],
-    traces: on(TCP, `in_port=2,${MACS}`, `in_port=3,${MACS}`),
+    traces: on(TCP, `in_port=2,${MACS}`, `in_port=3,${MACS}`, MACS),
   },
   {
     name: "mirrors: sources and destinations, cut",

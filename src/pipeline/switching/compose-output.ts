@@ -19,7 +19,6 @@ import {
   acceptsInput,
   carries,
   inputTags,
-  isNoPort,
   putOutputTags,
   tagsOf,
   vlanOf,
@@ -47,8 +46,10 @@ export function admitInput(ctx: Context, ports: PortTable): boolean {
     noteDrop(ctx, DROP["port-refused"]);
     return false;
   }
-  const isKnown = ports.generationOf(inPort) !== 0 || isNoPort(inPort);
-  if (isKnown && hasMirrors(ports)) mirror(ctx, ports, inPort, sourceMirrors(ports, inPort));
+  // What the controller sends in came from no port that a mirror could select.
+  if (ports.generationOf(inPort) !== 0 && hasMirrors(ports)) {
+    mirror(ctx, ports, inPort, sourceMirrors(ports, inPort));
+  }
   return true;
 }
 
