@@ -44,6 +44,16 @@ describe("the rewritten program and the one that was written", () => {
       expect([result.differences, result.states === null], source).toEqual([[], false]);
     }
   });
+
+  it("a final check with a loop, after ends of many kinds: no difference", async () => {
+    const source =
+      'import { add, assert, choose, ld, program, st } from "packetpath/explore";\n' +
+      "const work = ({ x }) => { st(x[choose(2)], 1 + choose(2)); };\n" +
+      'export default program({ name: "p", cells: { x: [0, 0] }, threads: [work, work],\n' +
+      "  final({ x }) { for (let i = 0; i < 2; i++) assert(ld(x[i]) < 3); } });\n";
+    const result = await audit(await loadProgram(source, "p.ts"), source, BOUNDS);
+    expect([result.differences, result.states === null]).toEqual([[], false]);
+  });
 });
 
 describe("a difference", () => {

@@ -67,8 +67,9 @@ export class Rerun {
     const threads = this.program.threads.map((one, thread): ThreadCode => {
       return { ...one, start: () => this.generator(thread) };
     });
-    // Nothing here knows where loops begin: no local state is taken for another.
-    return { ...this.program, threads, runtime: { keys: [""], seen: new Set(), isReset: false } };
+    // These tell the program's runtime of no loop, so no local state is taken for another; the
+    // final check, which stays as it is, does, and needs it.
+    return { ...this.program, threads };
   }
 
   private *generator(thread: number): Generator<Step, undefined, number> {
