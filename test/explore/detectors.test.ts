@@ -137,10 +137,11 @@ describe("data races", () => {
     ]);
   });
 
-  it("states and runs agree on 100 random programs with plain accesses", async () => {
-    const random = new Random(31);
+  const title = "states and runs agree on 25 random programs with plain accesses, seed %i";
+  it.each([31, 131, 231, 331])(title, async (seed) => {
+    const random = new Random(seed);
     const count = { race: 0, none: 0 };
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 25; round++) {
       const source = randomProgram(random, 2 + random.below(2), 5)
         .replace("import {", "import { read, write,")
         .replaceAll(/\bld\(x\)/g, "read(x)")
@@ -155,8 +156,8 @@ describe("data races", () => {
       ]);
       count[states.race === null ? "none" : "race"]++;
     }
-    expect(count.race).toBeGreaterThan(15);
-    expect(count.none).toBeGreaterThan(15);
+    expect(count.race).toBeGreaterThan(2);
+    expect(count.none).toBeGreaterThan(2);
   });
 });
 
