@@ -3,7 +3,7 @@
 // and options. Slow path; on the thread of the bridges.
 import { PacketpathError } from "../base/errors.js";
 import { extractKey } from "../flow/extract.js";
-import { newKey, WORD } from "../flow/key.js";
+import { WORD } from "../flow/key.js";
 import { parseExactFlow } from "../ofctl/exact-flow.js";
 import { parseOdpFlow, type OdpFlow } from "../ofctl/odp/parse-odp-flow.js";
 import { FlowTextError } from "../ofctl/text/scan.js";
@@ -102,7 +102,7 @@ export function packetFromHex(text: string): Uint8Array | string {
 }
 
 /** Fills the packet's part of a key from its bytes; metadata stays. */
-export function readPacket(packet: Uint8Array, key: Uint32Array): void {
+function readPacket(packet: Uint8Array, key: Uint32Array): void {
   extractKey(packet, 0, packet.length, key[WORD.inPort]!, key);
 }
 
@@ -153,7 +153,7 @@ function enter(
 }
 
 /** The key of a flow in OpenFlow's words, as a packet of this bridge. */
-export function readBridgeFlow(bridge: TraceBridge, text: string): Uint32Array {
+function readBridgeFlow(bridge: TraceBridge, text: string): Uint32Array {
   const ports = new Map(bridge.ports().map(({ name, number }): [string, number] => [name, number]));
   try {
     return parseExactFlow(text, ports);
@@ -161,11 +161,4 @@ export function readBridgeFlow(bridge: TraceBridge, text: string): Uint32Array {
     if (!(error instanceof FlowTextError)) throw error;
     return refuse(`Bad openflow flow syntax: ${error.message}`);
   }
-}
-
-/** A key without anything but the port it came from. */
-export function keyFrom(inPort: number): Uint32Array {
-  const key = newKey();
-  key[WORD.inPort] = inPort;
-  return key;
 }

@@ -3,17 +3,22 @@
 import { PrivateOvs } from "../differential/ovs.js";
 import type { MirrorCase, TraceCase } from "./cases.js";
 
-const DEFAULTS = ["tag", "trunks", "vlan_mode", "other-config", "cvlans", "protected"];
 const PORTS = ["p1", "p2", "p3", "p4", "p5"];
 
 /** Makes the bridge what the case wants, from scratch. */
 export async function configure(ovs: PrivateOvs, one: TraceCase): Promise<void> {
+  // A new bridge each time: flows that are gone would be looked at for a moment longer, and leave
+  // their mark on masks.
+  ovs.vsctl("del-br", "br0");
   const args = [
+    ...["--", "add-br", "br0", "--", "set", "Bridge", "br0"],
+    ...["datapath-type=dummy", "fail-mode=secure"],
+    ...PORTS.flatMap((port) => [
+      ...["--", "add-port", "br0", port, "--", "set", "Interface", port],
+      ...["type=dummy", `ofport_request=${port.slice(1)}`],
+    ]),
     // Two tags, as ours reads; the default is one.
     ...["--", "set", "Open_vSwitch", ".", "other-config:vlan-limit=2"],
-    ...PORTS.flatMap((port) => ["--", "clear", "Port", port, ...DEFAULTS.slice(0, 5)]),
-    ...PORTS.flatMap((port) => ["--", "set", "Port", port, "protected=false"]),
-    ...["--", "clear", "Bridge", "br0", "mirrors", "other-config", "flood_vlans"],
     ...(one.bridge ?? []).flatMap((column) => ["--", "set", "Bridge", "br0", column]),
     ...Object.entries(one.ports ?? {}).flatMap(([port, columns]) => [
       ...["--", "set", "Port", port],
@@ -29,15 +34,9 @@ export async function configure(ovs: PrivateOvs, one: TraceCase): Promise<void> 
     ...(one.mirrors ?? []).flatMap(mirrorArguments),
   ];
   ovs.vsctl(...args.slice(1));
-  for (const port of PORTS) {
-    for (const up of ["flood", "forward", "receive"]) ovs.ofctl("mod-port", ovs.bridge, port, up);
-  }
   for (const [port, change] of one.modPort ?? []) ovs.ofctl("mod-port", ovs.bridge, port, change);
   const refused = ovs.replaceFlows(one.version ?? 10, one.flows, one.groups ?? []);
   if (refused !== "") throw new Error(`${one.name}: ${refused}`);
-  // Flows that are gone are looked at for a moment longer, and leave their mark on masks.
-  await ovs.appctl("revalidator/wait");
-  await ovs.appctl("fdb/flush", "br0");
 }
 
 /** Ports that mirrors name, each once. */
