@@ -57,6 +57,8 @@ async function clean(flags: JsonFlag): Promise<number> {
   const { sweepFolders } = await import("../../host/peers/folders.js");
   const { removed, kept } = sweep();
   removed.push(...sweepFolders());
+  const { sweepSockets } = await import("../../vswitch/socket/registry.js");
+  removed.push(...sweepSockets());
   const lines = [
     ...removed.map((name) => `removed ${name}`),
     ...kept.map(({ name, reason }) => `kept ${name}: ${reason}`),
