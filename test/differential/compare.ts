@@ -220,8 +220,8 @@ interface Masks {
 }
 
 /**
- * Packets that differ from the one traced in wildcarded bits only: all bits that Open vSwitch looked
- * at and we did not, one by one; and two random choices among all others.
+ * Packets that differ from the one traced in wildcarded bits only: all bits that Open vSwitch
+ * looked at and we did not, one by one; and two random choices among all others.
  */
 function chooseFlips({ key, mask, theirs, wider }: Masks, random: Random): Omit<Flip, "effects">[] {
   const flips: Omit<Flip, "effects">[] = [];

@@ -1,5 +1,5 @@
-// The mask of a megaflow that Open vSwitch prints. Read here and not by the parser of flows, so that
-// a mistake of that parser cannot hide one of the wildcards.
+// The mask of a megaflow that Open vSwitch prints. Read here and not by the parser of flows, so
+// that a mistake of that parser cannot hide one of the wildcards.
 import {
   fieldByName,
   fieldFullMask,

@@ -17,6 +17,8 @@ import {
 import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { wallClock } from "../../src/base/clock.js";
+import { eventually } from "../../src/base/eventually.js";
 
 const PREFIX = "packetpath-ovs-";
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
@@ -46,7 +48,8 @@ function sweep(): void {
     const folder = join(tmpdir(), name);
     // A folder without an owner yet is being made at this moment, unless it is old.
     const text = ownerOf(folder);
-    const isYoung = text === "" && Date.now() - statSync(folder).mtimeMs < 60_000;
+    const age = Date.parse(wallClock()) - statSync(folder).mtimeMs;
+    const isYoung = text === "" && age < 60_000;
     if (!isYoung && text !== identity(Number(text.split(" ")[0]))) {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -297,9 +300,5 @@ export class PrivateOvs {
 }
 
 async function appears(path: string): Promise<void> {
-  const end = Date.now() + START_MS;
-  while (!existsSync(path)) {
-    if (Date.now() > end) throw new Error(`${path} has not appeared in ${START_MS / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await eventually(path, () => existsSync(path), { timeoutMs: START_MS, everyMs: 10 });
 }
