@@ -26,26 +26,45 @@ export function independentReader(
   sites: readonly Site[],
   reader: number,
 ): boolean {
-  const written = new Set<number>();
-  for (const { kind, addr } of threads[reader]!) {
-    if (addr !== 0 && isWrite(kind)) written.add(addr);
-  }
+  const all = threads.map((steps) => touchesOf(steps, sites));
+  const { written } = all[reader]!;
   // An observer may count what it sees, but nobody else may go by that.
   const told = new Set(written);
-  const observes = ({ site }: Step) => OBSERVERS.has(sites[site]?.within ?? "");
-  for (const one of threads.flat()) {
-    if (observes(one) && isWrite(one.kind)) told.add(one.addr);
-  }
-  return threads.every((steps, t) => {
-    const secret = t === reader ? difference(told, written) : told;
-    return steps.every((one) => one.kind >= OP.done || !secret.has(one.addr) || observes(one));
+  for (const { toldBy } of all) for (const slot of toldBy) told.add(slot);
+  return all.every(({ used }, t) => {
+    for (const slot of used) {
+      if (told.has(slot) && (t !== reader || !written.has(slot))) return false;
+    }
+    return true;
   });
 }
 
-function isWrite(kind: number): boolean {
-  return kind < OP.done && !isRead(kind);
+/** Slots that a thread touches. */
+interface Touches {
+  /** Steps that have been looked at. */
+  count: number;
+  /** Written by any of its steps; in observers only; touched by any other step. */
+  readonly written: Set<number>;
+  readonly toldBy: Set<number>;
+  readonly used: Set<number>;
 }
 
-function difference(all: ReadonlySet<number>, without: ReadonlySet<number>): Set<number> {
-  return new Set([...all].filter((one) => !without.has(one)));
+/** Threads are kept over many cases and only grow, so only what is new is looked at. */
+const known = new WeakMap<readonly Step[], Touches>();
+
+function touchesOf(steps: readonly Step[], sites: readonly Site[]): Touches {
+  let one = known.get(steps);
+  if (one === undefined) {
+    one = { count: 0, written: new Set(), toldBy: new Set(), used: new Set() };
+    known.set(steps, one);
+  }
+  for (; one.count < steps.length; one.count++) {
+    const { kind, addr, site } = steps[one.count]!;
+    if (kind >= OP.done) continue;
+    const observes = OBSERVERS.has(sites[site]?.within ?? "");
+    if (!isRead(kind) && addr !== 0) one.written.add(addr);
+    if (!isRead(kind) && observes) one.toldBy.add(addr);
+    if (!observes) one.used.add(addr);
+  }
+  return one;
 }
