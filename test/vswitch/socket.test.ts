@@ -1,5 +1,5 @@
-// The control socket: who may use it, what it answers to nonsense, and what is left of a switch that
-// is killed. The look-alikes are run as a user runs them.
+// The control socket: who may use it, what it answers to nonsense, and what is left of a switch
+// that is killed. The look-alikes are run as a user runs them.
 import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, existsSync } from "node:fs";
 import { createConnection } from "node:net";

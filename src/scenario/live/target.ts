@@ -1,4 +1,4 @@
-// The configuration database of a running lab, made from its scenario, and what of it can be changed
+// The database of a running lab, made from its scenario, and what of it can be changed
 // while it runs: VLAN settings of ports, mirrors, flood VLANs, the MAC table's ageing, and whether
 // a port of the scenario is on the bridge. Anything else is refused. Main thread only.
 import { Database, get, type Row, textOf } from "../../vswitch/database/database.js";

@@ -1,6 +1,6 @@
-// A queue worker's part of a switch that is changed while it runs: its replica of the tables and its
-// datapath, to which it applies the main thread's orders. Called by the loop between two bursts;
-// in the worker's thread.
+// A queue worker's part of a switch that is changed while it runs: its replica of the tables and
+// its datapath, to which it applies the main thread's orders. Called by the loop between two
+// bursts; in the worker's thread.
 import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import type { Datapath, Frame } from "../../datapath/datapath.js";
 import type { FlowTables } from "../../pipeline/flow-tables.js";

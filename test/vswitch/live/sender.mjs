@@ -1,6 +1,7 @@
 // Sends numbered datagrams from several sockets until standard input ends; says how many it sent.
 // Runs in the client's namespace.
 import { createSocket } from "node:dgram";
+import { setTimeout as pause } from "node:timers/promises";
 
 const [address, port, perMillisecond] = process.argv.slice(2);
 const sockets = Array.from({ length: 8 }, () => createSocket("udp4"));
@@ -21,7 +22,7 @@ while (!ending) {
     pending.push(new Promise((resolve) => socket.send(number, Number(port), address, resolve)));
   }
   await Promise.all(pending);
-  await new Promise((resolve) => setTimeout(resolve, 1));
+  await pause(1);
 }
 for (const socket of sockets) socket.close();
 console.log(JSON.stringify({ sent }));

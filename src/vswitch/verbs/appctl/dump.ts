@@ -29,7 +29,8 @@ function line(flow: Megaflow, names: OdpNames, nowMs: number): string {
   const text = formatOdpFlow(key, whole(flow.mask), names.port(key[WORD.inPort]!));
   const actions = formatOdpActions(flow.actions, flow.operands, key, names);
   const used = usedText(flow, nowMs);
-  return `${text}, packets:${flow.packets}, bytes:${flow.bytes}, used:${used}, actions:${actions}\n`;
+  const counts = `packets:${flow.packets}, bytes:${flow.bytes}, used:${used}`;
+  return `${text}, ${counts}, actions:${actions}\n`;
 }
 
 async function lines(call: Call, bridge: BridgeControl): Promise<string[]> {
