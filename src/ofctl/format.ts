@@ -90,20 +90,27 @@ const COMMANDS: Readonly<Record<FlowCommand, string>> = {
   query: "",
 };
 
+export interface FlowModFormatOptions extends ActionFormatOptions {
+  /** Table 255, any, is printed too. */
+  readonly namesAnyTable?: boolean;
+}
+
 /**
  * A flow mod as `ovs-ofctl parse-flow` prints the message that it makes of it, from the command on.
  * The version decides which flags, and which actions in which words, the message has.
  */
-export function formatFlowMod(mod: FlowMod, options: ActionFormatOptions = {}): string {
+export function formatFlowMod(mod: FlowMod, options: FlowModFormatOptions = {}): string {
   const version = options.version ?? 10;
   const { cookie, cookieFilter: filter } = mod;
   const isLate = version >= 11;
   // Only OpenFlow 1.0 sends a new cookie with a modify.
   const newCookie = mod.command === "add" || version === 10 ? (cookie ?? 0n) : 0n;
   const flags = flagsOfVersion(mod.flags, version);
+  const isAny = mod.table === ANY_TABLE;
+  const isUnnamed = mod.table === 0 || (isAny && options.namesAnyTable !== true);
   const parts = [
     COMMANDS[mod.command],
-    mod.table === 0 || mod.table === ANY_TABLE ? "" : `table:${mod.table}`,
+    isUnnamed ? "" : `table:${mod.table}`,
     formatPriorityAndMatch(mod.priority, mod.match, options),
     newCookie === 0n ? "" : `cookie:${hex(newCookie)}`,
     filter.mask === 0n ? "" : `cookie:${hex(filter.value)}/${hex(filter.mask)}`,

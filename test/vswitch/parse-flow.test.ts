@@ -8,7 +8,7 @@ describe("parse-flows", () => {
     const { ok, files } = await tools([]);
     files.set("f", "actions=note:01\ntable=0,actions=drop\ntable=3,actions=drop\n");
     expect(await ok("ovs-ofctl parse-flows f")).toBe(
-      "usable protocols: OpenFlow10+table_id,NXM+table_id,OXM,OpenFlow11\n" +
+      "usable protocols: OXM,OpenFlow10+table_id,NXM+table_id,OpenFlow11\n" +
         "chosen protocol: OpenFlow10+table_id\n" +
         "OFPT_FLOW_MOD (xid=0x1): ADD table:255 actions=note:01.00.00.00.00.00\n" +
         "OFPT_FLOW_MOD (xid=0x2): ADD actions=drop\n" +

@@ -9,7 +9,7 @@ import {
   type SortCriterion,
 } from "../../../ofctl/dump-flows.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
-import { formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
+import { FORMATS, formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
 import type { FlowEntry } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
 import { selectorOf } from "../../flow-mods.js";
@@ -17,7 +17,7 @@ import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap, portNames } from "./bridge.js";
 import { type FlowTexts, readFlow, readFlows } from "./flow-texts.js";
-import { chosenFormat, isNxm, usableFormats, versionFor, versionOf } from "./formats.js";
+import { allowedFormats, chosenFormat, isNxm, versionFor, versionOf } from "./formats.js";
 import { messageHead } from "./refusals.js";
 
 /** Names of ports are printed when asked for, and on a terminal. */
@@ -92,14 +92,18 @@ function dumpAggregate(call: Call): void {
 
 /** What parse-flow and parse-flows print: the messages that the texts would be sent as. */
 function printMods(call: Call, { mods, formats }: FlowTexts): void {
-  usableFormats(call, formats);
   call.out(`usable protocols: ${formatsToString(formats)}\n`);
+  if ((formats & allowedFormats(call)) === 0) throw new VerbError("no usable protocol");
   const format = chosenFormat(call, formats);
   call.out(`chosen protocol: ${formatsToString(format)}\n`);
   const version = versionOfFormat(format);
+  // In the formats of OpenFlow 1.0 that name tables, so does every message: 255 is any.
+  const namesAnyTable = version === 10 && (format & FORMATS.tables) !== 0;
   const name = isNxm(format) || needsNxm(mods, version) ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
   for (const [i, mod] of mods.entries()) {
-    call.out(`${messageHead(name, version, i + 1)} ${formatFlowMod(mod, { version })}\n`);
+    call.out(
+      `${messageHead(name, version, i + 1)} ${formatFlowMod(mod, { version, namesAnyTable })}\n`,
+    );
   }
 }
 

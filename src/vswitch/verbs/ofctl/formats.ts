@@ -54,7 +54,7 @@ export function allowedFormats(call: Call): number {
 }
 
 /** The allowed formats that can say something. @throws VerbError when there is none. */
-export function usableFormats(call: Call, formats: number): number {
+function usableFormats(call: Call, formats: number): number {
   const allowed = allowedFormats(call);
   if ((formats & allowed) !== 0) return formats & allowed;
   throw new VerbError(
