@@ -137,7 +137,7 @@ export class Cells {
         final: {
           name: "final",
           isDaemon: false,
-          start: () => this.onCpu(0, reads, start() as never),
+          start: () => this.onCpu(0, reads, start() as never, true),
         },
         expect: "SAFE",
         runtime,
@@ -209,11 +209,20 @@ export class Cells {
     return known;
   }
 
-  /** A thread's code, saying which CPU it runs on each time it goes on. */
-  private onCpu(cpu: number, reads: Reads, run: Generator<Step, unknown, number>) {
+  /**
+   * A thread's code, saying which CPU it runs on each time it goes on. `looksBack`: it is the final
+   * check, which may see that something was freed.
+   */
+  private onCpu(
+    cpu: number,
+    reads: Reads,
+    run: Generator<Step, unknown, number>,
+    looksBack = false,
+  ) {
     const { runtime } = this.graph;
     const next = (...value: [] | [number]) => {
       runtime.cpu = cpu;
+      runtime.looksBack = looksBack;
       runtime.reads = reads;
       return run.next(...value);
     };
