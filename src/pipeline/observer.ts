@@ -11,8 +11,6 @@ import type { FlowEntry } from "./flow-tables.js";
 export interface Recirculation {
   /** From 1; what the packet's recirc_id will be. */
   readonly id: number;
-  /** conntrack: ct(table=N). other: a hash for a select group, or an action list that goes on. */
-  readonly kind: "conntrack" | "other";
   /** The packet as it enters: a copy of the key, recirc_id set. */
   readonly key: Uint32Array;
   readonly zone: number;

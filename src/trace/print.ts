@@ -40,7 +40,7 @@ function formatReturn({ id, ctState, isCtChosen, nat }: TraceReturn): string {
   const hint = isCtChosen ? "" : " (use --ct-next to customize)";
   // The default is spelled in another order than flags are printed in.
   const state = isCtChosen ? ctState : "trk|new";
-  const tracked = ctState === null ? "" : ` - resume conntrack with ${chosen}${state}${hint}`;
+  const tracked = ` - resume conntrack with ${chosen}${state}${hint}`;
   const translated =
     nat === null
       ? []

@@ -55,9 +55,8 @@ export interface TraceStep {
 
 export interface TraceReturn {
   readonly id: number;
-  readonly kind: Recirculation["kind"];
-  /** ct_state that it comes back with; null: it was not tracked. */
-  readonly ctState: string | null;
+  /** ct_state that it comes back with. */
+  readonly ctState: string;
   /** Whether `ctNext` said so. */
   readonly isCtChosen: boolean;
   /** Addresses before and after translation is simulated; null: there is none. */
@@ -146,14 +145,12 @@ function sameFlow(before: Uint32Array, after: Uint32Array): boolean {
 
 /** Makes of a copy what it is when it comes back; says what was assumed. */
 function comeBack(copy: Recirculation, flow: Uint32Array, ctNext: number[]): TraceReturn {
-  const { id, kind } = copy;
-  if (kind !== "conntrack") return { id, kind, ctState: null, isCtChosen: false, nat: null };
   const chosen = ctNext.shift();
   const state = chosen ?? CT_STATE.trk | CT_STATE.new;
   flow[WORD.ctState] = state;
   flow[WORD.ctZone] = copy.zone;
   const isCtChosen = chosen !== undefined;
-  return { id, kind, ctState: ctStateText(state), isCtChosen, nat: simulateNat(copy, flow) };
+  return { id: copy.id, ctState: ctStateText(state), isCtChosen, nat: simulateNat(copy, flow) };
 }
 
 /** Addresses become the first of their range. */

@@ -8,7 +8,7 @@ import type { Bucket } from "../../flow/types.js";
 import { readRun, writeRun } from "./bits.js";
 import { isIp, noteDrop, type Context } from "../context.js";
 import type { GroupEntry, GroupTable } from "../tables/group-table.js";
-import type { PortTable } from "../ports.js";
+import { PORT_FLAG, type PortTable } from "../ports.js";
 import { prerequisiteMet } from "../set-field.js";
 
 /** Buckets that watch groups that watch groups ... (MAX_LIVENESS_RECURSION). */
@@ -54,6 +54,8 @@ function select(ctx: Context, entry: GroupEntry, places: Places): number | null 
     ctx.exit = true;
     ctx.freezing = true;
     ctx.freezeHash = { algorithm: selection.algorithm, basis: selection.basis };
+    // What Open vSwitch says then, too.
+    ctx.observer?.detail("no live bucket");
     return null;
   }
   const { buckets } = selection;
@@ -109,7 +111,7 @@ function isLive(ctx: Context, bucket: Bucket, places: Places, depth: number): bo
 }
 
 function isPortLive(ports: PortTable, number: number): boolean {
-  return ports.generationOf(number) !== 0;
+  return ports.generationOf(number) !== 0 && (ports.flagsOf(number) & PORT_FLAG.down) === 0;
 }
 
 /** Of addresses, ports, VLAN and the rest (NX_HASH_FIELDS_SYMMETRIC_L4), all looked at. */

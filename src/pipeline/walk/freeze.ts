@@ -37,7 +37,10 @@ export function freezeState(
   return id;
 }
 
-/** The packet goes round for the sake of a hash; then the lists go on. */
+/**
+ * The packet goes round for the sake of a hash; then the lists go on. No trace follows it: what the
+ * datapath will hash is not known (ofproto_trace of Open vSwitch ends there, too).
+ */
 export function finishFreezing(
   ctx: Context,
   recirculations: Recirculations,
@@ -49,7 +52,6 @@ export function finishFreezing(
   const { freezeHash } = ctx;
   if (freezeHash !== null) ctx.actions.push(ODP.hash, freezeHash.algorithm, freezeHash.basis | 0);
   emitRecirculation(ctx, id);
-  ctx.observer?.recirculation({ ...copyOf(ctx, id), kind: "other", zone: 0, nat: null, table: 0 });
   ctx.freezing = false;
   ctx.freezeHash = null;
   ctx.exit = false;
@@ -67,7 +69,7 @@ export function forkConntracked(
   if (id === 0) return;
   emitRecirculation(ctx, id);
   const { nat } = ctx;
-  ctx.observer?.recirculation({ ...copyOf(ctx, id), kind: "conntrack", zone, nat, table });
+  ctx.observer?.recirculation({ ...copyOf(ctx, id), zone, nat, table });
   ctx.observer?.detail(
     "A clone of the packet is forked to recirculate." +
       ` The forked pipeline will be resumed at table ${table}.`,

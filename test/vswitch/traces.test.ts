@@ -1,0 +1,32 @@
+// Traces of the dummy switch that depend on what was set with the tools before. What is expected
+// was printed by Open vSwitch 3.1 for the same commands.
+import { describe, expect, it } from "vitest";
+import { tools } from "./tools.js";
+
+const trace = "ovs-appctl ofproto/trace br0 in_port=1,ip";
+
+describe("ofproto/trace of groups", () => {
+  it("fast failover leaves a port that was set down, and comes back to it", async () => {
+    const { ok } = await tools();
+    const group = "group_id=1,type=ff,bucket=watch_port:2,2,bucket=watch_port:3,3";
+    await ok(`ovs-ofctl -O OpenFlow13 add-group br0 ${group}`);
+    await ok("ovs-ofctl -O OpenFlow13 add-flow br0 actions=group:1");
+    expect(await ok(trace)).toContain("Datapath actions: 2\n");
+    await ok("ovs-appctl netdev-dummy/set-admin-state p2 down");
+    expect(await ok(trace)).toMatch(
+      / -> bucket 0: not live due to port 2\n +-> using bucket 1\n[^]*Datapath actions: 3\n/,
+    );
+    await ok("ovs-appctl netdev-dummy/set-admin-state p2 up");
+    expect(await ok(trace)).toContain("Datapath actions: 2\n");
+  });
+
+  it("a group that is selected by the datapath's hash ends the trace", async () => {
+    const { ok } = await tools();
+    const group = "group_id=1,type=select,bucket=2,bucket=3";
+    await ok(`ovs-ofctl -O OpenFlow13 add-group br0 ${group}`);
+    await ok("ovs-ofctl -O OpenFlow13 add-flow br0 actions=group:1");
+    const text = await ok(trace);
+    expect(text).toContain("    group:1\n     -> no live bucket\n");
+    expect(text).toMatch(/Datapath actions: hash\(sym_l4\(0\)\),recirc\(0x[0-9a-f]+\)\n$/);
+  });
+});
