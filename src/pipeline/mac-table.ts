@@ -71,6 +71,15 @@ function clamp(value: number, [least, most]: readonly [number, number]): number 
   return Math.min(most, Math.max(least, Math.floor(value)));
 }
 
+/** What is written into the table: MAC and VLAN as two words, place, time, whether it stays. */
+interface NewEntry {
+  readonly high: number;
+  readonly tail: number;
+  readonly place: number;
+  readonly now: number;
+  readonly isStatic: boolean;
+}
+
 export class MacTable {
   readonly buffer: SharedArrayBuffer;
   private readonly words: Int32Array;
@@ -173,7 +182,9 @@ export class MacTable {
       this.count(MAC_COUNTER.contended);
       return LEARNED.skipped;
     }
-    const result = this.write(chain, high | 0, tail | 0, place | 0, now, more.isStatic === true);
+    const isStatic = more.isStatic === true;
+    const entry = { high: high | 0, tail: tail | 0, place: place | 0, now, isStatic };
+    const result = this.write(chain, entry);
     this.unlock();
     // After the entry, so that who sees the new revision also sees the new entry.
     if (result !== LEARNED.known) this.changed();
@@ -338,22 +349,16 @@ export class MacTable {
   }
 
   /** Under the lock: finds or makes room for an entry, and writes it. */
-  private write(
-    chain: number,
-    high: number,
-    tail: number,
-    place: number,
-    now: number,
-    isStatic: boolean,
-  ): number {
+  private write(chain: number, entry: NewEntry): number {
     const { words } = this;
+    const { high, tail, place, now, isStatic } = entry;
     let at = this.scan(chain, high, tail);
     if (at !== 0 && this.isOld(at, now)) {
       this.count(MAC_COUNTER.expired);
       this.release(at);
       at = 0;
     }
-    if (at === 0) return this.add(chain, { high, tail, place, now, isStatic });
+    if (at === 0) return this.add(chain, entry);
     if ((words[at + AT.flags]! & STATIC) !== 0 && !isStatic) return LEARNED.known;
     const moves = words[at + AT.place] !== place;
     unlinkPort(words, this.chains, at);
@@ -368,10 +373,7 @@ export class MacTable {
     return LEARNED.moved;
   }
 
-  private add(
-    chain: number,
-    entry: { high: number; tail: number; place: number; now: number; isStatic: boolean },
-  ): number {
+  private add(chain: number, entry: NewEntry): number {
     const { words } = this;
     const at = this.freeEntry();
     this.change(chain, () => {

@@ -12,7 +12,9 @@ export const VLAN_SET_WORDS = 128;
 /** Mirrors of a switch (OVS MAX_MIRRORS). */
 export const MIRRORS_MAX = 32;
 
-/** Shared words: revision, capacity, spares, flood VLANs; then mirrors; then one record per port. */
+/**
+ * Shared words: revision, capacity, spares, flood VLANs; then mirrors; then one record per port.
+ */
 const WORD_REVISION = 0;
 const WORD_CAPACITY = 1;
 /** The generation last given; every add takes the next, so no two ports ever share one. */

@@ -1,4 +1,5 @@
-// `packetpath flow trace` as a program: streams, exit codes, text and JSON, flow files and scenarios.
+// `packetpath flow trace` as a program: streams, exit codes, text and JSON, flow files and
+// scenarios.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,6 @@
 // Our decisions against those of Open vSwitch 3.1, on random flow sets and packets, and on the
-// cases in which they differed once. The long run: node scripts/fuzz-ovs.mjs --pairs 100000 --seed 1
+// cases in which they differed once. The long run: node scripts/fuzz-ovs.mjs --pairs 100000 --seed
+// 1
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

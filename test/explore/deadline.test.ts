@@ -31,7 +31,10 @@ describe("a computation that does not come back", () => {
   const seen = steps.map((one) => `ld(y) === ${one}`).join(" && ");
   const bugFirst = `import { assert, ld, program, st } from "packetpath/explore";
     export default program({ name: "p", cells: { x: 0, y: 0 }, threads: {
-      bad({ x, y }) { ${steps.map((one) => `st(y, ${one});`).join("")} assert(ld(x) === 0, "seen"); },
+      bad({ x, y }) {
+        ${steps.map((one) => `st(y, ${one});`).join("")}
+        assert(ld(x) === 0, "seen");
+      },
       matcher({ x, y }) { st(x, 1); st(x, ${seen} && ${MATCH} ? 2 : 3); },
     } });`;
 

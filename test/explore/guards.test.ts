@@ -33,7 +33,8 @@ describe("forms of a guard", () => {
     ],
     [
       "a loop in for...of",
-      "for (const a of [1, 2]) for (let i = 0; i < a; i++) if (!dev.running) return false; return true;",
+      "for (const a of [1, 2]) for (let i = 0; i < a; i++) if (!dev.running) return false; " +
+        "return true;",
       "SAFE",
     ],
     [

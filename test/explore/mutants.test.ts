@@ -53,7 +53,7 @@ describe("each law kills what breaks it, in the cell that states it", () => {
 });
 
 describe("mutants that no cell can tell", () => {
-  it("IFF_UP of a veth's far end, which START covers: SAFE everywhere, the same ends, a reason", () => {
+  it("IFF_UP of a veth's far end, which START covers: SAFE, the same ends, a reason", () => {
     const { fate, cells, reason } = judged("pass-test", "vethXmit");
     expect([fate, reason?.of]).toEqual(["equivalent", "asked again"]);
     expect(cells.map(({ verdict, ends }) => [verdict, ends])).toEqual(

@@ -50,6 +50,12 @@ describe("NORMAL", () => {
     expect(ends(send(udp({ destination: BROADCAST }), 1))).toEqual([2]);
   });
 
+  it("sends nothing to a port that says no-forward, whoever asks", () => {
+    const { send, ports } = lab([flow({}, [output(3)])]);
+    ports.add(3, PORT_FLAG.noForward);
+    expect(ends(send(udp({ from: 1, to: 2 }), 1))).toEqual(["port-refused"]);
+  });
+
   it("keeps VLANs apart", () => {
     const { send } = lab(NORMAL);
     send(udp({ from: 2, to: 9, tags: [{ tci: 5 }] }), 2);

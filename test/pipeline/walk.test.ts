@@ -187,7 +187,7 @@ describe("the action set", () => {
     expect(fate!.bytes).toEqual(udp({ ttl: 8, tags: [{ tci: 0 }] }));
   });
 
-  it("a group goes before an output; without both nothing happens; clear_actions empties it", () => {
+  it("a group before an output; without both nothing happens; clear_actions empties it", () => {
     const group = "group_id=1,type=all,bucket=output:4";
     expect(route(["actions=write_actions(output:2,group:1)"], [group])).toEqual([4]);
     expect(route(["actions=write_actions(mod_dl_dst:02:00:00:00:00:99)"])).toEqual(["no-output"]);

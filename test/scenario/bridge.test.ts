@@ -1,5 +1,5 @@
-// The switch of a scenario: VLANs of ports, mirrors, MAC table, from the text to the tables that the
-// workers read, and the sentences for what cannot be.
+// The switch of a scenario: VLANs of ports, mirrors, MAC table, from the text to the tables that
+// the workers read, and the sentences for what cannot be.
 import { describe, expect, it } from "vitest";
 import { PacketpathError } from "../../src/base/errors.js";
 import { PORT_FLAG, SWITCH_FLAG } from "../../src/pipeline/ports.js";

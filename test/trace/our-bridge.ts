@@ -17,7 +17,7 @@ import {
 } from "../../src/pipeline/ports.js";
 import { Pipeline } from "../../src/pipeline/translate.js";
 import type { TraceBridge } from "../../src/trace/trace.js";
-import type { MirrorCase, TraceCase } from "./cases.js";
+import type { MirrorCase, TraceCase } from "./case.js";
 
 const LOCAL = 65534;
 const PORTS = [1, 2, 3, 4, 5];

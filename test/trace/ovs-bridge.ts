@@ -1,7 +1,7 @@
 // The same case in a private Open vSwitch: configured with its own tools, asked with its own
 // `ofproto/trace`.
 import { PrivateOvs } from "../differential/ovs.js";
-import type { MirrorCase, TraceCase } from "./cases.js";
+import type { MirrorCase, TraceCase } from "./case.js";
 
 const PORTS = ["p1", "p2", "p3", "p4", "p5"];
 

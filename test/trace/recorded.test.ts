@@ -1,18 +1,20 @@
 // Traces, letter by letter as Open vSwitch 3.1 prints them: against what it printed when the cases
 // were recorded, always; and against the one that is installed, where there is one.
 //
-// Three things are no law of Open vSwitch and are made equal first: the order of outputs in a run of
-// nothing but outputs (it follows hash tables), ids of recirculation (they count up as long as the
-// process lives), and the scores of a select group's buckets.
+// Three things are no law of Open vSwitch and are made equal first: the order of outputs in a run
+// of nothing but outputs (it follows hash tables), ids of recirculation (they count up as long as
+// the process lives), and the scores of a select group's buckets.
 //
-// To record again: RECORD_TRACES=1 npx vitest run -c test/vitest.config.ts test/trace/recorded.test.ts
+// To record again: RECORD_TRACES=1 npx vitest run -c test/vitest.config.ts
+// test/trace/recorded.test.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PacketpathError } from "../../src/base/errors.js";
 import { formatTrace } from "../../src/trace/print.js";
 import { traceCommand } from "../../src/trace/arguments.js";
 import { missingOvs, PrivateOvs } from "../differential/ovs.js";
-import { CASES, type TraceCase } from "./cases.js";
+import type { TraceCase } from "./case.js";
+import { CASES } from "./cases.js";
 import { ourBridge } from "./our-bridge.js";
 import { configure } from "./ovs-bridge.js";
 
@@ -113,7 +115,8 @@ function splitActions(text: string): string[] {
   return parts;
 }
 
-describe.skipIf(records)("traces are those of Open vSwitch 3.1", () => {
+const unrecorded = records ? " (needs traces that are not being recorded)" : "";
+describe.skipIf(records)(`traces are those of Open vSwitch 3.1${unrecorded}`, () => {
   const recorded = records ? {} : (JSON.parse(readFileSync(FILE, "utf8")) as Recorded);
   it.each(CASES)("$name", (one) => {
     expect(ours(one).map(lawful)).toEqual(recorded[one.name]!.map(lawful));

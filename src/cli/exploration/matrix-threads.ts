@@ -43,7 +43,8 @@ export async function repeatCells(
   if (flags.json === true) {
     await writeOut(process.stdout, `${JSON.stringify({ schemaVersion: 1, threads: cells })}\n`);
   } else {
-    const text = `${alike} of ${cells.length} counterexamples are the same ${times} of ${times} times`;
+    const all = `${times} of ${times} times`;
+    const text = `${alike} of ${cells.length} counterexamples are the same ${all}`;
     await writeOut(process.stdout, `${text}\n`);
   }
   return alike === cells.length ? EXIT.asExpected : EXIT.notAsExpected;

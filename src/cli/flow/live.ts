@@ -1,5 +1,5 @@
-// `packetpath flow trace --live PORT`: asks a running switch for the trace of the next frame that one
-// of its ports gets, over its control socket. Main thread only.
+// `packetpath flow trace --live PORT`: asks a running switch for the trace of the next frame that
+// one of its ports gets, over its control socket. Main thread only.
 import { createConnection } from "node:net";
 import { PacketpathError } from "../../base/errors.js";
 import { socketOfRunning } from "../../vswitch/socket/registry.js";

@@ -249,7 +249,11 @@ export class Cells {
   }
 
   private get events(): EventTables {
-    return this.graph.exportsOf(PARTS.events) as unknown as EventTables;
+    const { RIVALS, CHANGES_START } = this.graph.exportsOf(PARTS.events);
+    return {
+      RIVALS: RIVALS as EventTables["RIVALS"],
+      CHANGES_START: CHANGES_START as EventTables["CHANGES_START"],
+    };
   }
 
   private createKernel(options: CellOptions): Kernel {

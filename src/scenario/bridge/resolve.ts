@@ -61,7 +61,7 @@ export function resolveBridge(
   return { ...rest, mirrors: resolved };
 }
 
-/** Settings of all ports and of the switch; the ports themselves are added as they are plugged in. */
+/** Settings of all ports and of the switch; the ports are added as they are plugged in. */
 export function configuredPorts(scenario: Scenario, capacity: number): PortTable {
   const table = PortTable.create(capacity);
   for (const { number, vlan, flags } of scenario.ports) {

@@ -1,6 +1,7 @@
 // The main thread's side of a switch that is changed while it runs: posts orders to the queue
 // workers and waits until all have carried them out. Main thread only.
 import type { MessagePort } from "node:worker_threads";
+import { nowMs } from "../../base/clock.js";
 import { eventually } from "../../base/eventually.js";
 import type { Megaflow } from "../../flow/odp.js";
 import type { FlowChange } from "../../pipeline/flow-tables.js";
@@ -69,8 +70,8 @@ export class Changer {
     this.frame = null;
     this.watchedPort = port;
     await this.order({ type: "watch", port });
-    const end = performance.now() + timeoutMs;
-    while (this.frame === null && performance.now() < end) {
+    const end = nowMs() + timeoutMs;
+    while (this.frame === null && nowMs() < end) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     this.watchedPort = NO_PORT;
