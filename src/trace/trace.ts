@@ -110,7 +110,8 @@ function onePass(
   const sideEffects = options.sideEffects ?? false;
   const megaflow = bridge.pipeline.translate(key, { sideEffects, observer: watch });
   const { actions, operands } = megaflow;
-  const odpNames = datapathNames(ports, options.names === true);
+  const byName = datapathNames(ports, options.names === true);
+  const odpNames = { ...byName, isTrial: !sideEffects };
   const failed = watch.failure !== null;
   const step: TraceStep = {
     from,

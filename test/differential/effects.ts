@@ -44,7 +44,7 @@ function difference(packet: Packet, original: Uint32Array): string {
   return parts.join(" ");
 }
 
-const NAMES: OdpNames = { port: String };
+const NAMES: OdpNames = { port: String, isTrial: true };
 
 /** Ids of what goes round again depend on what was translated before. */
 export function withoutIds(text: string): string {

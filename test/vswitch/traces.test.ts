@@ -30,3 +30,20 @@ describe("ofproto/trace of groups", () => {
     expect(text).toMatch(/Datapath actions: hash\(sym_l4\(0\)\),recirc\(0x[0-9a-f]+\)\n$/);
   });
 });
+
+describe("ofproto/trace of packets for the controller", () => {
+  it("holds them back, unless it is to have side effects", async () => {
+    const { ok } = await tools();
+    await ok("ovs-ofctl add-flow br0 actions=controller");
+    const rest = "continuation=0,recirc_id=N,rule_cookie=0,controller_id=0,max_len=65535))";
+    const controllerPart = async (line: string): Promise<string> => {
+      const lines = (await ok(line)).trimEnd().split("\n");
+      const found = lines.find((each) => each.includes("userspace("));
+      return found!.replace(/recirc_id=\d+,rule/, "recirc_id=N,rule").replace(/.*userspace/, "");
+    };
+    expect(await controllerPart(trace)).toBe(`(pid=0,controller(reason=1,dont_send=1,${rest}`);
+    expect(await controllerPart(`${trace} -generate`)).toContain("dont_send=0");
+    await ok("ovs-appctl netdev-dummy/receive p1 50540000000a5054000000090800");
+    expect(await controllerPart("ovs-appctl dpctl/dump-flows")).toContain("dont_send=0");
+  });
+});

@@ -9,10 +9,12 @@ import { formatNat } from "../print/format-nested.js";
 import { hex } from "../print/format-value.js";
 import { numberOf } from "../text/scan.js";
 
-/** How the datapath numbers what the text refers to. */
+/** How the datapath numbers what the text refers to, and what the text is of. */
 export interface OdpNames {
   /** A port of the datapath, by its OpenFlow number: a number, or a name. */
   readonly port: (number: number) => string;
+  /** The actions of a trace without side effects: the controller would not hear of packets. */
+  readonly isTrial?: boolean;
 }
 
 /** Headers that one `set` action covers: the words of the key, and the fields in print order. */
@@ -225,7 +227,7 @@ function formatPlain(
     case ODP.popVlan:
       return "pop_vlan";
     case ODP.controller:
-      return formatUserspace(operands[operand] as ControllerOperand);
+      return formatUserspace(operands[operand] as ControllerOperand, names.isTrial === true);
     case ODP.meter:
       return `meter(${operand})`;
     case ODP.hash:
@@ -260,10 +262,10 @@ const REASONS: Readonly<Record<ControllerOperand["reason"], number>> = {
   packet_out: 5,
 };
 
-function formatUserspace(operand: ControllerOperand): string {
+function formatUserspace(operand: ControllerOperand, isTrial: boolean): string {
   const parts = [
     `reason=${REASONS[operand.reason]}`,
-    "dont_send=1",
+    `dont_send=${isTrial ? 1 : 0}`,
     `continuation=${operand.continuation ? 1 : 0}`,
     `recirc_id=${operand.recircId}`,
     `rule_cookie=${hex(operand.cookie ?? NO_COOKIE)}`,
