@@ -75,14 +75,14 @@ function parseFlags(field: Field, text: string, at: number): MaskedValue {
   const names = field.format === "tcp-flags" ? TCP_FLAG_NAMES : CT_STATE_NAMES;
   const what = field.format === "tcp-flags" ? "TCP" : "ct_state";
   const limit = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
-  const bitOf = (name: string, index: number): bigint => {
+  const bitOf = (name: string, index: number, blamed = name): bigint => {
     const bit = names.indexOf(name);
     if (bit >= 0) return 1n << BigInt(bit);
     // Bits without a name are printed as `[200]`, and read back here.
     const unnamed = /^\[([1248]0*)\]$/.exec(name);
     const value = unnamed === null ? 0n : BigInt(`0x${unnamed[1]!}`);
     if (value !== 0n && value <= limit) return value;
-    throw new FlowTextError(`${name}: unknown ${what} flag(s)`, index);
+    throw new FlowTextError(`${blamed}: unknown ${what} flag(s)`, index);
   };
   if (text.startsWith("+") || text.startsWith("-")) {
     let [value, mask] = [0n, 0n];
@@ -111,7 +111,7 @@ function parseFlags(field: Field, text: string, at: number): MaskedValue {
   let value = 0n;
   let index = at;
   for (const name of text.replace(/\|$/, "").split("|")) {
-    value |= bitOf(name, index);
+    value |= bitOf(name, index, text);
     index += name.length + 1;
   }
   return exact(field, value);
@@ -176,7 +176,9 @@ function parseFragment(field: Field, text: string, at: number): MaskedValue {
 function parsePortValue(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
   const port = parsePort(text, ports);
   if (port === null) {
-    throw new FlowTextError(`${text}: invalid or unknown port for ${field.id}`, at);
+    // Fields with ports of 32 bits are read by another function of Open vSwitch.
+    const fault = field.bits === 32 ? "port value out of range" : "invalid or unknown port";
+    throw new FlowTextError(`${text}: ${fault} for ${field.id}`, at);
   }
   return exact(field, BigInt(port));
 }
