@@ -56,7 +56,10 @@ export class Watch implements Observer {
   }
 
   action(action: Action): void {
-    this.say("action", printActions([action], this.options));
+    const text = printActions([action], this.options);
+    // More than 64 bits, or several runs of them, are as many loads.
+    const parts = action.type === "set-field" ? text.split(/,(?=load:)/) : [text];
+    for (const part of parts) this.say("action", part);
   }
 
   detail(text: string): void {

@@ -47,3 +47,16 @@ describe("ofproto/trace of packets for the controller", () => {
     expect(await controllerPart("ovs-appctl dpctl/dump-flows")).toContain("dont_send=0");
   });
 });
+
+describe("ofproto/trace of long loads", () => {
+  it("has a line for each load that the value was sent as", async () => {
+    const { ok } = await tools();
+    const value = "0x0123456789abcdeffedcba9876543210";
+    await ok(`ovs-ofctl add-flow br0 'actions=load:${value}->NXM_NX_XXREG1[],2'`);
+    expect(await ok(trace)).toContain(
+      "    load:0xfedcba9876543210->NXM_NX_XXREG1[0..63]\n" +
+        "    load:0x123456789abcdef->NXM_NX_XXREG1[64..127]\n" +
+        "    output:2\n",
+    );
+  });
+});
