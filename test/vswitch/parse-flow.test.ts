@@ -27,5 +27,8 @@ describe("parse-flows", () => {
       stdout: "usable protocols: NXM,OXM\n",
       stderr: "ovs-ofctl: no usable protocol\n",
     });
+    const impossible = await run(`ovs-ofctl -F OXM-OpenFlow13 parse-flow '${text}'`);
+    expect(impossible.stdout).toBe("");
+    expect(impossible.stderr).toContain("None of the enabled OpenFlow versions (OpenFlow10)");
   });
 });

@@ -92,8 +92,9 @@ function dumpAggregate(call: Call): void {
 
 /** What parse-flow and parse-flows print: the messages that the texts would be sent as. */
 function printMods(call: Call, { mods, formats }: FlowTexts): void {
+  const allowed = allowedFormats(call);
   call.out(`usable protocols: ${formatsToString(formats)}\n`);
-  if ((formats & allowedFormats(call)) === 0) throw new VerbError("no usable protocol");
+  if ((formats & allowed) === 0) throw new VerbError("no usable protocol");
   const format = chosenFormat(call, formats);
   call.out(`chosen protocol: ${formatsToString(format)}\n`);
   const version = versionOfFormat(format);
