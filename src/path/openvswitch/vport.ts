@@ -69,7 +69,7 @@ export function ovsVportAdd(k: Kernel, portNo: number, dev: Addr): boolean {
   rtnlLock(k);
   const internal = ld(m, dev + DEV.kind) === KIND.internal;
   if (k.profile.linkChecksRegistered && ld(m, dev + DEV.regState) !== NETREG.registered) {
-    st(m, vport + VPORT.state, VPORT_STATE.freed);
+    ovsVportFree(k, vport);
     rtnlUnlock(k);
     ovsUnlock(k);
     return false;
@@ -135,9 +135,13 @@ export function vportNetdevFree(k: Kernel, vport: Addr): void {
   const dev = ld(m, vport + VPORT.dev);
   trace(m, EVENT.vportFree, dev, ld(m, vport + VPORT.portNo), 0);
   devPut(k, dev);
-  // kfree: who still has the pointer finds a device that does not exist.
-  st(m, vport + VPORT.dev, POISON_FREE);
-  st(m, vport + VPORT.state, VPORT_STATE.freed);
+  ovsVportFree(k, vport);
+}
+
+/** ovs_vport_free(): kfree. Who still has the pointer finds a device that does not exist. */
+function ovsVportFree(k: Kernel, vport: Addr): void {
+  st(k.m, vport + VPORT.dev, POISON_FREE);
+  st(k.m, vport + VPORT.state, VPORT_STATE.freed);
 }
 
 /**
