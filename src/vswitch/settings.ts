@@ -12,8 +12,26 @@ import {
 import { type Mirror, setMirrors } from "../pipeline/switching/mirrors.js";
 import { type Database, get, numberOf, optionOf, type Row, textOf } from "./database/database.js";
 
+/** The bridge whose tables follow the database: the dummy switch's or a lab's. */
+export interface ConfiguredBridge {
+  readonly portTable: PortTable;
+  readonly macs: MacTable;
+  ports(): readonly { readonly name: string; readonly number: number }[];
+}
+
+/** Settings of a bridge, of those of its ports that are there, and its mirrors. */
+export function applySettings(bridge: ConfiguredBridge, database: Database, row: Row): void {
+  const numbers = new Map(bridge.ports().map((port) => [port.name, port.number]));
+  for (const port of database.references(row, "ports")) {
+    const number = numbers.get(textOf(port, "name"));
+    if (number !== undefined) applyPortSettings(bridge.portTable, number, port);
+  }
+  applyBridgeSettings(bridge.portTable, bridge.macs, row);
+  applyMirrors(bridge.portTable, database, row, numbers);
+}
+
 /** VLAN mode, tag and trunks of a port (bridge.c port_configure). */
-export function applyPortSettings(ports: PortTable, number: number, row: Row): void {
+function applyPortSettings(ports: PortTable, number: number, row: Row): void {
   const tag = numberOf(row, "tag");
   const trunks = get(row, "trunks").keys.map(Number);
   const cvlans = get(row, "cvlans").keys.map(Number);
@@ -43,7 +61,7 @@ function numberOption(row: Row, key: string): number | null {
 }
 
 /** Flood VLANs, forward-bpdu and the ageing of MAC addresses. */
-export function applyBridgeSettings(ports: PortTable, macs: MacTable, row: Row): void {
+function applyBridgeSettings(ports: PortTable, macs: MacTable, row: Row): void {
   const forwards = optionOf(row, "other_config", "forward-bpdu") === "true";
   ports.setSwitchFlags(forwards ? SWITCH_FLAG.forwardBpdu : 0);
   ports.setFloodVlans(get(row, "flood_vlans").keys.map(Number));
@@ -51,7 +69,7 @@ export function applyBridgeSettings(ports: PortTable, macs: MacTable, row: Row):
 }
 
 /** Mirrors of a bridge. @param numbers OpenFlow numbers of its ports, by name. */
-export function applyMirrors(
+function applyMirrors(
   ports: PortTable,
   database: Database,
   row: Row,

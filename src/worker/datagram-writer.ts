@@ -18,6 +18,19 @@ import {
 import { ETHERNET } from "../wire/ethernet.js";
 import { HEADROOM_BYTES, VNET_BYTES } from "./frame-pool.js";
 
+/** EINTR can only come before anything was written; twice in a row is already unheard of. */
+const ATTEMPTS = 8;
+
+/** Writes one frame: as `QueueIo.write`, and again after a signal. */
+export function writeFrame(io: QueueIo, handle: number, offset: number, length: number): number {
+  let written = 0;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    written = io.write(handle, offset, length);
+    if (written !== -ERRNO.EINTR) return written;
+  }
+  return written;
+}
+
 /** Hears what became of held frames. */
 export interface HeldFrames {
   /** Frames of `inPort` for `port`; `errno` 0, or why they were refused. */
@@ -139,12 +152,8 @@ export class DatagramWriter {
     }
   }
 
+  /** @returns 0, or the errno. */
   private write(offset: number, length: number): number {
-    for (let attempt = 0; attempt < 8; attempt++) {
-      const result = this.io.write(this.handle, offset, length);
-      if (result >= 0) return 0;
-      if (result !== -ERRNO.EINTR) return -result;
-    }
-    return ERRNO.EINTR;
+    return Math.max(0, -writeFrame(this.io, this.handle, offset, length));
   }
 }

@@ -15,7 +15,7 @@ import { portCounters, PORT_COUNTER } from "../sync/counters.js";
 import { type Addr, CPU, cpuBlock, type Mem, NULL } from "../sync/memory.js";
 import type { PortEntry } from "../sync/queue-table.js";
 import type { Capture } from "./capture.js";
-import type { DatagramWriter, HeldFrames } from "./datagram-writer.js";
+import { type DatagramWriter, type HeldFrames, writeFrame } from "./datagram-writer.js";
 import { gsoSizeOf } from "./vnet.js";
 
 /** Drop reason (index) of each verdict of the path. */
@@ -101,19 +101,9 @@ export class PathTransmit implements Transmit, HeldFrames {
     }
     const start = frame.vnetOffset >= 0 ? frame.vnetOffset : frame.offset;
     const length = frame.offset + frame.length - start;
-    const written = this.write(handle, start, length);
+    const written = writeFrame(this.io, handle, start, length);
     if (written >= 0) this.sent(frame, wire);
     else this.drop(frame, dropOfErrno(-written));
-  }
-
-  // EINTR can only come before anything was written; twice in a row is already unheard of.
-  private write(handle: number, offset: number, length: number): number {
-    let written = 0;
-    for (let attempt = 0; attempt < 8; attempt++) {
-      written = this.io.write(handle, offset, length);
-      if (written !== -ERRNO.EINTR) return written;
-    }
-    return written;
   }
 
   private sent(frame: Frame, wire: Wire): void {

@@ -3,7 +3,7 @@
 // a port of the scenario is on the bridge. Anything else is refused. Main thread only.
 import { Database, get, type Row, textOf } from "../../vswitch/database/database.js";
 import { setOf } from "../../vswitch/database/datum.js";
-import { applyMirrors, applyPortSettings, applyBridgeSettings } from "../../vswitch/settings.js";
+import { applySettings } from "../../vswitch/settings.js";
 import { type Target, VerbError } from "../../vswitch/verbs/call.js";
 import type { Lab } from "../lab.js";
 import type { LabSwitch } from "./switch.js";
@@ -21,7 +21,7 @@ export function labTarget(lab: Lab, control: LabSwitch): Target {
       for (const port of deleted) await lab.supervisor.perform({ op: "del-port", port });
       for (const port of added) await lab.supervisor.perform({ op: "add-port", port });
       database.commit(draft);
-      apply(database, control);
+      applySettings(control.bridge, database, database.table("Bridge")[0]!);
     },
   };
 }
@@ -87,15 +87,4 @@ function checkRest(database: Database, draft: Database): void {
     if (old === null || textOf(old, "type") === textOf(row, "type")) continue;
     throw new VerbError(`the type of interface ${textOf(row, "name")} is the scenario's`);
   }
-}
-
-function apply(database: Database, { bridge }: LabSwitch): void {
-  const row = database.table("Bridge")[0]!;
-  const numbers = new Map(bridge.ports().map((port) => [port.name, port.number]));
-  for (const port of database.references(row, "ports")) {
-    const number = numbers.get(textOf(port, "name"));
-    if (number !== undefined) applyPortSettings(bridge.portTable, number, port);
-  }
-  applyBridgeSettings(bridge.portTable, bridge.macs, row);
-  applyMirrors(bridge.portTable, database, row, numbers);
 }

@@ -6,7 +6,7 @@ import { newMatch } from "../../flow/match.js";
 import { PORT_CONFIG } from "../control.js";
 import { type Datum, EMPTY, mapOf, setOf } from "../database/datum.js";
 import { type Database, get, numberOf, optionOf, type Row, textOf } from "../database/database.js";
-import { applyBridgeSettings, applyMirrors, applyPortSettings } from "../settings.js";
+import { applySettings } from "../settings.js";
 import type { DummyBridge } from "./bridge.js";
 import type { DummySwitch } from "./switch.js";
 
@@ -42,17 +42,7 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
     const request = numberOf(one, "ofport_request") ?? 0;
     dummy.addPort(bridge, { name: portName, type: textOf(one, "type"), request });
   }
-  followSettings(bridge, database, row);
-}
-
-function followSettings(bridge: DummyBridge, database: Database, row: Row): void {
-  const numbers = new Map(bridge.ports().map((port) => [port.name, port.number]));
-  for (const port of database.references(row, "ports")) {
-    const number = numbers.get(textOf(port, "name"));
-    if (number !== undefined) applyPortSettings(bridge.portTable, number, port);
-  }
-  applyBridgeSettings(bridge.portTable, bridge.macs, row);
-  applyMirrors(bridge.portTable, database, row, numbers);
+  applySettings(bridge, database, row);
 }
 
 /** The flow of a bridge that stands alone: it is a learning switch until somebody says else. */
