@@ -10,6 +10,7 @@ import { addMatrixCommand } from "./commands/matrix.js";
 import { addFlowCommand } from "./commands/flow.js";
 import { addMergeCommand } from "./commands/merge.js";
 import { addMutantsCommand } from "./commands/mutants.js";
+import { addObserveCommand } from "./commands/observe.js";
 import { addRunCommand } from "./commands/run.js";
 import { addSchemaCommand } from "./commands/schema.js";
 import { addSwitchCommand } from "./commands/switch.js";
@@ -38,6 +39,7 @@ something; 4 internal error; 130, 143 interrupted and cleaned up.`,
   addMutantsCommand(program, exit);
   addMergeCommand(program, exit);
   addFlowCommand(program, exit);
+  addObserveCommand(program, exit);
   addBenchCommand(program, exit);
   addDoctorCommand(program, exit);
   addCleanCommand(program, exit);

@@ -75,10 +75,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   fault: { sentence: "fault kinds and triggers", mayImport: ["base", "sync", "path", "host"] },
   load: { sentence: "load and servers; knows nothing of the switch", mayImport: ["base", "host"] },
+  observe: {
+    sentence: "what the models say, looked at on the running kernel",
+    mayImport: ["base", "wire", "models", "host", "report"],
+  },
   vitest: { sentence: "matchers for tests of users", mayImport: ["base", "explore"] },
   report: { sentence: "reads, never steers", mayImport: ["base", "wire", "sync"] },
   scenario: { sentence: "YAML in, verdict out", mayImport: ALL_BUT_CLI },
-  cli: { sentence: "commands, exit codes, help", mayImport: [...ALL_BUT_CLI, "scenario"] },
+  cli: {
+    sentence: "commands, exit codes, help",
+    mayImport: [...ALL_BUT_CLI, "scenario", "observe"],
+  },
   index: { sentence: "the library's door", mayImport: [...ALL_BUT_CLI, "scenario"] },
 };
 

@@ -1,0 +1,64 @@
+// `packetpath observe WHAT`: what the models say, looked at on the running kernel of this host. One
+// row of the table per observation; each is loaded when it is asked for. Main thread only.
+import type { Command } from "commander";
+import { EXIT } from "../../base/errors.js";
+import { writeOut } from "../failure.js";
+import { listenForStop } from "../signals.js";
+
+/** The flags of all observations; each row adds those that it reads. */
+interface ObserveFlags {
+  readonly json?: boolean;
+}
+
+/** What was seen: an object for --json (schemaVersion is added), and lines for people. */
+interface Observed {
+  /** Whether the kernel did what was predicted; false ends with exit code 1. */
+  readonly asExpected: boolean;
+  readonly json: object;
+  readonly text: string;
+}
+
+interface Observation {
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string;
+  /** Adds the flags that only this observation has. */
+  readonly addOptions?: (command: Command) => Command;
+  /**
+   * Leaves nothing behind, also when `signal` aborts it.
+   * @throws PacketpathError ENVIRONMENT naming what the machine lacks, and the fix.
+   */
+  readonly observe: (flags: ObserveFlags, signal: AbortSignal) => Promise<Observed>;
+}
+
+const OBSERVATIONS: readonly Observation[] = [];
+
+export function addObserveCommand(program: Command, exit: (code: number) => void): void {
+  const parent = program
+    .command("observe")
+    .summary("look at the running kernel where the models speak of it")
+    .description(
+      "Shows on this host's own kernel what the models say of it, in namespaces of its own.\n" +
+        "Exit code 0 if the kernel does what was predicted, 1 if not, 3 if it cannot be seen here.",
+    );
+  for (const row of OBSERVATIONS) {
+    const command = parent.command(row.name).summary(row.summary).description(row.description);
+    (row.addOptions?.(command) ?? command)
+      .option("--json", "print the result as one JSON object")
+      .action(async (flags: ObserveFlags) => exit(await observe(row, flags)));
+  }
+}
+
+async function observe(row: Observation, flags: ObserveFlags): Promise<number> {
+  const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
+  try {
+    const { asExpected, json, text } = await row.observe(flags, stop.signal);
+    const stopped = stop.exitCode();
+    if (stopped !== null) return stopped;
+    const object = JSON.stringify({ schemaVersion: 1, ...json });
+    await writeOut(process.stdout, flags.json === true ? `${object}\n` : text);
+    return asExpected ? EXIT.asExpected : EXIT.notAsExpected;
+  } finally {
+    stop.release();
+  }
+}
