@@ -8,7 +8,7 @@
 // it.
 import { PacketpathError } from "../base/errors.js";
 import type { Meter } from "../flow/types.js";
-import { releaseLock, takeLock } from "./spin-lock.js";
+import { releaseLock, takeLock } from "../sync/spin-lock.js";
 
 /** Bands of one meter (MAX_BANDS). */
 const BANDS_MAX = 8;

@@ -9,7 +9,7 @@
 // Every connection that is added looks at a few old ones and removes those whose time is over, so
 // that no thread has to sweep.
 import { rehash } from "../../flow/key.js";
-import { releaseLock, takeLock } from "../spin-lock.js";
+import { releaseLock, takeLock } from "../../sync/spin-lock.js";
 import { TUPLE } from "./tuple.js";
 
 /** Words of the header: version, lock, capacity, free list, next never used, cursor, counters. */
