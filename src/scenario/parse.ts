@@ -1,6 +1,6 @@
 // From the text of a scenario file to a checked `Scenario`, or to everything that is wrong with it,
 // each with line and column. Creates nothing and reads no file; any thread.
-import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from "yaml";
+import { type Document, isScalar } from "yaml";
 import type { Flow } from "../flow/types.js";
 import { checkFaults } from "./check/faults.js";
 import { checkFlowText } from "./check/flows.js";
@@ -11,12 +11,9 @@ import { portNumbers, resolveScenario } from "./resolve.js";
 import { scenarioSchema, type ScenarioText } from "./schema.js";
 import { didYouMean } from "./text/did-you-mean.js";
 import { addIssues } from "./text/issues.js";
-import { Problems } from "./text/problems.js";
-import { applySet } from "./text/set-path.js";
+import type { Problems } from "./text/problems.js";
+import { readText } from "./text/read.js";
 import { GUARDS, type Scenario } from "./types.js";
-
-/** Longer files are refused: nobody writes them, and YAML can be made to grow. */
-const TEXT_CHARACTERS_MAX = 1_000_000;
 
 export interface ParseOptions {
   /** `path=value` texts, applied in order before anything is checked. */
@@ -29,31 +26,15 @@ export interface ParseOptions {
  * @throws PacketpathError SCENARIO_INVALID with all problems (`others`); USAGE for a bad `set`.
  */
 export function parseScenario(text: string, file: string, options: ParseOptions = {}): Scenario {
-  const counter = new LineCounter();
-  const problems = new Problems(file, text, counter);
-  if (text.length > TEXT_CHARACTERS_MAX) {
-    problems.addLine(1, 1, `longer than ${TEXT_CHARACTERS_MAX} characters`);
-    problems.throwIfAny();
-  }
-  const document = parseDocument(text, {
-    lineCounter: counter,
-    version: "1.2",
-    prettyErrors: false,
+  const expected = "expected a map with name, namespaces and ports; see `packetpath schema`";
+  const { document, problems, raw } = readText(text, file, {
+    ...{ schema: scenarioSchema, expected, set: options.set ?? [] },
+    prepare: keepVersionText,
   });
-  problems.useDocument(document);
-  for (const error of [...document.errors, ...document.warnings]) {
-    problems.addAt(error.pos[0], `YAML: ${error.message}`);
-  }
-  problems.throwIfAny();
-  if (!isMap(document.contents)) {
-    problems.add([], "expected a map with name, namespaces and ports; see `packetpath schema`");
-    problems.throwIfAny();
-  }
-  for (const argument of options.set ?? []) applySet(document, argument, problems);
-  keepVersionText(document);
-  const raw = plainValue(document, problems);
   const result = scenarioSchema.safeParse(raw);
-  if (!result.success) addIssues(problems, result.error.issues, raw);
+  if (!result.success) {
+    addIssues(problems, result.error.issues, { root: raw, schema: scenarioSchema });
+  }
   const flows = checkAcross(raw, document, problems);
   problems.throwIfAny();
   return resolveScenario(scenarioSchema.parse(raw), { file, flows });
@@ -64,23 +45,6 @@ function keepVersionText(document: Document): void {
   const node = document.get("profile", true);
   if (isScalar(node) && typeof node.value === "number" && node.source !== undefined) {
     node.value = node.source;
-  }
-}
-
-function plainValue(document: Document, problems: Problems): Record<string, unknown> {
-  visit(document, {
-    Alias: (_key, node) => {
-      if (node.resolve(document) !== undefined) return;
-      problems.addAt(node.range?.[0] ?? 0, `YAML: no anchor &${node.source} stands above this`);
-    },
-  });
-  problems.throwIfAny();
-  try {
-    return document.toJS({ maxAliasCount: 100 }) as Record<string, unknown>;
-  } catch (error) {
-    problems.add([], `YAML: ${error instanceof Error ? error.message : String(error)}`);
-    problems.throwIfAny();
-    throw error;
   }
 }
 

@@ -6,17 +6,21 @@ import { schemaKeysAt } from "./schema-walk.js";
 
 type Issue = z.core.$ZodIssue;
 
-/** Adds a problem for each issue; `root` is the value that was checked. */
-export function addIssues(problems: Problems, issues: readonly Issue[], root: unknown): void {
-  for (const issue of issues) addIssue(problems, issue, root);
+/** Adds a problem for each issue that `schema` has with the value `root`. */
+export function addIssues(
+  problems: Problems,
+  issues: readonly Issue[],
+  { root, schema }: { readonly root: unknown; readonly schema: z.ZodType },
+): void {
+  for (const issue of issues) addIssue(problems, issue, root, schema);
 }
 
-function addIssue(problems: Problems, issue: Issue, root: unknown): void {
+function addIssue(problems: Problems, issue: Issue, root: unknown, schema: z.ZodType): void {
   const path = issue.path.map((part) => (typeof part === "number" ? part : String(part)));
   const value = valueAt(root, path);
   switch (issue.code) {
     case "unrecognized_keys": {
-      const known = schemaKeysAt(path);
+      const known = schemaKeysAt(schema, path);
       for (const key of issue.keys) {
         const hint = didYouMean(key, known) || expectedKeys(known);
         problems.add(path, `unknown key "${key}"${hint}`, { key });

@@ -1,8 +1,7 @@
-// Which keys the schema allows at a path: for suggestions, and for checking `--set` paths. Works
+// Which keys a schema allows at a path: for suggestions, and for checking `--set` paths. Works
 // on the JSON schema, which is the same tree in a plain form.
 import { z } from "zod";
 import type { Path } from "./problems.js";
-import { scenarioSchema } from "../schema.js";
 
 interface SchemaNode {
   readonly type?: string;
@@ -12,10 +11,11 @@ interface SchemaNode {
   readonly anyOf?: readonly SchemaNode[];
 }
 
-let root: SchemaNode | null = null;
+const roots = new WeakMap<z.ZodType, SchemaNode>();
 
-function rootNode(): SchemaNode {
-  root ??= z.toJSONSchema(scenarioSchema, { io: "input" }) as SchemaNode;
+function rootNode(schema: z.ZodType): SchemaNode {
+  const root = roots.get(schema) ?? (z.toJSONSchema(schema, { io: "input" }) as SchemaNode);
+  roots.set(schema, root);
   return root;
 }
 
@@ -30,25 +30,25 @@ function childNode(node: SchemaNode, part: string | number): SchemaNode | null {
   return typeof additionalProperties === "object" ? additionalProperties : null;
 }
 
-function nodeAt(path: Path): SchemaNode | null {
-  let node: SchemaNode | null = rootNode();
+function nodeAt(schema: z.ZodType, path: Path): SchemaNode | null {
+  let node: SchemaNode | null = rootNode(schema);
   for (const part of path) node = node === null ? null : childNode(node, part);
   return node;
 }
 
 /** The keys that a map at `path` may have; empty when it may have any, or is no map. */
-export function schemaKeysAt(path: Path): string[] {
-  const keys = Object.keys(nodeAt(path)?.properties ?? {});
+export function schemaKeysAt(schema: z.ZodType, path: Path): string[] {
+  const keys = Object.keys(nodeAt(schema, path)?.properties ?? {});
   return keys.filter((key) => key !== "$schema");
 }
 
 /** Whether the schema has a place at `path`. */
-export function isSchemaPath(path: Path): boolean {
-  return nodeAt(path) !== null;
+export function isSchemaPath(schema: z.ZodType, path: Path): boolean {
+  return nodeAt(schema, path) !== null;
 }
 
 /** Whether the value at `path` is a list. */
-export function isListPath(path: Path): boolean {
-  const node = nodeAt(path);
+export function isListPath(schema: z.ZodType, path: Path): boolean {
+  const node = nodeAt(schema, path);
   return node !== null && childNode(node, 0) !== null;
 }

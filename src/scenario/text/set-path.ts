@@ -2,6 +2,7 @@
 // messages, `ports[0].queues`; an entry of a list that has a name may be called by it:
 // `ports.server.queues`, `ports[server].queues`. The value is YAML: 3, true, [a, b], {x: 1}.
 import { isMap, isScalar, isSeq, parseDocument, type Document } from "yaml";
+import type { z } from "zod";
 import { PacketpathError } from "../../base/errors.js";
 import { didYouMean } from "./did-you-mean.js";
 import { pathText, type Path, type Problems } from "./problems.js";
@@ -12,9 +13,14 @@ const PATH = /^[A-Za-z_$][\w-]*(?:\.[^.[\]=]+|\[[^[\]=]+\])*$/;
 
 /**
  * Applies one `path=value` to the document.
+ * @param schema which paths there are.
  * @throws PacketpathError USAGE when the path does not exist or the value is not YAML.
  */
-export function applySet(document: Document, argument: string, problems: Problems): void {
+export function applySet(
+  document: Document,
+  argument: string,
+  { problems, schema }: { readonly problems: Problems; readonly schema: z.ZodType },
+): void {
   const equals = argument.indexOf("=");
   if (equals <= 0) throw usage(argument, "expected path=value, as in --set load.http.requests=100");
   const written = argument.slice(0, equals).trim();
@@ -24,19 +30,25 @@ export function applySet(document: Document, argument: string, problems: Problem
   if (wrong !== undefined) {
     throw usage(argument, `the value is not YAML: ${wrong.message.split("\n")[0]}`);
   }
-  const path = resolvePath(document, written, argument);
+  const path = resolvePath(document, { written, argument, schema });
   checkReachable(document, path, argument);
   problems.addOverride(path, argument);
   document.setIn(path, value.contents);
 }
 
-function resolvePath(document: Document, written: string, argument: string): Path {
+interface WrittenPath {
+  readonly written: string;
+  readonly argument: string;
+  readonly schema: z.ZodType;
+}
+
+function resolvePath(document: Document, { written, argument, schema }: WrittenPath): Path {
   const parts = written.split(/\.|\[|\]\.?/).filter((part) => part !== "");
   const path: (string | number)[] = [];
   for (const part of parts) {
-    const known = schemaKeysAt(path);
-    const next = isListPath(path) ? entryIndex(document, path, part, argument) : part;
-    if (!isSchemaPath([...path, next])) {
+    const known = schemaKeysAt(schema, path);
+    const next = isListPath(schema, path) ? entryIndex(document, path, part, argument) : part;
+    if (!isSchemaPath(schema, [...path, next])) {
       const where = pathText([...path, part]);
       const hint =
         didYouMean(part, known) || (known.length > 0 ? `; known: ${known.join(", ")}` : "");
