@@ -74,7 +74,8 @@ export function setAffinity(cpus: readonly number[]): number;
 export function getrlimit(resource: number): { soft: number; hard: number } | number;
 export function setrlimit(resource: number, soft: number, hard: number): number;
 export function gettid(): number;
-export function syscall(number: number, a: number, b: number, count: number): number;
+/** @param words at most five arguments; those that are left out are 0. */
+export function syscall(number: number, ...words: number[]): number;
 
 export function errnoName(errno: number): string;
 

@@ -59,7 +59,9 @@ const c = {
   getrlimit: lib.func("int getrlimit(int resource, uintptr_t limit)"),
   setrlimit: lib.func("int setrlimit(int resource, uintptr_t limit)"),
   gettid: lib.func("int gettid()"),
-  syscall: lib.func("long syscall(long number, long a, uintptr_t b, unsigned long c)"),
+  syscall: lib.func(
+    "long syscall(long number, long a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e)",
+  ),
 };
 
 /** The result of a call, or its negative errno. `koffi.errno` is this thread's. */
@@ -76,8 +78,11 @@ export const unshare = (flags) => answer(c.unshare(flags));
 export const umount2 = (target, flags) => answer(c.umount2(target, flags));
 export const eventfd = (initial, flags) => answer(c.eventfd(initial, flags));
 export const gettid = () => c.gettid();
-/** A system call that libc has no function for, with three arguments. */
-export const syscall = (number, a, b, count) => answer(c.syscall(number, a, b, count));
+/** A system call that libc has no function for; words that are not given are 0. */
+export function syscall(number, ...words) {
+  const [first = 0, second = 0, third = 0, fourth = 0, fifth = 0] = words;
+  return answer(c.syscall(number, first, second, third, fourth, fifth));
+}
 
 export function read(fd, address, length) {
   const n = c.read(fd, address, length);
