@@ -94,7 +94,7 @@ export interface Megaflow {
    * metadata of the datapath (recirc_id, dp_hash, ct_*, pkt_mark, skb_priority).
    */
   readonly mask: Uint32Array;
-  /** As many words; no bit outside the mask. */
+  /** As many words, of the packet that made it; bits outside the mask are only shown in dumps. */
   readonly key: Uint32Array;
   actions: Int32Array;
   operands: readonly Operand[];

@@ -332,9 +332,9 @@ export function noteDrop(ctx: Context, reason: number): void {
 }
 
 /**
- * What a megaflow keeps of a key and its wildcards: the bits looked at of the packet, and of the
- * metadata that the datapath has. Registers and the like are the same for all packets that come
- * here, or follow from recirc_id.
+ * What a megaflow keeps of a key and its wildcards: the packet's words as they are, and the bits
+ * looked at of them and of the metadata that the datapath has. Registers and the like are the same
+ * for all packets that come here, or follow from recirc_id.
  */
 export function megaflowKey(
   key: Uint32Array,
@@ -345,5 +345,5 @@ export function megaflowKey(
   for (let i = KEY_PACKET_WORDS; i < mask.length; i++) {
     if (!DATAPATH_METADATA.includes(i)) mask[i] = 0;
   }
-  return { key: mask.map((bits, i) => bits & key[i]!), mask };
+  return { key: key.slice(0, mask.length), mask };
 }
