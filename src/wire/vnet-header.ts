@@ -153,12 +153,25 @@ export function gsoSegments(
 export function shiftVnetHeader(bytes: Uint8Array, vnet: number, delta: number): number {
   const at = vnet - delta;
   bytes.copyWithin(at, vnet, vnet + VNET.size);
-  if (needsChecksum(bytes, at)) {
-    putLe16(bytes, at + VNET.checksumStart, vnetChecksumStart(bytes, at) + delta);
-  }
-  const headerLength = le16(bytes, at + VNET.headerLength);
-  if (headerLength !== 0) putLe16(bytes, at + VNET.headerLength, headerLength + delta);
+  shiftVnetOffsets(bytes, at, delta, delta);
   return at;
+}
+
+/**
+ * Says that headers have become longer (or shorter, below 0) by `headers` bytes in all, and by
+ * `beforeTransport` in front of the transport header.
+ */
+export function shiftVnetOffsets(
+  bytes: Uint8Array,
+  vnet: number,
+  headers: number,
+  beforeTransport: number,
+): void {
+  if (needsChecksum(bytes, vnet)) {
+    putLe16(bytes, vnet + VNET.checksumStart, vnetChecksumStart(bytes, vnet) + beforeTransport);
+  }
+  const headerLength = le16(bytes, vnet + VNET.headerLength);
+  if (headerLength !== 0) putLe16(bytes, vnet + VNET.headerLength, headerLength + headers);
 }
 
 /**

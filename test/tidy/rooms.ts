@@ -17,6 +17,7 @@ const ALL_BUT_CLI = [
   "flow",
   "ofctl",
   "classifier",
+  "balancer",
   "datapath",
   "pipeline",
   "trace",
@@ -42,6 +43,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   flow: { sentence: "fields, keys, masks", mayImport: ["base", "wire"] },
   ofctl: { sentence: "ovs-ofctl text in and out", mayImport: ["base", "flow"] },
   classifier: { sentence: "highest-priority match", mayImport: ["base", "flow"] },
+  balancer: {
+    sentence: "a load balancer: services, connections, what it writes into segments",
+    mayImport: ["base", "wire"],
+  },
   datapath: {
     sentence: "fast path; the miss handler is passed in, so it never sees the pipeline",
     mayImport: ["base", "wire", "sync", "path", "flow", "classifier"],
@@ -99,7 +104,16 @@ export const IMPORT_EXCEPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** Rooms that run in any JavaScript engine: no `node:` import, no `process`, no `Buffer`. */
-export const ENGINE_ONLY = ["wire", "flow", "classifier", "ofctl", "path", "models", "trace"];
+export const ENGINE_ONLY = [
+  "wire",
+  "balancer",
+  "flow",
+  "classifier",
+  "ofctl",
+  "path",
+  "models",
+  "trace",
+];
 
 /** Files that are doors of the package (its `exports`), hence allowed to be called index.ts. */
 export const DOORS = [
