@@ -56,7 +56,12 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Reads and checks a scenario. @throws PacketpathError with all that is wrong with it. */
 export function readScenario(file: string, set: readonly string[]): Scenario {
-  return parseScenario(readText(file), file === "-" ? "<stdin>" : file, { set });
+  return parseScenario(readText(file), nameOf(file), { set });
+}
+
+/** How messages call a file that the user named. */
+export function nameOf(file: string): string {
+  return file === "-" ? "<stdin>" : file;
 }
 
 /** Collects a flag that may be given several times. */

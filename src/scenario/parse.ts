@@ -31,6 +31,14 @@ export function parseScenario(text: string, file: string, options: ParseOptions 
     ...{ schema: scenarioSchema, expected, set: options.set ?? [] },
     prepare: keepVersionText,
   });
+  if ("system" in raw) {
+    const fix = "Use packetpath run or packetpath explore.";
+    problems.add([], "this scenario is of a model: nothing is built for it", {
+      key: "system",
+      fix,
+    });
+    problems.throwIfAny();
+  }
   const result = scenarioSchema.safeParse(raw);
   if (!result.success) {
     addIssues(problems, result.error.issues, { root: raw, schema: scenarioSchema });

@@ -3,6 +3,7 @@
 // Everything is optional here that has a default; `parse.ts` fills in and checks what spans fields.
 import { z } from "zod";
 import { bridge, portSettings, portVlan } from "./bridge/schema.js";
+import { modelSchema } from "./model/schema.js";
 import {
   FAULT_KINDS,
   PORT_KINDS,
@@ -233,8 +234,11 @@ export const scenarioSchema = z
 /** The file's content after the schema's own checks, before names are resolved. */
 export type ScenarioText = z.output<typeof scenarioSchema>;
 
-/** JSON Schema (draft 2020-12) of what may be written; editors use it for completion. */
+/**
+ * JSON Schema (draft 2020-12) of what may be written, here or in a scenario of a model; editors
+ * use it for completion.
+ */
 export function scenarioJsonSchema(): string {
-  const schema = z.toJSONSchema(scenarioSchema, { io: "input" });
+  const schema = z.toJSONSchema(z.union([scenarioSchema, modelSchema]), { io: "input" });
   return `${JSON.stringify(schema, null, 2)}\n`;
 }

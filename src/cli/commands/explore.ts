@@ -7,6 +7,7 @@ import { CertificateFile, checkFile } from "../exploration/certificates.js";
 import { resultText, storyText } from "../exploration/text.js";
 import { auditProgram } from "../exploration/audit.js";
 import { exploreParts, optionsOf, type PartFlags } from "../exploration/parts.js";
+import { modelProgram, modelScenario } from "../exploration/model.js";
 import { exploreScenario } from "../exploration/scenario.js";
 import { type SystemFlags, systemProgram, withFlags } from "../exploration/variants.js";
 import { writeOut } from "../failure.js";
@@ -90,14 +91,15 @@ function boundNumber(text: string): number {
 }
 
 async function exploreFile(given: string | undefined, flags: ExploreFlags): Promise<number> {
-  if (flags.system === undefined && given !== undefined && /\.ya?ml$/.test(given)) {
+  const model = flags.system === undefined ? await modelOf(given, flags) : null;
+  if (model === null && flags.system === undefined && isScenarioFile(given)) {
     if (flags.set?.length !== 0) throw new PacketpathError("USAGE", "--set is for programs");
     return exploreScenario(given, flags);
   }
   if (flags.guard !== undefined) {
     throw new PacketpathError("USAGE", `--guard is for scenarios: "${given ?? ""}" is a program`);
   }
-  const { source, file, expect, name } = await chosenProgram(given, flags);
+  const { source, file, expect, name } = model ?? (await chosenProgram(given, flags));
   const { explore, loadProgram, replay } = await import("../../explore/index.js");
   const loaded = await loadProgram(source, file);
   const program = expect === null ? loaded : { ...loaded, expect };
@@ -135,6 +137,17 @@ async function exploreFile(given: string | undefined, flags: ExploreFlags): Prom
   certificateFile?.mustExist(result);
   audited?.mustAgree();
   return result.verdict === result.expected ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+function isScenarioFile(file: string | undefined): file is string {
+  return file !== undefined && /\.ya?ml$/.test(file);
+}
+
+/** The program of a scenario of a model; null for all other files. */
+async function modelOf(file: string | undefined, { set = [] }: ExploreFlags) {
+  if (!isScenarioFile(file)) return null;
+  const scenario = await modelScenario(readText(file), file, set);
+  return scenario === null ? null : modelProgram(scenario);
 }
 
 /** The program of a file or of a system, with its parameters. */

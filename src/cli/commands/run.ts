@@ -6,15 +6,18 @@ import type { Command } from "commander";
 import { wallClock } from "../../base/clock.js";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { RunRecord } from "../../report/types.js";
+import { parseScenario } from "../../scenario/parse.js";
 import type { Scenario } from "../../scenario/types.js";
+import { modelScenario, type ModelRunFlags, runModel } from "../exploration/model.js";
 import { writeOut } from "../failure.js";
 import { type CheckedGuard, checkGuard } from "../guard-module.js";
 import {
   backendOption,
   type BackendName,
   collect,
+  nameOf,
   needRoot,
-  readScenario,
+  readText,
   seedOption,
 } from "../input.js";
 import { listenForStop, type StopRequest } from "../signals.js";
@@ -32,7 +35,10 @@ export function addRunCommand(program: Command, exit: (code: number) => void): v
   program
     .command("run")
     .summary("run one scenario to its verdict")
-    .description("Builds the scenario's topology, runs its load and faults, and says the verdict.")
+    .description(
+      "Builds the scenario's topology, runs its load and faults, and says the verdict. The scenario\n" +
+        "of a model (system: ...) is explored instead, without root.",
+    )
     .argument("<file>", "scenario (YAML); - reads standard input")
     .option("--guard <guard>", "guard of do_output: a name, or a module such as ./my-guard.js")
     .addOption(backendOption())
@@ -46,13 +52,30 @@ export function addRunCommand(program: Command, exit: (code: number) => void): v
 Examples:
   sudo packetpath run scenarios/ovs-netns-delete.yaml --guard none
   packetpath run scenarios/dummy-sink.yaml --backend memory --guard ./my-guard.js
+  packetpath run scenarios/softirq-loopback.yaml
   packetpath run scenarios/flap.yaml --set load.http.requests=50 --set ports.server.queues=2`,
     )
-    .action(async (file: string, flags: RunFlags) => exit(await run(file, flags)));
+    .action(async (file: string, flags: RunFlags, command: Command) => {
+      const text = readText(file);
+      const model = await modelScenario(text, nameOf(file), flags.set);
+      if (model === null) exit(await run(file, text, flags));
+      else exit(await runModel(model, modelFlags(flags, command)));
+    });
 }
 
-async function run(file: string, flags: RunFlags): Promise<number> {
-  const scenario = readScenario(file, flags.set);
+/** @throws PacketpathError USAGE for flags that mean nothing where nothing is built. */
+function modelFlags(flags: RunFlags, command: Command): ModelRunFlags {
+  for (const name of ["guard", "backend", "seed"] as const) {
+    if (command.getOptionValueSource(name) !== "cli") continue;
+    throw new PacketpathError("USAGE", `--${name} is not for the scenario of a model`, {
+      fix: "Use packetpath explore for more ways to explore it.",
+    });
+  }
+  return flags;
+}
+
+async function run(file: string, text: string, flags: RunFlags): Promise<number> {
+  const scenario = parseScenario(text, nameOf(file), { set: flags.set });
   const guard = await checkGuard(flags.guard ?? scenario.guard);
   try {
     needRoot(flags.backend);
