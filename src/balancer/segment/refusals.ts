@@ -10,6 +10,7 @@ export const REFUSALS = [
   ["bad-vnet-header", "the vnet header contradicts the frame"],
   ["syn-or-rst", "addresses never travel in a SYN or RST"],
   ["signed", "the header is signed (MD5 or TCP-AO), which another option would break"],
+  ["no-such-form", "an IPv6 address or packet in IPv4 options; protocol 248 in a super-frame"],
   ["unknown-mtu", "the MTU towards the server is not known"],
   ["needs-fragment", "longer than the MTU with the option"],
   ["no-room", "less room than the option needs in a header of 60 bytes"],

@@ -149,32 +149,41 @@ function checkVnet(segment: Segment): number {
 }
 
 /**
- * Takes a frame for editing. Nothing in it is changed.
+ * Finds the headers of a frame, whatever its transport. Nothing in it is changed.
  * @param floor lowest index of the buffer that may be written; at most where the frame (with its
  *   vnet header) begins.
- * @returns 0, or why the frame is no segment that can be edited (`REFUSAL`).
+ * @returns 0, or why it is no whole IP packet (`REFUSAL`).
  */
-export function openSegment(segment: Segment, frame: EditableFrame, floor: number): number {
+export function lookAt(segment: Segment, frame: EditableFrame, floor: number): number {
   const { places } = segment;
-  const { bytes } = frame;
   segment.frame = frame;
   segment.floor = floor;
-  locateHeaders(bytes, frame.offset, frame.length, places);
+  locateHeaders(frame.bytes, frame.offset, frame.length, places);
   if (places.kind !== 4 && places.kind !== 6) return REFUSAL["not-ip"];
-  if (places.transport < 0 || isFragment(bytes, places)) return REFUSAL.fragment;
-  const { transport, protocol, end } = places;
+  if (places.transport < 0 || isFragment(frame.bytes, places)) return REFUSAL.fragment;
+  segment.networkSum = networkSum(frame.bytes, places);
+  return 0;
+}
+
+/**
+ * Takes a frame for editing, if it is a TCP segment or a UDP datagram. Nothing in it is changed.
+ * @param floor as in `lookAt`.
+ * @returns 0, or why it cannot be edited (`REFUSAL`).
+ */
+export function openSegment(segment: Segment, frame: EditableFrame, floor: number): number {
+  const unfit = lookAt(segment, frame, floor);
+  if (unfit !== 0) return unfit;
+  const { transport, protocol, end } = segment.places;
   if (protocol === IP_PROTO.tcp) {
-    if (checkTcp(bytes, transport, end - transport) !== 0) return REFUSAL.truncated;
+    if (checkTcp(frame.bytes, transport, end - transport) !== 0) return REFUSAL.truncated;
   } else if (protocol === IP_PROTO.udp) {
-    if (checkUdp(bytes, transport, end - transport) !== 0) return REFUSAL.truncated;
+    if (checkUdp(frame.bytes, transport, end - transport) !== 0) return REFUSAL.truncated;
   } else {
     return REFUSAL["not-tcp-or-udp"];
   }
   const refusal = checkVnet(segment);
-  if (refusal !== 0) return refusal;
-  segment.networkSum = networkSum(bytes, places);
-  segment.transportSum = transportSum(segment);
-  return 0;
+  if (refusal === 0) segment.transportSum = transportSum(segment);
+  return refusal;
 }
 
 /** RFC 1624, equation 3, over whole headers. */
@@ -184,12 +193,9 @@ function follow(stored: number, before: number, after: number): number {
 
 /** Brings both checksums up to date with what was edited since `openSegment`. */
 export function sealSegment(segment: Segment): void {
+  sealNetwork(segment);
   const { places, frame } = segment;
   const { bytes } = frame;
-  if (places.kind === 4) {
-    const at = places.network + IPV4.checksum;
-    put16(bytes, at, follow(get16(bytes, at), segment.networkSum, networkSum(bytes, places)));
-  }
   const at = places.transport + checksumPlace(places.protocol);
   if (segment.isPartial) {
     put16(bytes, at, foldSum(pseudoSum(bytes, places)));
@@ -201,6 +207,15 @@ export function sealSegment(segment: Segment): void {
   if (isUdp && stored === 0) return;
   const value = follow(stored, segment.transportSum, transportSum(segment));
   put16(bytes, at, isUdp && value === 0 ? 0xffff : value);
+}
+
+/** The checksum of the IPv4 header alone, where the transport was not edited. */
+export function sealNetwork(segment: Segment): void {
+  const { places, frame } = segment;
+  if (places.kind !== 4) return;
+  const at = places.network + IPV4.checksum;
+  const after = networkSum(frame.bytes, places);
+  put16(frame.bytes, at, follow(get16(frame.bytes, at), segment.networkSum, after));
 }
 
 /** Moves all headers below `at` by `by` bytes, and what is known about them. */
@@ -232,7 +247,7 @@ export function hasHeadroom(segment: Segment, size: number): boolean {
   return start - size >= segment.floor;
 }
 
-/** Bytes of the IP packet, and the most that its lengths can say. */
+/** Bytes of the IP packet. */
 export function packetLength(segment: Segment): number {
   return segment.places.end - segment.places.network;
 }
