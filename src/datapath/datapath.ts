@@ -193,6 +193,19 @@ export class Datapath {
     this.receiveUncached(frame, key, words, hash);
   }
 
+  /**
+   * Does with a frame what was translated for it alone (a packet-out). Not in the middle of another.
+   * @param metadata words of the key that are not in its bytes.
+   */
+  inject(frame: Frame, metadata: Uint32Array, translate: (key: Uint32Array) => Megaflow): void {
+    const key = this.keys[this.level]!;
+    key.set(metadata);
+    const runt = extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
+    if (runt !== 0) return this.transmit.drop(frame, runt);
+    this.perform(frame, translate(key), key);
+    key.fill(0, KEY_PACKET_WORDS);
+  }
+
   /** All megaflows, for dumps; do not change them. */
   dump(): readonly Megaflow[] {
     return [...this.megaflows.all(), ...this.roundMegaflows.all()];

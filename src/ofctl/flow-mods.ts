@@ -207,7 +207,7 @@ function ipv6Formats(match: Match): number {
 }
 
 /** Where the word `action` begins, wherever it stands, and where its list does; or null. */
-function findActions(text: string, from: number): { at: number; listAt: number } | null {
+export function findActions(text: string, from: number): { at: number; listAt: number } | null {
   const at = text.indexOf("action", from);
   const equals = at < 0 ? -1 : text.indexOf("=", at);
   return equals < 0 ? null : { at, listAt: equals + 1 };

@@ -5,6 +5,7 @@
 import type { Clock } from "../base/clock.js";
 import { DROP } from "../base/drop-reasons.js";
 import { isPlain, type Megaflow } from "../flow/odp.js";
+import type { Action } from "../flow/types.js";
 import type { LearnSink } from "./actions/learn.js";
 import { megaflowKey, newContext, resetContext, type Context } from "./context.js";
 import type { FlowTables } from "./flow-tables.js";
@@ -62,10 +63,11 @@ export class Pipeline {
    *   changed.
    * @param options.sideEffects false: learn nothing (for traces). Default true.
    * @param options.observer is told what happens.
+   * @param options.actions of a packet-out: done instead of those of a flow of table 0.
    */
   translate(
     key: Uint32Array,
-    options: { sideEffects?: boolean; observer?: Observer } = {},
+    options: { sideEffects?: boolean; observer?: Observer; actions?: readonly Action[] } = {},
   ): Megaflow {
     const { ctx } = this;
     // Noted before anything is read: a change in the middle makes the result stale.
@@ -73,7 +75,7 @@ export class Pipeline {
     resetContext(ctx, key, this.clock.nowMs());
     ctx.sideEffects = options.sideEffects ?? true;
     ctx.observer = options.observer ?? null;
-    this.walk.run();
+    this.walk.run(options.actions ?? null);
     if (ctx.error !== null) {
       // "Translation failed, packet is dropped": what was gathered so far is discarded.
       ctx.actions.length = 0;

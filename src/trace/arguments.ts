@@ -3,17 +3,18 @@
 // and options. Slow path; on the thread of the bridges.
 import { PacketpathError } from "../base/errors.js";
 import { extractKey } from "../flow/extract.js";
-import { WORD } from "../flow/key.js";
+import { KEY_PACKET_WORDS, newKey, WORD } from "../flow/key.js";
+import type { Action } from "../flow/types.js";
 import { parseExactFlow } from "../ofctl/exact-flow.js";
 import { parseOdpFlow, type OdpFlow } from "../ofctl/odp/parse-odp-flow.js";
+import { packetFromHex, parseActionList } from "../ofctl/packet-out.js";
+import { receivedActions } from "../ofctl/print/received.js";
 import { FlowTextError } from "../ofctl/text/scan.js";
 import { parseCtState } from "./ct-state.js";
 import { trace, type Trace, type TraceBridge, type TraceOptions } from "./trace.js";
 
 /** Names by which the one datapath may be called. */
 const DATAPATHS: readonly string[] = ["dummy", "ovs-dummy", "netdev", "ovs-netdev", "system"];
-const ETHERNET_BYTES = 14;
-const PACKET_BYTES_MAX = 65_535;
 const POSITIONAL_MAX = 3;
 const L7_BYTES_MAX = 64_000;
 
@@ -38,6 +39,16 @@ export function traceCommand(
   mayHaveEffects = true,
 ): Trace {
   if (args.length === 0) refuse('"ofproto/trace" command requires at least 1 arguments');
+  const { bridge, key, options } = read(bridges, args, mayHaveEffects);
+  return trace(bridge, key, options);
+}
+
+/** The packet that arguments describe, and where it enters. */
+function read(
+  bridges: readonly TraceBridge[],
+  args: readonly string[],
+  mayHaveEffects: boolean,
+): { bridge: TraceBridge; key: Uint32Array; options: TraceOptions } {
   const { positional, generates, options } = readOptions(args);
   const packet = generates ? null : takePacket(positional);
   const rest = packet === null ? positional : positional.slice(0, -1);
@@ -45,7 +56,25 @@ export function traceCommand(
   const { bridge, key } = findFlow(bridges, rest);
   if (packet !== null) readPacket(packet, key);
   const sideEffects = mayHaveEffects && (generates || packet !== null);
-  return trace(bridge, key, { ...options, sideEffects });
+  return { bridge, key, options: { ...options, sideEffects } };
+}
+
+/**
+ * Runs `ofproto/trace-packet-out` with these arguments, the last of which are actions.
+ * @param check refuses what the bridge lacks; answers the name of OpenFlow's error, or null.
+ * @throws PacketpathError FLOW_INVALID with Open vSwitch's sentence.
+ */
+export function tracePacketOut(
+  bridges: readonly TraceBridge[],
+  args: readonly string[],
+  check: (bridge: TraceBridge, actions: readonly Action[]) => string | null,
+): Trace {
+  const { actions } = parseActionList(args[args.length - 1]!);
+  const rest = args.slice(0, -1).filter((arg) => arg !== "-consistent" && arg !== "--consistent");
+  const { bridge, key, options } = read(bridges, rest, true);
+  const error = check(bridge, actions);
+  if (error !== null) refuse(`Bad actions: ${error}`);
+  return trace(bridge, key, { ...options, actions: receivedActions(actions, 15, null) });
 }
 
 function readOptions(args: readonly string[]): Request {
@@ -91,19 +120,11 @@ function takePacket(positional: readonly string[]): Uint8Array | null {
   return null;
 }
 
-/** The bytes that hexadecimal digits stand for, or why they are no packet. */
-export function packetFromHex(text: string): Uint8Array | string {
-  const digits = text.replace(/\s+/g, "");
-  const bytes = digits.match(/^(?:[0-9a-fA-F]{2})*/)![0];
-  if (bytes.length !== digits.length) return "Trailing garbage in packet data";
-  if (bytes.length / 2 < ETHERNET_BYTES) return "Packet data too short for Ethernet";
-  if (bytes.length / 2 > PACKET_BYTES_MAX) return "Packet data too long for Ethernet";
-  return Uint8Array.from(bytes.match(/../g)!, (byte) => Number.parseInt(byte, 16));
-}
-
 /** Fills the packet's part of a key from its bytes; metadata stays. */
 function readPacket(packet: Uint8Array, key: Uint32Array): void {
-  extractKey(packet, 0, packet.length, key[WORD.inPort]!, key);
+  const fresh = newKey();
+  const runt = extractKey(packet, 0, packet.length, key[WORD.inPort]!, fresh);
+  if (runt === 0) key.set(fresh.subarray(0, KEY_PACKET_WORDS));
 }
 
 /** The flow that the text says, and the bridge that it enters. */

@@ -3,6 +3,7 @@
 // a hash. Changes nothing unless side effects are asked for. On the thread of the bridge.
 import { DROP_REASONS, type DropReason } from "../base/drop-reasons.js";
 import { WORD } from "../flow/key.js";
+import type { Action } from "../flow/types.js";
 import { needsHelp, odpActionTexts, type OdpNames } from "../ofctl/odp/format-odp-actions.js";
 import { formatIpv4, formatIpv6 } from "../ofctl/text/addresses.js";
 import type { FormatOptions } from "../ofctl/print/format-value.js";
@@ -33,6 +34,8 @@ export interface TraceOptions {
   readonly names?: boolean;
   /** Learns what the packet teaches. Default false. */
   readonly sideEffects?: boolean;
+  /** Actions of a packet-out, done instead of those of a flow of table 0. */
+  readonly actions?: readonly Action[];
   /** ct_state of each packet that comes back from the tracker; then "trk|new". */
   readonly ctNext?: readonly number[];
 }
@@ -108,7 +111,8 @@ function onePass(
   const format: FormatOptions = options.names === true ? { portNames: names } : {};
   const watch = new Watch(bridge.name, names, format);
   const sideEffects = options.sideEffects ?? false;
-  const megaflow = bridge.pipeline.translate(key, { sideEffects, observer: watch });
+  const given = from === null && options.actions !== undefined ? { actions: options.actions } : {};
+  const megaflow = bridge.pipeline.translate(key, { sideEffects, observer: watch, ...given });
   const { actions, operands } = megaflow;
   const byName = datapathNames(ports, options.names === true);
   const odpNames = { ...byName, isTrial: !sideEffects };

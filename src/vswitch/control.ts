@@ -6,6 +6,7 @@ import type { Pipeline } from "../pipeline/translate.js";
 import type { FlowChange, FlowEntry, FlowStats, FlowTables } from "../pipeline/flow-tables.js";
 import type { ConnectionTable } from "../datapath/conntrack/table.js";
 import type { GroupEntry } from "../pipeline/tables/group-table.js";
+import type { PacketOut } from "../ofctl/packet-out.js";
 import type { Megaflow } from "../flow/odp.js";
 import type { SwitchClock } from "./clock.js";
 import type { Meters } from "./meters.js";
@@ -76,6 +77,11 @@ export interface BridgeControl {
   flowStats(entry: FlowEntry): FlowStats;
   /** Counters of a group and its buckets, of all workers. */
   groupStats(entry: GroupEntry): GroupCounters;
+  /**
+   * Does with a packet what a controller says, now.
+   * @throws PacketpathError USAGE when the ports are real.
+   */
+  packetOut(packet: PacketOut): void;
   /** Sets and clears bits of PORT_CONFIG. */
   setPortConfig(port: number, bits: number, mask: number): Promise<void>;
   /** Frames that met a flow of the datapath, and frames that went through the slow path. */

@@ -45,8 +45,11 @@ export class Walk {
     this.sink = sink;
   }
 
-  /** Translates what `resetContext` has put into the context. */
-  run(): void {
+  /**
+   * Translates what `resetContext` has put into the context.
+   * @param given actions to begin with, instead of a lookup.
+   */
+  run(given: readonly Action[] | null = null): void {
     const { ctx } = this;
     this.stack.length = 0;
     this.groups.length = 0;
@@ -54,7 +57,7 @@ export class Walk {
     this.frozen = [];
     this.resubmits = 0;
     this.changes.length = 0;
-    this.begin();
+    this.begin(given);
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
@@ -62,10 +65,11 @@ export class Walk {
     if (ctx.error === null && this.changes.length > 0) this.sink?.([...this.changes]);
   }
 
-  private begin(): void {
+  private begin(given: readonly Action[] | null): void {
     const { ctx } = this;
     if (!ctx.thawed) {
-      this.lookUp(0, ctx.flow[WORD.inPort]!, null, true);
+      if (given === null) this.lookUp(0, ctx.flow[WORD.inPort]!, null, true);
+      else this.stack.push(frameOn(null, { kind: "given", actions: given }));
       if (!admitInput(ctx, this.env.ports)) this.drop(this.stack.pop()!);
       return;
     }

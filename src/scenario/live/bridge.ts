@@ -1,6 +1,7 @@
 // The bridge of a running lab as the tools of Open vSwitch see and change it. Changes are tried on
 // the main thread's replica of the tables first, so that what is refused has changed nothing, and
 // then ordered from the queue workers. Main thread only.
+import { PacketpathError } from "../../base/errors.js";
 import { realClock } from "../../base/clock.js";
 import { ConnectionTable } from "../../datapath/conntrack/table.js";
 import { DATAPATH_COUNTER } from "../../datapath/datapath.js";
@@ -121,6 +122,10 @@ export class LabBridge implements BridgeControl {
     const sum = (record: number, id: number) => sumRecord(record, id, this.records);
     const buckets = entry.bucketRecords.map((record, i) => sum(record, entry.bucketIds[i]!));
     return { ...sum(entry.record, entry.id), buckets };
+  }
+
+  packetOut(): never {
+    throw new PacketpathError("USAGE", "frames come from the ports of this switch, which are real");
   }
 
   async setPortConfig(port: number, bits: number, mask: number): Promise<void> {

@@ -5,6 +5,8 @@ import { DROP_REASONS } from "../../base/drop-reasons.js";
 import type { Conntrack } from "../../datapath/conntrack/conntrack.js";
 import type { ConnectionTable } from "../../datapath/conntrack/table.js";
 import { Datapath, DATAPATH_COUNTER, type Frame, type Transmit } from "../../datapath/datapath.js";
+import type { PacketOut } from "../../ofctl/packet-out.js";
+import { WORD } from "../../flow/key.js";
 import type { Megaflow } from "../../flow/odp.js";
 import {
   type FlowChange,
@@ -181,15 +183,26 @@ export class DummyBridge implements BridgeControl {
     port.stats.rxPackets++;
     port.stats.rxBytes += bytes.length;
     if ((port.config & PORT_CONFIG.down) !== 0) return;
+    this.datapath.beginBurst();
+    this.datapath.receive(this.load(number, bytes));
+  }
+
+  packetOut({ packet, metadata, actions }: PacketOut): void {
+    this.datapath.beginBurst();
+    const frame = this.load(metadata[WORD.inPort]!, packet);
+    this.datapath.inject(frame, metadata, (key) => this.pipeline.translate(key, { actions }));
+  }
+
+  /** The frame in hand, with these bytes. */
+  private load(port: number, bytes: Uint8Array): Frame {
     const { frame } = this;
     frame.bytes.set(bytes, HEADROOM_BYTES);
     frame.offset = HEADROOM_BYTES;
     frame.length = bytes.length;
     frame.vnetOffset = -1;
-    frame.inPort = number;
+    frame.inPort = port;
     frame.queueMapping = 0;
-    this.datapath.beginBurst();
-    this.datapath.receive(frame);
+    return frame;
   }
 
   private transmit(): Transmit {

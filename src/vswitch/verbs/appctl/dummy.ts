@@ -1,8 +1,8 @@
 // Verbs of ovs-appctl about ports in memory: frames that arrive, and their state (netdev-dummy.c of
 // Open vSwitch 3.1). Refused on a running lab, whose ports are real. Main thread.
 import { parseOdpFlow } from "../../../ofctl/odp/parse-odp-flow.js";
+import { packetFromHex } from "../../../ofctl/packet-out.js";
 import { FlowTextError } from "../../../ofctl/text/scan.js";
-import { packetFromHex } from "../../../trace/arguments.js";
 import { PORT_CONFIG } from "../../control.js";
 import { composeFrame } from "../../dummy/compose.js";
 import type { BridgeControl, PortView } from "../../control.js";

@@ -1,10 +1,12 @@
 // ofproto/trace of ovs-appctl: the trace room does it, on the bridges of the switch; and a verb of
 // our own that traces the next frame that a port really gets. Main thread.
 import { PacketpathError } from "../../../base/errors.js";
-import { traceCommand } from "../../../trace/arguments.js";
+import { traceCommand, tracePacketOut } from "../../../trace/arguments.js";
 import { formatTrace, traceJson } from "../../../trace/print.js";
 import { givesFrames } from "../../live-frame.js";
 import type { Call, Verb } from "../call.js";
+import { missingFor } from "../ofctl/packet-out.js";
+import { bridgeNamed } from "./fdb.js";
 import { Refusal } from "./refusal.js";
 
 /** Other callers wait meanwhile, hence the bound. */
@@ -14,6 +16,20 @@ const WAIT_MS = 5000;
 function trace(call: Call): void {
   try {
     call.out(formatTrace(traceCommand(call.control.bridges(), call.args)));
+  } catch (error) {
+    if (!(error instanceof PacketpathError)) throw error;
+    throw new Refusal(error.message);
+  }
+}
+
+/** The actions of a packet-out, traced. */
+function traceActions(call: Call): void {
+  const bridges = call.control.bridges();
+  try {
+    const found = tracePacketOut(bridges, call.args, ({ name }, actions) =>
+      missingFor(bridgeNamed(call, name), actions),
+    );
+    call.out(formatTrace(found));
   } catch (error) {
     if (!(error instanceof PacketpathError)) throw error;
     throw new Refusal(error.message);
@@ -50,6 +66,14 @@ export const TRACE_VERBS: readonly Verb[] = [
     max: Infinity,
     usage: "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]",
     run: trace,
+  },
+  {
+    name: "ofproto/trace-packet-out",
+    min: 2,
+    max: Infinity,
+    usage:
+      "[-consistent] {[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet] actions",
+    run: traceActions,
   },
   {
     name: "packetpath/trace-live",

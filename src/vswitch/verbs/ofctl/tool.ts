@@ -7,6 +7,7 @@ import { DUMP_VERBS } from "./dumps.js";
 import { FLOW_VERBS } from "./flows.js";
 import { GROUP_VERBS } from "./groups.js";
 import { METER_VERBS } from "./meters.js";
+import { PACKET_VERBS } from "./packet-out.js";
 import { PORT_VERBS } from "./ports.js";
 
 const OPTIONS: readonly OptionSpec[] = [
@@ -39,6 +40,7 @@ const VERBS: readonly Verb[] = [
   ...DUMP_VERBS,
   ...GROUP_VERBS,
   ...METER_VERBS,
+  ...PACKET_VERBS,
   ...PORT_VERBS,
 ];
 
