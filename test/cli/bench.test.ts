@@ -48,11 +48,13 @@ describe("binding of primitives", () => {
     expect(changed).toBeGreaterThan(10);
   });
 
-  it("takes functions, not types and tables", () => {
-    const text = 'import { type Addr, HEADER, ld, st } from "../sync/index.js";\nld(m, 1);\n';
+  it("takes functions and tables, not types and classes, and only of this project", () => {
+    const text = 'import { type Addr, Tracker, HEADER, ld } from "../sync/index.js";\nld(m, 1);\n';
     expect(bindPrimitives(text)).toBe(
-      'import { type Addr, HEADER, ld as $ld, st as $st } from "../sync/index.js"; ' +
-        "const ld = $ld, st = $st;\nld(m, 1);\n",
+      'import { type Addr, Tracker, HEADER as $HEADER, ld as $ld } from "../sync/index.js"; ' +
+        "const HEADER = $HEADER, ld = $ld;\nld(m, 1);\n",
     );
+    const foreign = 'import { openDevice } from "tuntap2";\n';
+    expect(bindPrimitives(foreign)).toBe(foreign);
   });
 });
