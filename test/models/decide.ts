@@ -14,13 +14,15 @@ import type { Verdict } from "../../src/explore/types.js";
 
 /** Wall-clock limit of one variant on a machine that does much else, in milliseconds. */
 const SLOW_MS = 300_000;
+/** The search's own limit, below that. */
+const SEARCH = { maxSeconds: 240 };
 
 const decided = new Map<string, Promise<VariantResult>>();
 
 /** A variant by its id; explored when first asked for. */
 export function decide(system: VariedSystem, id: string): Promise<VariantResult> {
   const key = `${system.name} ${id}`;
-  const found = decided.get(key) ?? decideVariant(system, variantOf(system, id));
+  const found = decided.get(key) ?? decideVariant(system, variantOf(system, id), SEARCH);
   decided.set(key, found);
   return found;
 }
@@ -33,7 +35,7 @@ export async function verdictWith(
 ): Promise<Verdict> {
   const variant = variantOf(system, id);
   const changed = { ...variant, parameters: { ...variant.parameters, ...parameters } };
-  return (await decideVariant(system, changed)).result.verdict;
+  return (await decideVariant(system, changed, SEARCH)).result.verdict;
 }
 
 /** One step of a counterexample per line, as `thread: text`. */

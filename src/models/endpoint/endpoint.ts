@@ -1,6 +1,10 @@
 // Shutdown of a link endpoint, after gVisor's pkg/tcpip/link/fdbased: one dispatch loop per queue,
 // each with N processors, and Attach(nil), which stops them. The parameters make the layouts that
 // it had from 2023 to 2025, and some that it never had. As it stands here: the repaired one.
+//
+// The explorer reads this text. The endpoint of packetpath itself (src/worker/endpoint) runs the
+// same functions on real threads: the build gives them src/sync/program for "packetpath/explore",
+// and there a queue of a real device stands behind each cell of `fd`.
 import {
   add,
   alloc,
@@ -10,6 +14,8 @@ import {
   clearBits,
   FREE,
   free,
+  goLock,
+  goUnlock,
   ld,
   program,
   read,
@@ -27,7 +33,7 @@ import {
   write,
 } from "packetpath/explore";
 
-const parameters = {
+export const parameters = {
   /** Queues, each with its loop; 1 or 2. */
   queues: 1,
   /** Packets of each queue that are there at the start, and that come at any time. */
@@ -51,8 +57,8 @@ const parameters = {
   foreignFrame: "none" as "none" | "skipped" | "ends-loop",
   /** The stopper holds the lock of the stack meanwhile, which delivery takes for reading. */
   stackLock: "none" as "none" | "released" | "held",
-  /** The handler of a packet calls Attach(nil). */
-  handlerStops: false,
+  /** The handler of a packet calls Attach(nil), or asks the stopper to do it. */
+  handlerStops: "never" as "never" | "calls" | "posts",
   /** What another goroutine does: nothing, IsAttached, Attach(nil), Attach(another). */
   other: "none" as "none" | "is-attached" | "stops" | "attaches" | "attaches-after",
   /** Loops that are started by a second Attach share the buffers of the first ones. */
@@ -65,15 +71,27 @@ const parameters = {
   closes: false,
   /** Attach(nil) waits for the processors, too. */
   waitsForProcessors: false,
+  /** Calls of Attach come one after the other, each to its end. */
+  oneAtATime: false,
+  /** The thread of a loop that has ended waits for the next Attach. */
+  keepsThreads: false,
+  /** The device goes away at any time; its loops end by themselves. */
+  vanishes: false,
 };
 
 /** In `fd` and `inbox`: the stop eventfd is readable; the processor is to end. */
-const STOP = 256;
+export const STOP = 256;
+/** In `fd`: the next packet is for another host. */
+export const FOREIGN = 512;
+/** In `fd`: the device is gone, and every read fails. */
+export const GONE = 1024;
 /** In `fd` and `inbox`: packets that wait. */
 const PACKETS = 255;
 
-interface Endpoint {
+export interface Endpoint {
   mu: number;
+  /** Held for a whole call of Attach. */
+  control: number;
   stackMu: number;
   wg: number[];
   processorsWg: number;
@@ -82,15 +100,15 @@ interface Endpoint {
   buffers: number[];
   /** Of each queue and processor. */
   inbox: number[][];
-  /** Loops of a first and second Attach that have been started, by queue. */
+  /** Loops that an Attach has started, by queue; Attaches take turns with the two rows. */
   started: number[][];
   dispatcher: number;
   address: number;
   /** What a dispatcher is: how many packets it got. */
   stack: number;
   dropped: number;
-  /** Which Attach was the last. */
-  generation: number;
+  /** How often loops have been started. */
+  rounds: number;
   /** Loops that run. */
   running: number;
   file: number;
@@ -98,26 +116,36 @@ interface Endpoint {
   asked: number;
   isAttached: number;
   isDetached: number;
+  /** A handler has asked for the stop. */
+  posted: number;
 }
 
-/** endpoint.Attach(dispatcher): starts the loops. `round` is 0 for the first call. */
-function attach(e: Endpoint, round: number) {
+/** endpoint.Attach(dispatcher): starts the loops, unless they run. */
+export function attach(e: Endpoint) {
+  if (parameters.oneAtATime) goLock(e.control);
   if (parameters.lock !== "none") rwlock(e.mu);
   if (read(e.dispatcher) === 0) {
     write(e.dispatcher, e.stack);
-    if (parameters.ownGroups) st(e.generation, round);
+    const round = add(e.rounds, 1);
     for (let k = 0; k < parameters.queues; k++) {
       if (parameters.drainsStop) clearBits(e.fd[k]!, STOP);
-      wgAdd(e.wg[parameters.ownGroups ? round : 0]!, 1);
+      wgAdd(groupOf(e, round), 1);
       if (parameters.other === "stops") add(e.running, 1);
-      st(e.started[round]![k]!, 1);
+      st(e.started[round & 1]![k]!, 1);
     }
   }
   if (parameters.lock !== "none") rwunlock(e.mu);
+  if (parameters.oneAtATime) goUnlock(e.control);
 }
 
 /** endpoint.Attach(nil): stops the loops and waits for them. */
-function detach(e: Endpoint) {
+export function detach(e: Endpoint) {
+  if (parameters.oneAtATime) goLock(e.control);
+  stop(e);
+  if (parameters.oneAtATime) goUnlock(e.control);
+}
+
+function stop(e: Endpoint) {
   if (parameters.lock !== "none") rwlock(e.mu);
   const isAttached = read(e.dispatcher) !== 0;
   if (isAttached) {
@@ -138,48 +166,71 @@ function detach(e: Endpoint) {
 }
 
 function waitForLoops(e: Endpoint) {
-  wgWait(e.wg[parameters.ownGroups ? ld(e.generation) : 0]!);
+  wgWait(groupOf(e, parameters.ownGroups ? ld(e.rounds) - 1 : 0));
   if (parameters.waitsForProcessors) wgWait(e.processorsWg);
 }
 
-/** rawfile.BlockingReadvUntilStopped: whether there is a packet; else the loop is to end. */
-function readPacket(e: Endpoint, k: number): boolean {
+/** The wait group of the loops of a round. */
+function groupOf(e: Endpoint, round: number): number {
+  return e.wg[parameters.ownGroups ? round & 1 : 0]!;
+}
+
+/** What a loop has read. */
+const NOTHING = 0;
+const PACKET = 1;
+const FOREIGN_PACKET = 2;
+
+/** rawfile.BlockingReadvUntilStopped: a packet, or NOTHING: the loop is to end. */
+function readPacket(e: Endpoint, k: number): number {
   const fd = e.fd[k]!;
   for (;;) {
     const state = ld(fd);
-    if (parameters.checksStopEachRound && (state & STOP) !== 0) return false;
+    if ((state & GONE) !== 0) return NOTHING;
+    if (parameters.checksStopEachRound && (state & STOP) !== 0) return NOTHING;
     if ((state & PACKETS) !== 0) {
-      if (parameters.flood || cas(fd, state, state - 1) === state) return true;
+      const kind = (state & FOREIGN) === 0 ? PACKET : FOREIGN_PACKET;
+      if (parameters.flood || cas(fd, state, (state & ~FOREIGN) - 1) === state) return kind;
       continue;
     }
     // Nothing to read: poll of the file and of the stop's eventfd.
-    if ((waitWhile(fd, 0) & STOP) !== 0) return false;
+    if ((waitWhile(fd, 0) & STOP) !== 0) return NOTHING;
   }
 }
 
-/** The loop of a queue (dispatchLoop), once it is started. */
-function loop(k: number, round: number) {
+/** The loop of a queue (dispatchLoop), once it is started. `round` is 0 for the first Attach. */
+export function runLoop(e: Endpoint, k: number, round: number) {
+  const started = e.started[round & 1]![k]!;
+  waitUntil(started, 1);
+  if (parameters.keepsThreads) st(started, 0);
+  for (let count = 0; ; count = parameters.flood ? 0 : count + 1) {
+    const found = readPacket(e, k);
+    if (found === NOTHING) break;
+    if (parameters.sharesBuffers) write(e.buffers[k]!, round);
+    if (parameters.locksAddress) rlock(e.mu);
+    read(e.address);
+    if (parameters.locksAddress && !parameters.locksTwice) runlock(e.mu);
+    if (found === FOREIGN_PACKET) {
+      add(e.dropped, 1);
+      if (parameters.foreignFrame === "ends-loop") break;
+    } else if (parameters.processors === 1) deliver(e);
+    else add(e.inbox[k]![count % parameters.processors]!, 1);
+    if (parameters.locksAddress && parameters.locksTwice) runlock(e.mu);
+  }
+  const hasReason = ld(e.asked) > round || (ld(e.fd[k]!) & GONE) !== 0;
+  assert(hasReason, "the loop ends though nobody has stopped it: attached, and deaf");
+  if (parameters.processors > 1) for (const inbox of e.inbox[k]!) setBits(inbox, STOP);
+  if (parameters.other === "stops") add(e.running, -1);
+  wgDone(groupOf(e, round));
+}
+
+/** The thread of a queue's loop; of its second round only where the first has another thread. */
+function loop(k: number, first: number) {
   return (e: Endpoint) => {
-    const isUsed = k < parameters.queues && (round === 0 || parameters.other.startsWith("attach"));
-    if (!isUsed) return;
-    waitUntil(e.started[round]![k]!, 1);
-    for (let count = 0; readPacket(e, k); count = parameters.flood ? 0 : count + 1) {
-      if (parameters.sharesBuffers) write(e.buffers[k]!, round);
-      if (parameters.locksAddress) rlock(e.mu);
-      read(e.address);
-      if (parameters.locksAddress && !parameters.locksTwice) runlock(e.mu);
-      if (parameters.foreignFrame !== "none" && count === 0) {
-        add(e.dropped, 1);
-        if (parameters.foreignFrame === "ends-loop") break;
-      } else if (parameters.processors === 1) deliver(e);
-      else add(e.inbox[k]![count % parameters.processors]!, 1);
-      if (parameters.locksAddress && parameters.locksTwice) runlock(e.mu);
-    }
-    const isAsked = ld(e.asked) > round;
-    assert(isAsked, "the loop ends though nobody has stopped it: attached, and deaf");
-    if (parameters.processors > 1) for (const inbox of e.inbox[k]!) setBits(inbox, STOP);
-    if (parameters.other === "stops") add(e.running, -1);
-    wgDone(e.wg[parameters.ownGroups ? round : 0]!);
+    const rounds = parameters.other.startsWith("attach") ? 2 : 1;
+    const end = first === 0 && !parameters.keepsThreads ? 1 : rounds;
+    const begin = first === 1 && parameters.keepsThreads ? end : first;
+    if (k >= parameters.queues) return;
+    for (let round = begin; round < end; round++) runLoop(e, k, round);
   };
 }
 
@@ -215,7 +266,8 @@ function deliver(e: Endpoint) {
   }
   if (parameters.flood) ld(dispatcher);
   else add(dispatcher, 1);
-  if (parameters.handlerStops) detach(e);
+  if (parameters.handlerStops === "calls") detach(e);
+  if (parameters.handlerStops === "posts") st(e.posted, 1);
   if (parameters.stackLock !== "none") {
     // An echo request is answered: FindRoute.
     rlock(e.stackMu);
@@ -224,31 +276,40 @@ function deliver(e: Endpoint) {
   if (parameters.closes) ld(ld(e.file));
 }
 
-export default program({
-  name: "endpoint",
-  cells: {
-    fd: [parameters.packets, parameters.packets],
-    buffers: [0, 0],
-    inbox: [
-      [0, 0],
-      [0, 0],
-    ],
-    started: [
-      [0, 0],
-      [0, 0],
-    ],
+/** The cells of an endpoint of so many queues; in each `fd` what is there at the start. */
+export function cellsOf(queues: number, fd: number) {
+  const zeros = Array.from({ length: queues }, () => 0);
+  return {
+    fd: zeros.map(() => fd),
+    buffers: zeros,
+    inbox: zeros.map(() => [0, 0]),
+    started: [zeros, zeros],
     dispatcher: 0,
     address: 0,
     stack: 0,
     dropped: 0,
-    generation: 0,
+    rounds: 0,
     running: 0,
     file: 0,
     asked: 0,
     isAttached: 0,
     isDetached: 0,
-  },
-  locks: { mu: FREE, stackMu: FREE, wg: [FREE, FREE], processorsWg: FREE },
+    posted: 0,
+  };
+}
+
+export const locks = {
+  mu: FREE,
+  control: FREE,
+  stackMu: FREE,
+  wg: [FREE, FREE],
+  processorsWg: FREE,
+} as const;
+
+export default program({
+  name: "endpoint",
+  cells: cellsOf(2, parameters.packets | (parameters.foreignFrame === "none" ? 0 : FOREIGN)),
+  locks,
   heap: 1,
   threads: {
     stopper(e: Endpoint) {
@@ -260,12 +321,11 @@ export default program({
       if (parameters.waitsForProcessors) {
         wgAdd(e.processorsWg, parameters.queues * parameters.processors);
       }
-      attach(e, 0);
+      attach(e);
       if (parameters.other !== "none") st(e.isAttached, 1);
-      if (parameters.handlerStops) {
-        // Nobody else stops it.
-        return;
-      }
+      // Nobody else stops it.
+      if (parameters.handlerStops === "calls") return;
+      if (parameters.handlerStops === "posts") waitUntil(e.posted, 1);
       if (parameters.stackLock === "held") rwlock(e.stackMu);
       detach(e);
       if (parameters.stackLock === "held") rwunlock(e.stackMu);
@@ -282,6 +342,8 @@ export default program({
       for (let i = 0; i < parameters.arriving; i++) {
         for (let k = 0; k < parameters.queues; k++) add(e.fd[k]!, 1);
       }
+      if (!parameters.vanishes) return;
+      for (let k = 0; k < parameters.queues; k++) setBits(e.fd[k]!, GONE);
     },
     other(e: Endpoint) {
       if (parameters.other === "none") return;
@@ -294,7 +356,7 @@ export default program({
       if (parameters.other.startsWith("attach")) {
         if (parameters.other === "attaches") waitUntil(e.asked, 1);
         else waitUntil(e.isDetached, 1);
-        attach(e, 1);
+        attach(e);
         detach(e);
       }
     },

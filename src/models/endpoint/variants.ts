@@ -11,7 +11,27 @@ const MAY_2024 = { lock: "through-wait", locksAddress: false } as const;
 /** Before 13d7bf69d (2023-01-17): no lock at all. */
 const BEFORE_2023 = { lock: "none", locksAddress: false, checksDispatcher: false } as const;
 
+/**
+ * The endpoint of packetpath itself (src/worker/endpoint): the repair, and what it leaves repaired
+ * too. Calls of Attach take turns, which is both for a second Attach(nil) and for another Attach.
+ */
+export const SHIPPED = {
+  oneAtATime: true,
+  keepsThreads: true,
+  checksStopEachRound: true,
+  drainsStop: true,
+  foreignFrame: "skipped",
+} as const;
+
+/** What can run on real threads: as shipped, and with the lock order that deadlocked. */
+export const DESIGNS = {
+  fixed: SHIPPED,
+  buggy: { ...SHIPPED, lock: "through-wait" },
+} as const;
+export type Design = keyof typeof DESIGNS;
+
 const DERIVED = "follows from the code of 2025; not reported upstream";
+const OURS = "src/worker/endpoint of packetpath";
 
 export const endpoint: VariedSystem = {
   name: "endpoint",
@@ -132,7 +152,7 @@ export const endpoint: VariedSystem = {
     {
       id: "G-R",
       what: "the handler of a packet calls Attach(nil): the loop waits for itself",
-      parameters: { handlerStops: true },
+      parameters: { handlerStops: "calls" },
       verdict: "DEADLOCK",
       switches: 1,
       says: "loop0 waits: the counter of wg[0] is 1",
@@ -141,7 +161,14 @@ export const endpoint: VariedSystem = {
     {
       id: "G-R2",
       what: "G-R from a processor that is not the loop",
-      parameters: { handlerStops: true, processors: 2 },
+      parameters: { handlerStops: "calls", processors: 2 },
+      verdict: "SAFE",
+      source: DERIVED,
+    },
+    {
+      id: "G-RF",
+      what: "G-R repaired: the handler asks the stopper to do it",
+      parameters: { handlerStops: "posts" },
       verdict: "SAFE",
       source: DERIVED,
     },
@@ -201,6 +228,13 @@ export const endpoint: VariedSystem = {
       source: DERIVED,
     },
     {
+      id: "G-TF2",
+      what: "G-T repaired: calls of Attach take turns, so that the other one waits",
+      parameters: { other: "attaches", drainsStop: true, oneAtATime: true },
+      verdict: "SAFE",
+      source: DERIVED,
+    },
+    {
       id: "G-I",
       what: "a second Attach(nil) finds no dispatcher and returns before the loops have ended",
       parameters: { other: "stops" },
@@ -215,6 +249,13 @@ export const endpoint: VariedSystem = {
       parameters: { ...BUGGY, other: "stops", packets: 0 },
       verdict: "SAFE",
       source: "gvisor before e161bec8d",
+    },
+    {
+      id: "G-IF",
+      what: "G-I repaired: calls of Attach take turns, so that the second one waits",
+      parameters: { other: "stops", oneAtATime: true },
+      verdict: "SAFE",
+      source: DERIVED,
     },
     {
       id: "G-C",
@@ -261,6 +302,64 @@ export const endpoint: VariedSystem = {
       verdict: "DEADLOCK",
       switches: 3,
       source: "law of sync.RWMutex",
+    },
+    {
+      id: "G-H",
+      what: "packetpath's own: a foreign frame, another packet, and one more at any time",
+      parameters: { ...SHIPPED, packets: 2, arriving: 1 },
+      verdict: "SAFE",
+      source: OURS,
+    },
+    {
+      id: "G-H2",
+      what: "G-H with two queues",
+      parameters: { ...SHIPPED, queues: 2 },
+      verdict: "SAFE",
+      source: OURS,
+    },
+    {
+      id: "G-HB",
+      what: "G-H that keeps the lock while it waits: what runs as design buggy",
+      parameters: { ...DESIGNS.buggy, packets: 2 },
+      verdict: "DEADLOCK",
+      switches: 2,
+      says: "loop0 waits for mu, held by stopper",
+      source: OURS,
+    },
+    {
+      id: "G-HL",
+      what: "G-H under a flood without an end",
+      parameters: { ...SHIPPED, foreignFrame: "none", flood: true },
+      verdict: "SAFE",
+      source: OURS,
+    },
+    {
+      id: "G-HT",
+      what: "G-H with Attach(another) at any time, whose loop is the first one's thread",
+      parameters: { ...SHIPPED, other: "attaches", sharesBuffers: true },
+      verdict: "SAFE",
+      source: OURS,
+    },
+    {
+      id: "G-HI",
+      what: "G-H with a second Attach(nil)",
+      parameters: { ...SHIPPED, other: "stops" },
+      verdict: "SAFE",
+      source: OURS,
+    },
+    {
+      id: "G-HR",
+      what: "G-H whose handler asks for the stop",
+      parameters: { ...SHIPPED, packets: 2, handlerStops: "posts" },
+      verdict: "SAFE",
+      source: OURS,
+    },
+    {
+      id: "G-HG",
+      what: "G-H whose device goes away at any time",
+      parameters: { ...SHIPPED, vanishes: true },
+      verdict: "SAFE",
+      source: OURS,
     },
   ],
 };
