@@ -108,11 +108,29 @@ function list(folder: string): string[] {
   }
 }
 
+/** The process that started this one, from /proc; 0 when it is gone. */
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    return 0;
+  }
+}
+
+/** Whether a file of /run/packetpath is of a live process that these tests did not start. */
+function ofAnotherRun(file: string): boolean {
+  let pid = Number(/^\d+/.exec(file)?.[0] ?? 0);
+  const gone = parentOf(pid) === 0;
+  while (pid > 1 && pid !== process.pid) pid = parentOf(pid);
+  return !gone && pid !== process.pid;
+}
+
 /** What a run may not change for good: compare it before and after. */
 export function hostState() {
   return {
     named: list("/run/netns"),
-    ledgers: list("/run/packetpath"),
+    ledgers: list("/run/packetpath").filter((file) => !ofAnotherRun(file)),
     devices: list("/sys/class/net"),
     mounts: readFileSync("/proc/self/mounts", "utf8")
       .split("\n")
