@@ -1,10 +1,10 @@
 // What must be undone if the process dies: one line per deed, written before the deed.
 //
 // Anonymous namespaces and their devices die with the process. What outlives it is what has a
-// name below /run/netns. Each run that names something keeps a file
-// /run/packetpath/<pid>-<start time>.jsonl; `sweep` reads the files of runs that are dead and
-// undoes their lines backwards. The start time tells a dead run from a later process that has
-// got the same pid.
+// name below /run/netns, and folders in filesystems of the kernel's. Each run that makes such a
+// thing keeps a file /run/packetpath/<pid>-<start time>.jsonl; `sweep` reads the files of runs
+// that are dead and undoes their lines backwards. The start time tells a dead run from a later
+// process that has got the same pid.
 //
 // A name alone is not proof: its owner may have removed it, and somebody else may have made a
 // namespace of the same name since. A line therefore carries the namespace's inode number and
@@ -27,6 +27,7 @@ import {
 import { C, mount, umount2 } from "@packetpath/libc";
 import { errnoName } from "../base/errno.js";
 import { PacketpathError } from "../base/errors.js";
+import { removeInstance } from "./tracing/tracefs.js";
 
 export const LEDGER_DIR = "/run/packetpath";
 export const NETNS_DIR = "/run/netns";
@@ -41,11 +42,22 @@ type Deed =
   | ({ readonly deed: "netns"; readonly name: string } & NamespaceIdentity)
   /** /run/netns was made a shared mount point, as `ip netns add` does. */
   | { readonly deed: "netns-dir"; readonly created: boolean }
-  | ({ readonly deed: "undone"; readonly name: string } & NamespaceIdentity);
+  | ({ readonly deed: "undone"; readonly name: string } & NamespaceIdentity)
+  | ({ readonly deed: "folder" | "folder-undone" } & Folder);
+
+/** A folder in a filesystem of the kernel's. Its name holds the pid and start time of its run. */
+interface Folder {
+  readonly kind: FolderKind;
+  readonly name: string;
+}
+
+/** How each kind is removed: null when it is gone, otherwise why it was left alone. */
+const FOLDERS = { "trace-instance": removeInstance } as const;
+type FolderKind = keyof typeof FOLDERS;
 
 /** What `sweep` did. */
 export interface SweepResult {
-  /** Names taken away from /run/netns. */
+  /** Names taken away from /run/netns, and folders. */
   readonly removed: string[];
   /** Dead runs whose ledgers were worked off. */
   readonly runs: string[];
@@ -182,6 +194,27 @@ function pending(deeds: readonly Deed[]): (Deed & { deed: "netns" })[] {
   return [...open.values()].reverse();
 }
 
+/** Before a folder is made. @param name must hold what `processIdentity` says of this run. */
+export function recordFolder(kind: FolderKind, name: string): void {
+  record({ deed: "folder", kind, name });
+}
+
+/** After it is gone. */
+export function forgetFolder(kind: FolderKind, name: string): void {
+  record({ deed: "folder-undone", kind, name });
+  forgetIfDone();
+}
+
+/** Folders that the ledger says are still there, last first. */
+function pendingFolders(deeds: readonly Deed[]): Folder[] {
+  const open = new Map<string, Folder>();
+  for (const deed of deeds) {
+    if (deed.deed === "folder") open.set(`${deed.kind} ${deed.name}`, deed);
+    if (deed.deed === "folder-undone") open.delete(`${deed.kind} ${deed.name}`);
+  }
+  return [...open.values()].reverse();
+}
+
 /** Names of this run that still exist. */
 export function namesLeft(): string[] {
   const run = processIdentity(process.pid);
@@ -243,7 +276,9 @@ function forget(run: string): void {
 /** Removes this run's ledger once it has nothing left to undo. */
 function forgetIfDone(): void {
   const run = processIdentity(process.pid);
-  if (run !== null && pending(readLedger(run)).length === 0) forget(run);
+  if (run === null) return;
+  const deeds = readLedger(run);
+  if (pending(deeds).length + pendingFolders(deeds).length === 0) forget(run);
 }
 
 /**
@@ -259,11 +294,19 @@ export function sweep(): SweepResult {
     const run = match[1]!;
     const pid = match[2]!;
     if (processIdentity(Number(pid)) === run) continue;
-    for (const deed of pending(readLedger(run))) {
-      const reason = removeName(deed);
-      if (reason === null) result.removed.push(deed.name);
-      else result.kept.push({ name: deed.name, reason });
-    }
+    const deeds = readLedger(run);
+    const told = (name: string, reason: string | null): void => {
+      if (reason === null) result.removed.push(name);
+      else result.kept.push({ name, reason });
+    };
+    for (const deed of pending(deeds)) told(deed.name, removeName(deed));
+    const reasons = pendingFolders(deeds).map(({ kind, name }) => {
+      const reason = FOLDERS[kind](name);
+      told(name, reason);
+      return reason;
+    });
+    // A folder that somebody uses now can be removed later; a name that is another's never.
+    if (reasons.some((reason) => reason !== null)) continue;
     forget(run);
     result.runs.push(run);
   }

@@ -1,6 +1,6 @@
 // `packetpath observe WHAT`: what the models say, looked at on the running kernel of this host. One
 // row of the table per observation; each is loaded when it is asked for. Main thread only.
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { EXIT } from "../../base/errors.js";
 import { writeOut } from "../failure.js";
 import { listenForStop } from "../signals.js";
@@ -8,6 +8,8 @@ import { listenForStop } from "../signals.js";
 /** The flags of all observations; each row adds those that it reads. */
 interface ObserveFlags {
   readonly json?: boolean;
+  readonly count?: number;
+  readonly tracefs?: string;
 }
 
 /** What was seen: an object for --json (schemaVersion is added), and lines for people. */
@@ -31,7 +33,39 @@ interface Observation {
   readonly observe: (flags: ObserveFlags, signal: AbortSignal) => Promise<Observed>;
 }
 
-const OBSERVATIONS: readonly Observation[] = [];
+const OBSERVATIONS: readonly Observation[] = [
+  {
+    name: "loopback",
+    summary: "where a ping over loopback is received: in whose context, on which CPU",
+    description:
+      "Pings 127.0.0.1 in a namespace of its own and shows, from the kernel's trace events, that\n" +
+      "the packet is received in the sender's context, as a softirq, before the send returns; and\n" +
+      "that receive packet steering moves it to another CPU. Needs root.",
+    addOptions: (command) => tracefsOption(countOption(command, "pings in each part (10)", 100)),
+    async observe({ count = 10, tracefs }, signal) {
+      const { observeLoopback } = await import("../../observe/loopback.js");
+      const text = await import("../../observe/loopback-text.js");
+      const result = await observeLoopback({ count, tracefs }, signal);
+      return {
+        asExpected: text.loopbackAsExpected(result),
+        json: text.loopbackJson(result),
+        text: text.loopbackText(result),
+      };
+    },
+  },
+];
+
+function countOption(command: Command, what: string, most: number): Command {
+  return command.option("--count <number>", what, (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= 1 && number <= most) return number;
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${most}.`);
+  });
+}
+
+function tracefsOption(command: Command): Command {
+  return command.option("--tracefs <folder>", "where tracefs is mounted (found by itself)");
+}
 
 export function addObserveCommand(program: Command, exit: (code: number) => void): void {
   const parent = program
