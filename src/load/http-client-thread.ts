@@ -4,10 +4,11 @@
 // length and every byte of the body are right) or failed, under the name of the phase it had
 // reached and the errno. So sent = ok + failed, always, also after a stop.
 import { Agent, request, type ClientRequest, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { nowMs } from "../base/clock.js";
 import { errnoName } from "../base/errno.js";
 import { enterNamespace } from "../host/open.js";
-import { AnswerContent, requestPath } from "./http-content.js";
+import { AnswerContent, CLIENT_HEADER, requestPath, statement } from "./http-content.js";
 import { LatencyRecorder, type Bucket } from "./latency.js";
 import { checkConnectionLimits } from "./limits.js";
 import { connectRole, type RoleLine } from "./threads.js";
@@ -164,11 +165,13 @@ class Exchange {
     this.spec = spec;
     this.content = content;
     this.number = number;
+    const sources = spec.sourceAddresses ?? [];
     this.request = request({
       host: spec.serverAddress,
       port: spec.serverPort,
       path: requestPath(number, spec.bodyBytes),
       agent,
+      ...(sources.length === 0 ? {} : { localAddress: sources[number % sources.length]! }),
     });
   }
 
@@ -176,10 +179,20 @@ class Exchange {
     this.settle = settle;
     this.deadline = setTimeout(() => this.fail("ETIMEDOUT"), this.spec.timeoutMs);
     this.request.on("socket", (socket) => {
-      socket.once("connect", () => (this.isConnected = true));
+      socket.once("connect", () => {
+        this.isConnected = true;
+        if (this.spec.behind !== undefined) this.sayWho(socket);
+      });
     });
     this.request.on("error", (error) => this.fail(errorText(error)));
     this.request.on("response", (response) => this.check(response));
+    // What address it has, a balanced client knows when it is connected, and says so then.
+    if (this.spec.behind === undefined) this.request.end();
+  }
+
+  private sayWho(socket: Socket): void {
+    const { localAddress = "", localPort = 0 } = socket;
+    this.request.setHeader(CLIENT_HEADER, statement(localAddress, localPort));
     this.request.end();
   }
 

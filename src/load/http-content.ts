@@ -19,6 +19,14 @@ export function parseRequestPath(path: string): { number: number; bodyBytes: num
   return { number: Number(found[1]), bodyBytes: Number(found[2]) };
 }
 
+/** The header in which a client of a balanced service says which address it has. */
+export const CLIENT_HEADER = "x-client-address";
+
+/** Its value: address and port. */
+export function statement(address: string, port: number): string {
+  return `${address} ${port}`;
+}
+
 /** Makes answers of one length; the pattern behind them is laid out once. */
 export class AnswerContent {
   readonly bodyBytes: number;

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { isIPv6, type Socket } from "node:net";
 import { PacketpathError } from "../base/errors.js";
 import { enterNamespace } from "../host/open.js";
-import { AnswerContent, parseRequestPath } from "./http-content.js";
+import { AnswerContent, CLIENT_HEADER, parseRequestPath, statement } from "./http-content.js";
 import { connectRole, type RoleLine } from "./threads.js";
 import { LOAD_COUNTER, type HttpLoadSpec } from "./types.js";
 
@@ -27,6 +27,7 @@ interface Held {
 
 /** The state of the one server of this thread. */
 class HoldingServer {
+  private readonly spec: HttpLoadSpec;
   private readonly words: Int32Array;
   private readonly holdUntil: number;
   private held: Held[] = [];
@@ -35,6 +36,7 @@ class HoldingServer {
   private readonly server: Server;
 
   constructor(line: RoleLine<HttpLoadSpec>) {
+    this.spec = line.spec;
     this.words = line.words;
     this.holdUntil = line.spec.holdUntilInFlight;
     // Deadlines belong to the client. maxConnections stays unset: its meaning of 0 has changed
@@ -70,6 +72,7 @@ class HoldingServer {
       response.writeHead(404, { Connection: "close" }).end();
       return;
     }
+    if (this.spec.behind !== undefined) this.compare(request);
     const inFlight = Atomics.add(this.words, LOAD_COUNTER.inFlight, 1) + 1;
     if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) {
       Atomics.store(this.words, LOAD_COUNTER.maxInFlight, inFlight);
@@ -83,6 +86,14 @@ class HoldingServer {
     }
     this.held.push(held);
     if (inFlight >= this.holdUntil) this.release();
+  }
+
+  /** Whether the server has learned the address that the client says it has. */
+  private compare(request: IncomingMessage): void {
+    const { remoteAddress = "", remotePort = 0 } = request.socket;
+    const learned = statement(remoteAddress, remotePort);
+    const isSame = request.headers[CLIENT_HEADER] === learned;
+    Atomics.add(this.words, isSame ? LOAD_COUNTER.clientsSame : LOAD_COUNTER.clientsDifferent, 1);
   }
 
   /** Answers everything that is held, and from now on everything at once. */

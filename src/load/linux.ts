@@ -39,18 +39,22 @@ export function startHttpClient(
 }
 
 async function runBoth(group: RoleGroup, spec: HttpLoadSpec): Promise<HttpLoadResult> {
-  const server = group.start<null, HttpLoadSpec>("http-server", SERVER, spec.server, spec);
+  const ends = spec.behind ?? [{ server: spec.server, port: spec.serverPort }];
+  const servers = ends.map(({ server, port }) => {
+    const own = { ...spec, serverPort: port };
+    return group.start<null, HttpLoadSpec>("http-server", SERVER, server, own);
+  });
   try {
-    await server.ready;
+    await Promise.all(servers.map(({ ready }) => ready));
     // The client ends by itself whatever the server does, because every request has a deadline;
     // a server that failed is reported once the client has its results.
     const answer = await startClient(group, spec).result;
-    server.stop();
-    await server.result;
+    for (const server of servers) server.stop();
+    await Promise.all(servers.map(({ result }) => result));
     return toResult(answer, group.counters);
   } finally {
     // Also when the client could not begin: the group's stop alone only makes the server release.
-    server.stop();
+    for (const server of servers) server.stop();
     await group.end();
   }
 }

@@ -22,6 +22,9 @@ export const LOAD_COUNTER = {
   stop: 7,
   /** UDP datagrams or echo replies received. Written by the receiver, or by the pinger. */
   datagramsReceived: 8,
+  /** Requests whose server learned the client's own address, another one. Written by the servers. */
+  clientsSame: 9,
+  clientsDifferent: 10,
 } as const;
 export const LOAD_COUNTER_WORDS = 32;
 
@@ -45,6 +48,15 @@ export interface HttpLoadSpec {
    * absent or 0: as fast as `concurrency` lets them start. Needed when `requests` is 0.
    */
   readonly intervalMs?: number;
+  /**
+   * Where requests to a load balancer's service end: each of these has a server; `server` is then
+   * not looked at. Servers and client check that each server learns the client's own address.
+   */
+  readonly behind?: readonly { readonly server: NamespaceRef; readonly port: number }[];
+  /** What the servers ask for their peers' addresses; absent: what their sockets say counts. */
+  readonly peers?: SharedArrayBuffer;
+  /** Addresses that connections come from in turn; absent or empty: the kernel chooses. */
+  readonly sourceAddresses?: readonly string[];
 }
 
 export interface LatencyMs {

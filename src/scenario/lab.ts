@@ -20,6 +20,7 @@ import { newPool } from "../worker/frame-pool.js";
 import { type CaptureRequest, profileOf, type SharedParts } from "../worker/shared.js";
 import { cpuCount, Supervisor } from "../worker/supervisor.js";
 import type { Topology } from "../fault/plan.js";
+import { shareBalancer } from "./balancer/share.js";
 import { configuredPorts, macTableOf } from "./bridge/resolve.js";
 import type { Scenario, ScenarioPort } from "./types.js";
 
@@ -115,6 +116,7 @@ async function prepare(
       connections: Conntrack.create().table.buffer,
       orderWords: newOrderWords(workers),
       ports: configuredPorts(scenario, config.ports).buffer,
+      balancer: shareBalancer(scenario),
     },
   };
   const dump = scenario.vswitchd;
@@ -175,10 +177,12 @@ function portSpec(
           txQueueLen: port.txQueueLen,
           mac: port.mac,
           addresses: port.addresses,
-          gateways: [],
+          gateways: port.gateways,
           up: true,
         };
-  const { name, number, kind, queues, mtu, txQueueLen, lower } = port;
+  const { name, number, queues, mtu, txQueueLen, lower } = port;
+  // To the path a balancer is a device that swallows what it gets; the worker goes on from there.
+  const kind = port.kind === "balancer" ? "dummy" : port.kind;
   const netns = namespace === null ? 0 : namespace.number;
   return { name, number, kind, queues, mtu, txQueueLen, netns, device, lower };
 }

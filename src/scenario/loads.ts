@@ -9,6 +9,7 @@ import {
   type Loads,
 } from "../load/types.js";
 import type { Lab } from "./lab.js";
+import type { HttpLoad } from "./types.js";
 
 export interface LoadResults {
   readonly http: HttpLoadResult | null;
@@ -95,7 +96,7 @@ export class RunningLoads {
     this.httpDone = false;
     this.http = this.loads.startHttp({
       client: this.namespace(http.from),
-      server: this.namespace(http.to),
+      server: this.namespace(http.servers[0]!.namespace),
       serverAddress: http.toAddress,
       serverPort: http.port,
       requests: http.requests,
@@ -103,10 +104,16 @@ export class RunningLoads {
       concurrency: http.concurrency,
       timeoutMs: http.timeoutMs,
       bodyBytes: http.bodyBytes,
+      sourceAddresses: http.sourceAddresses,
+      ...(http.isBalanced ? { behind: this.behind(http) } : {}),
     });
     void this.watch(this.http)
       .done.finally(() => (this.httpDone = true))
       .catch(() => undefined);
+  }
+
+  private behind({ servers }: HttpLoad) {
+    return servers.map(({ namespace, port }) => ({ server: this.namespace(namespace), port }));
   }
 
   private watch<Result>(handle: LoadHandle<Result>): LoadHandle<Result> {

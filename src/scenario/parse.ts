@@ -2,6 +2,7 @@
 // each with line and column. Creates nothing and reads no file; any thread.
 import { type Document, isScalar } from "yaml";
 import type { Flow } from "../flow/types.js";
+import { checkBalancer } from "./balancer/check.js";
 import { checkFaults } from "./check/faults.js";
 import { checkFlowText } from "./check/flows.js";
 import { checkLoad } from "./check/load.js";
@@ -77,7 +78,8 @@ function checkAcross(raw: Record<string, unknown>, document: Document, problems:
   };
   run(["namespaces", "ports", "defaults"], (text) => checkPorts(text, problems));
   run(["bridge", "ports"], (text) => checkBridge(text, problems));
-  run(["namespaces", "ports", "load"], (text) => checkLoad(text, problems));
+  run(["balancer", "ports"], (text) => checkBalancer(text, problems));
+  run(["namespaces", "ports", "balancer", "load"], (text) => checkLoad(text, problems));
   run(["namespaces", "ports", "defaults", "load", "faults", "workers"], (text) =>
     checkFaults(text, problems),
   );

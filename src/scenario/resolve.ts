@@ -1,11 +1,18 @@
 // From what was written, and found to be right, to the form that the rest of the program uses:
 // defaults filled in, port numbers chosen, addresses looked up. Pure; any thread.
 import type { Flow } from "../flow/types.js";
+import { fixedMac, portOfAddress, resolveBalancer } from "./balancer/resolve.js";
 import { portFlags, resolveBridge, resolveVlan } from "./bridge/resolve.js";
 import { workersOf } from "./check/faults.js";
-import { targetAddress } from "./check/load.js";
+import { sourcesOf, targetAddress } from "./check/load.js";
 import type { ScenarioText } from "./schema.js";
-import { type Scenario, type ScenarioFault, type ScenarioPort, TRIGGERS } from "./types.js";
+import {
+  type HttpLoad,
+  type Scenario,
+  type ScenarioFault,
+  type ScenarioPort,
+  TRIGGERS,
+} from "./types.js";
 
 /** A run without HTTP load and without `durationMs` lasts so long. */
 const DURATION_DEFAULT_MS = 3000;
@@ -20,6 +27,7 @@ export interface Origin {
 /** @param text passed every check; otherwise the result is not to be used. */
 export function resolveScenario(text: ScenarioText, origin: Origin): Scenario {
   const { http } = text.load;
+  const ports = resolvePorts(text);
   return {
     file: origin.file,
     name: text.name,
@@ -29,10 +37,11 @@ export function resolveScenario(text: ScenarioText, origin: Origin): Scenario {
     seed: text.seed,
     expect: { default: "SAFE", ...text.expect },
     bridge: resolveBridge(text, portNumbers(text.ports)),
+    balancer: text.balancer === undefined ? null : resolveBalancer(text.balancer, ports, text.seed),
     workers: workersOf(text),
     uso: text.uso,
     namespaces: text.namespaces,
-    ports: resolvePorts(text),
+    ports,
     flowsText: text.flows,
     flows: origin.flows,
     load: resolveLoad(text),
@@ -64,6 +73,13 @@ export function portNumbers(ports: ScenarioText["ports"]): Map<string, number> {
 function resolvePorts(text: ScenarioText): ScenarioPort[] {
   const numbers = portNumbers(text.ports);
   const { defaults } = text;
+  const taken = new Set(text.ports.flatMap(({ mac }) => (mac === undefined ? [] : [mac])));
+  const servers = text.balancer?.services.flatMap((service) => service.servers) ?? [];
+  const serving = new Set(servers.map(({ address }) => portOfAddress(address, text.ports)?.name));
+  const macOf = ({ name, mac }: ScenarioText["ports"][number]): string | null => {
+    if (mac !== undefined) return mac.toLowerCase();
+    return serving.has(name) ? fixedMac(numbers.get(name)!, taken) : null;
+  };
   return text.ports.map((port) => ({
     name: port.name,
     number: numbers.get(port.name)!,
@@ -72,7 +88,8 @@ function resolvePorts(text: ScenarioText): ScenarioPort[] {
     device: port.device,
     queues: port.queues ?? defaults.queues,
     addresses: port.addresses,
-    mac: port.mac?.toLowerCase() ?? null,
+    gateways: port.gateways,
+    mac: macOf(port),
     mtu: port.mtu ?? defaults.mtu,
     txQueueLen: port.txQueueLen ?? defaults.txQueueLen,
     offloads: port.offloads ?? defaults.offloads,
@@ -90,11 +107,34 @@ function resolveLoad(text: ScenarioText): Scenario["load"] {
     toAddress: targetAddress(one, text) ?? "",
   });
   return {
-    http: http === undefined ? null : withAddress(http),
+    http: http === undefined ? null : resolveHttp(http, text),
     bystander: bystander === undefined ? null : withAddress(bystander),
     flood: flood.map(withAddress),
     ping: ping.map(withAddress),
   };
+}
+
+/** The port that HTTP servers listen on by default. */
+const HTTP_PORT = 8080;
+
+function resolveHttp(
+  http: NonNullable<ScenarioText["load"]["http"]>,
+  text: ScenarioText,
+): HttpLoad {
+  const service = text.balancer?.services.find(({ name }) => name === http.to);
+  const toAddress = targetAddress(http, text) ?? "";
+  const port = service?.port ?? http.port ?? HTTP_PORT;
+  const servers =
+    service === undefined
+      ? [{ namespace: http.to, port }]
+      : service.servers.map((server) => ({
+          namespace: portOfAddress(server.address, text.ports)!.namespace!,
+          port: server.port ?? port,
+        }));
+  const { sources, ...rest } = http;
+  const sourceAddresses = sourcesOf(http, toAddress, text).slice(0, sources);
+  const isBalanced = service !== undefined;
+  return { ...rest, toAddress, port, servers, isBalanced, sourceAddresses };
 }
 
 function resolveFault(fault: ScenarioText["faults"][number]): ScenarioFault {

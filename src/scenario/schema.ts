@@ -2,8 +2,10 @@
 // has a sentence; the sentences become the JSON schema that editors show (`packetpath schema`).
 // Everything is optional here that has a default; `parse.ts` fills in and checks what spans fields.
 import { z } from "zod";
+import { balancer } from "./balancer/schema.js";
 import { bridge, portSettings, portVlan } from "./bridge/schema.js";
 import { modelSchema } from "./model/schema.js";
+import { expandRange } from "./check/addresses.js";
 import {
   FAULT_KINDS,
   PORT_KINDS,
@@ -60,8 +62,18 @@ const port = z.strictObject({
     .meta({ description: "Where the peer lives (veth, tun and internal)." }),
   device: deviceName.default("eth0").meta({ description: "Name of the peer in its namespace." }),
   queues: queues.optional(),
-  addresses: z.array(z.string()).max(16).default([]).meta({
-    description: 'Addresses of the peer with prefix length: "10.0.0.1/24", "fd00::1/64".',
+  addresses: z
+    .array(z.string())
+    .max(16)
+    .default([])
+    .transform((texts) => texts.flatMap(expandRange))
+    .meta({
+      description:
+        'Addresses of the peer with prefix length: "10.0.0.1/24", "fd00::1/64"; or a range of ' +
+        'them: "10.0.1.1-10.0.1.200/16".',
+    }),
+  gateways: z.array(z.string()).max(2).default([]).meta({
+    description: "Default routes of the peer, at most one for each IP version.",
   }),
   mac: z
     .string()
@@ -80,8 +92,8 @@ const port = z.strictObject({
 
 const http = z.strictObject({
   from: namespaceName,
-  to: namespaceName,
-  port: udpOrTcpPort.default(8080),
+  to: namespaceName.meta({ description: "A namespace, or a service of the balancer." }),
+  port: udpOrTcpPort.optional().meta({ description: "Default: 8080; a service has its own." }),
   requests: whole(1, 100_000, "Requests in all, each on a connection of its own."),
   holdUntilInFlight: whole(
     0,
@@ -93,6 +105,11 @@ const http = z.strictObject({
     10_000,
   ),
   bodyBytes: whole(0, 1_048_576, "Length of each answer's body.").default(256),
+  sources: whole(
+    0,
+    1024,
+    "Addresses that requests come from in turn; 0: as the kernel chooses.",
+  ).default(0),
 });
 const bystander = z.strictObject({
   from: namespaceName,
@@ -192,6 +209,7 @@ export const scenarioSchema = z
       .default({})
       .meta({ description: "Guard to verdict; `default` is for those not named (SAFE)." }),
     bridge: bridge.default(bridge.parse({})),
+    balancer: balancer.optional(),
     workers: whole(1, 128, "Worker threads; default: the most queues of any port.").optional(),
     uso: z
       .boolean()

@@ -5,6 +5,7 @@ import type { Flow } from "../flow/types.js";
 import type { PortVlan } from "../pipeline/ports.js";
 import type { Mirror } from "../pipeline/switching/mirrors.js";
 import type { Sample, Verdict } from "../report/types.js";
+import type { ScenarioBalancer } from "./balancer/resolve.js";
 
 /** Kernel versions whose transmit path can be emulated; the switches are data in `path`. */
 export const PROFILES = [
@@ -44,6 +45,7 @@ export const PORT_KINDS = [
   "macvlan",
   "vxlan",
   "ifb",
+  "balancer",
 ] as const;
 export type PortKind = (typeof PORT_KINDS)[number];
 
@@ -92,6 +94,8 @@ export interface ScenarioPort {
   readonly queues: number;
   /** CIDR texts of the peer, IPv4 and IPv6. */
   readonly addresses: readonly string[];
+  /** Where the peer sends what is in no subnet of its own. */
+  readonly gateways: readonly string[];
   /** null: chosen by the host. */
   readonly mac: string | null;
   readonly mtu: number;
@@ -121,10 +125,20 @@ export interface ScenarioBridge {
 
 export interface HttpLoad {
   readonly from: string;
+  /** A namespace, or a service of the balancer. */
   readonly to: string;
-  /** First address of the first port in `to` that shares a subnet with `from` (without prefix). */
+  /**
+   * First address of the first port in `to` that shares a subnet with `from` (without prefix); the
+   * service's address.
+   */
   readonly toAddress: string;
   readonly port: number;
+  /** Where the requests end: a namespace and port for each server. */
+  readonly servers: readonly { readonly namespace: string; readonly port: number }[];
+  /** The target is a service: servers are to learn each client's own address. */
+  readonly isBalanced: boolean;
+  /** Addresses of `from` that requests come from in turn; empty: the kernel chooses. */
+  readonly sourceAddresses: readonly string[];
   readonly requests: number;
   /** The server answers nothing until so many requests are in flight; 0: answers at once. */
   readonly holdUntilInFlight: number;
@@ -205,6 +219,8 @@ export interface Scenario {
   /** Guard to verdict; `default` is always there. Ask `expectedVerdict`. */
   readonly expect: Readonly<Record<string, Verdict>>;
   readonly bridge: ScenarioBridge;
+  /** The load balancer behind one of the ports; null: there is none. */
+  readonly balancer: ScenarioBalancer | null;
   /** Worker threads; worker k serves queue k, k + workers ... of every port. */
   readonly workers: number;
   /** Datagrams that leave together are written as one super-frame. */

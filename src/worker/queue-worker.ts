@@ -2,6 +2,8 @@
 // together and runs the loop until it is told to stop. Worker k is CPU k, in softirq context: it
 // never sleeps on a lock.
 import { isMainThread, type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { Balancer } from "../balancer/balancer.js";
+import { Connections } from "../balancer/connections.js";
 import { realClock } from "../base/clock.js";
 import { Conntrack } from "../datapath/conntrack/conntrack.js";
 import { Datapath, DATAPATH_COUNTER } from "../datapath/datapath.js";
@@ -16,9 +18,10 @@ import { Pipeline } from "../pipeline/translate.js";
 import { CounterBlocks } from "../sync/counters.js";
 import { bindThread, CPU, CPU_STATE, cpuBlock } from "../sync/index.js";
 import { QueueTable } from "../sync/queue-table.js";
+import { BalancerPort } from "./balancer-port.js";
 import { Capture } from "./capture.js";
 import { DatagramWriter } from "./datagram-writer.js";
-import { runSlotOffset } from "./frame-pool.js";
+import { runSlotOffset, slotOffset } from "./frame-pool.js";
 import type { SwitchNews } from "./live/orders.js";
 import { Replica } from "./live/replica.js";
 import { Loop } from "./loop.js";
@@ -54,6 +57,8 @@ async function main(data: QueueWorkerData): Promise<void> {
     transmit.datagrams = new DatagramWriter(io, place, transmit);
   }
   const { datapath, live } = openSwitch(data, transmit);
+  const port = { datapath, counters, clock: realClock, capture, m: k.m, block: cpuBlock(cpu) };
+  transmit.balancer = openBalancer(data, port);
   const table = new QueueTable(parts.workers, parts.ports, parts.queueTable);
   const pool = parts.pool;
   const loop = new Loop({ k, cpu, io, table, datapath, transmit, counters, pool, capture, live });
@@ -105,6 +110,22 @@ function openSwitch(
   const words = new Int32Array(parts.orderWords);
   const live = new Replica({ worker, orders: data.orders, words, tables, datapath, tell: post });
   return { datapath, live };
+}
+
+function openBalancer(
+  { parts, index, cpu }: QueueWorkerData,
+  port: Omit<ConstructorParameters<typeof BalancerPort>[0], "number" | "balancer">,
+): BalancerPort | null {
+  const shared = parts.switch.balancer;
+  if (shared === null) return null;
+  const balancer = new Balancer({
+    config: shared.config,
+    connections: new Connections(shared.connections),
+    turns: new Int32Array(shared.turns),
+    counters: new Float64Array(shared.counters[index]!),
+    floor: slotOffset(cpu),
+  });
+  return new BalancerPort({ ...port, number: shared.port, balancer });
 }
 
 function statsOf(datapath: Datapath): Record<string, number> {

@@ -1,5 +1,6 @@
 // What every thread of a run is given: the shared memories and the constants. Made by the main
 // thread, structured-cloned into each worker's `workerData`, opened again on the other side.
+import type { BalancerConfig } from "../balancer/types.js";
 import { PacketpathError } from "../base/errors.js";
 import type { Flow } from "../flow/types.js";
 import type { BackendDescriptor } from "../host/types.js";
@@ -50,6 +51,21 @@ export interface SwitchParts {
   /** How far each worker has come with the main thread's orders (live/orders.ts). */
   readonly orderWords: SharedArrayBuffer;
   readonly ports: SharedArrayBuffer;
+  /** The load balancer behind one of the ports; null: there is none. */
+  readonly balancer: BalancerShared | null;
+}
+
+/** A load balancer, as all workers share it. */
+export interface BalancerShared {
+  /** Number of its port. */
+  readonly port: number;
+  readonly config: BalancerConfig;
+  /** `Connections.buffer`. */
+  readonly connections: SharedArrayBuffer;
+  /** Turns of its schedulers. */
+  readonly turns: SharedArrayBuffer;
+  /** BALANCER_DOUBLES doubles for each worker. */
+  readonly counters: readonly SharedArrayBuffer[];
 }
 
 export interface CaptureRequest {

@@ -14,6 +14,7 @@ import { XMIT, XMIT_NAMES } from "../path/verdict.js";
 import { portCounters, PORT_COUNTER } from "../sync/counters.js";
 import { type Addr, CPU, cpuBlock, type Mem, NULL } from "../sync/memory.js";
 import type { PortEntry } from "../sync/queue-table.js";
+import type { BalancerEnds, BalancerPort } from "./balancer-port.js";
 import type { Capture } from "./capture.js";
 import { type DatagramWriter, type HeldFrames, writeFrame } from "./datagram-writer.js";
 import { gsoSizeOf } from "./vnet.js";
@@ -29,7 +30,7 @@ interface Wire {
   readonly sink: boolean;
 }
 
-export class PathTransmit implements Transmit, HeldFrames {
+export class PathTransmit implements Transmit, HeldFrames, BalancerEnds {
   private readonly k: Kernel;
   private readonly m: Mem;
   private readonly io: QueueIo;
@@ -42,6 +43,8 @@ export class PathTransmit implements Transmit, HeldFrames {
   capture: Capture | null = null;
   /** Set once, before the first frame; null: each frame is written by itself, at once. */
   datagrams: DatagramWriter | null = null;
+  /** Set once, before the first frame; null: no port is a balancer. */
+  balancer: BalancerPort | null = null;
 
   constructor(k: Kernel, io: QueueIo, counters: Float64Array, cpu: number) {
     this.k = k;
@@ -65,7 +68,7 @@ export class PathTransmit implements Transmit, HeldFrames {
   }
 
   /** One frame (or one copy) to one port. The bytes may be used again when it returns. */
-  output(frame: Frame, port: number): void {
+  output(frame: Frame, port: number, last: boolean): void {
     const skb = this.skb;
     skb.queueMapping = frame.queueMapping;
     skb.hash = frame.hash;
@@ -79,11 +82,11 @@ export class PathTransmit implements Transmit, HeldFrames {
     skb.picksAtZero = 0;
     const verdict = doOutput(this.k, skb, port);
     this.countSelection(skb);
-    if (verdict === XMIT.ok) this.deliver(frame, skb);
+    if (verdict === XMIT.ok) this.deliver(frame, skb, last);
     else this.drop(frame, DROP_OF_XMIT[verdict] as number);
   }
 
-  private deliver(frame: Frame, skb: Skb): void {
+  private deliver(frame: Frame, skb: Skb, last: boolean): void {
     // The softirq's half: what was put on this CPU's backlog is taken off it at once, unless
     // flush_all_backlogs was quicker.
     if (skb.onBacklog && processBacklog(this.k) === NULL) {
@@ -92,6 +95,7 @@ export class PathTransmit implements Transmit, HeldFrames {
     }
     const wire = this.wires[deviceIndex(this.k, skb.wireDev)];
     if (wire === null || wire === undefined) return this.drop(frame, DROP["tx-gone"]);
+    if (wire.port === this.balancer?.number) return this.balancer.receive(frame, last, this);
     if (wire.sink) return this.sent(frame, wire);
     const handle = wire.handles[skb.wireQueue % wire.handles.length] as number;
     if (this.datagrams !== null) {
@@ -111,7 +115,8 @@ export class PathTransmit implements Transmit, HeldFrames {
     if (this.capture !== null) this.capture.sent(wire.port, frame);
   }
 
-  private countSent(inPort: number, port: number, frames: number, bytes: number): void {
+  /** Ends frames (or copies) of `inPort` that have left through `port`. */
+  countSent(inPort: number, port: number, frames: number, bytes: number): void {
     const counters = this.counters;
     counters[portCounters(inPort) + PORT_COUNTER.sent]! += frames;
     const tx = portCounters(port) + PORT_COUNTER.tx;
@@ -128,6 +133,7 @@ export class PathTransmit implements Transmit, HeldFrames {
   /** Ends what is held. At the end of every burst, inside its read section. */
   endBurst(): void {
     if (this.datagrams !== null) this.datagrams.flush();
+    if (this.balancer !== null) this.balancer.endBurst();
   }
 
   /** Counts the end of a frame (or copy) that did not leave. */

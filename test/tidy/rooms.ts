@@ -44,8 +44,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   ofctl: { sentence: "ovs-ofctl text in and out", mayImport: ["base", "flow"] },
   classifier: { sentence: "highest-priority match", mayImport: ["base", "flow"] },
   balancer: {
-    sentence: "a load balancer: services, connections, what it writes into segments",
-    mayImport: ["base", "wire"],
+    sentence: "a load balancer: services, connections, translation; it never sees a port",
+    mayImport: ["base", "wire", "sync"],
   },
   datapath: {
     sentence: "fast path; the miss handler is passed in, so it never sees the pipeline",
@@ -63,6 +63,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "wire",
       "sync",
       "path",
+      "balancer",
       "flow",
       "classifier",
       "datapath",

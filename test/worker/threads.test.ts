@@ -92,7 +92,7 @@ describe("a backlog that another CPU flushes", () => {
       await eventually(
         "a frame to be flushed",
         () => {
-          for (let i = 0; i < 2000; i++, sent++) rig.transmit.output(frame, 2);
+          for (let i = 0; i < 2000; i++, sent++) rig.transmit.output(frame, 2, true);
           return "backlog-flushed" in rig.drops(1);
         },
         { timeoutMs: 20_000 },

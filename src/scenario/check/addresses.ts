@@ -16,6 +16,9 @@ export function parseCidr(text: string): Cidr | string {
   if (slash < 0) return 'expected an address with prefix length, such as "10.0.0.1/24"';
   const address = text.slice(0, slash);
   const family = isIP(address);
+  if (address.includes("-")) {
+    return `"${text}" is no range of addresses; expected FIRST-LAST/PREFIX, at most ${RANGE_MAX}`;
+  }
   if (family !== 4 && family !== 6) return `"${address}" is not an IPv4 or IPv6 address`;
   const bits = family === 4 ? 32 : 128;
   const digits = text.slice(slash + 1);
@@ -23,6 +26,34 @@ export function parseCidr(text: string): Cidr | string {
   if (prefix < 1 || prefix > bits) return `prefix length "${digits}" is not between 1 and ${bits}`;
   if (address.includes("%")) return "an address with a zone has no meaning here";
   return { family, address, value: addressValue(address, family), prefix };
+}
+
+/** Longer ranges of addresses are refused: each address is a system call, each port holds few. */
+const RANGE_MAX = 1024;
+
+/**
+ * The addresses of `10.0.1.1-10.0.1.200/16`, each with the prefix length; any other text stays as
+ * it is, for `parseCidr` to judge.
+ */
+export function expandRange(text: string): string[] {
+  const [, first = "", last = "", prefix = ""] = /^([^-/]+)-([^-/]+)\/(\d+)$/.exec(text) ?? [];
+  const family = isIP(first);
+  if ((family !== 4 && family !== 6) || isIP(last) !== family) return [text];
+  const begin = addressValue(first, family);
+  const count = Number(addressValue(last, family) - begin) + 1;
+  if (!(count >= 1 && count <= RANGE_MAX)) return [text];
+  return Array.from({ length: count }, (_, i) => {
+    return `${addressText(begin + BigInt(i), family)}/${prefix}`;
+  });
+}
+
+function addressText(value: bigint, family: 4 | 6): string {
+  const bits = family === 4 ? 8n : 16n;
+  const parts = Array.from({ length: family === 4 ? 4 : 8 }, (_, i) => {
+    const part = (value >> (bits * BigInt((family === 4 ? 3 : 7) - i))) & ((1n << bits) - 1n);
+    return part.toString(family === 4 ? 10 : 16);
+  });
+  return parts.join(family === 4 ? "." : ":");
 }
 
 /** What is wrong with giving this address to a device; null if nothing. */
@@ -58,7 +89,8 @@ function contains(cidr: Cidr, value: bigint, prefix: number): boolean {
   return cidr.value >> shift === value >> shift;
 }
 
-function addressValue(address: string, family: 4 | 6): bigint {
+/** The number that an address is; only where `isIP` agreed. */
+export function addressValue(address: string, family: 4 | 6): bigint {
   if (family === 4) return v4Value(address);
   // An IPv4 tail (::ffff:10.0.0.1) stands for the last two groups.
   const tail = /(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];

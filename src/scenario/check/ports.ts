@@ -4,7 +4,7 @@ import type { ScenarioText } from "../schema.js";
 import { didYouMean } from "../text/did-you-mean.js";
 import type { Problems } from "../text/problems.js";
 import { KINDS_ABOVE_LOWER, KINDS_IN_NAMESPACE } from "../types.js";
-import { type Cidr, hostProblem, overlap, parseCidr } from "./addresses.js";
+import { type Cidr, hostProblem, inSubnet, overlap, parseCidr } from "./addresses.js";
 
 type PortText = ScenarioText["ports"][number];
 
@@ -30,6 +30,7 @@ export function checkPorts(
     checkNamespace(port, index, text, problems);
     checkLower(port, index, text.ports, problems);
     checkMac(port, index, problems);
+    checkGateways(port, index, problems);
   });
   checkAddresses(text, problems);
 }
@@ -135,6 +136,15 @@ function checkMac(port: PortText, index: number, problems: Problems): void {
   const path = ["ports", index, "mac"];
   if ((first & 1) !== 0) problems.add(path, `"${port.mac}" is a group address, not a station's`);
   if (/^00(:00){5}$/.test(port.mac)) problems.add(path, "all zeros is no address");
+}
+
+function checkGateways(port: PortText, index: number, problems: Problems): void {
+  const near = port.addresses.map(parseCidr).filter((cidr) => typeof cidr !== "string");
+  port.gateways.forEach((gateway, place) => {
+    if (near.some((cidr) => inSubnet(cidr, gateway))) return;
+    const path = ["ports", index, "gateways", place];
+    problems.add(path, `"${gateway}" is in no subnet of port "${port.name}"`);
+  });
 }
 
 interface Placed extends Cidr {
