@@ -206,9 +206,10 @@ export class Datapath {
     key.fill(0, KEY_PACKET_WORDS);
   }
 
-  /** All megaflows, for dumps; do not change them. */
+  /** All megaflows, the oldest first, for dumps; do not change them. */
   dump(): readonly Megaflow[] {
-    return [...this.megaflows.all(), ...this.roundMegaflows.all()];
+    const all = [...this.megaflows.all(), ...this.roundMegaflows.all()];
+    return all.sort((a, b) => a.serial - b.serial);
   }
 
   /** Forgets all megaflows (dpctl/del-flows). */

@@ -114,6 +114,8 @@ export interface Megaflow {
   refreshes: boolean;
   /** Not to be kept: too long, or an answer that depends on more than the key. */
   uncacheable: boolean;
+  /** Counts translations of its pipeline; dumps are in this order. */
+  serial: number;
   /** Frames that hit it, without the one that made it. */
   packets: number;
   bytes: number;

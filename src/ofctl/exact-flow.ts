@@ -21,6 +21,11 @@ import { parseValue } from "./text/values.js";
 const VLAN_NONE = 0xffffn;
 const TPID_8021Q = 0x81000000;
 
+/** IP protocols by shorthand; -1: it names an Ethernet type only. */
+export const PROTOCOL_NUMBERS: ReadonlyMap<string, number> = new Map(
+  PROTOCOLS.map(([name, , number]) => [name, number]),
+);
+
 /**
  * Reads the flow of a packet.
  * @param ports names of ports.

@@ -26,6 +26,7 @@ export class Pipeline {
   private readonly clock: Clock;
   private readonly ctx: Context = newContext();
   private readonly walk: Walk;
+  private translations = 0;
 
   /** @param options.sink takes learned flows; without one nothing is learned. */
   constructor(options: {
@@ -105,6 +106,7 @@ export class Pipeline {
       macStamp: ctx.macStamp,
       refreshes: ctx.refreshes || ctx.macStamp >= 0,
       uncacheable: ctx.uncacheable,
+      serial: ++this.translations,
       packets: 0,
       bytes: 0,
       translatedMs: ctx.nowMs,

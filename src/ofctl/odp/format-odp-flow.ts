@@ -18,33 +18,57 @@ import {
 /** dl_type of frames without an Ethernet type: the datapath's flow has none either. */
 const DL_TYPE_NONE = 0x05ff;
 
+/** How a flow of the datapath is shown. */
+export interface OdpFlowOptions {
+  /** Fields that are not looked at are shown as well, with a mask of 0 (`dump-flows -m`). */
+  readonly all?: boolean;
+}
+
+interface Shown {
+  readonly key: Uint32Array;
+  readonly mask: Uint32Array;
+  readonly all: boolean;
+}
+
+/** Metadata that is shown even where nobody looks at it, if everything is. */
+const ALWAYS = ["skb_priority", "skb_mark", "ct_state", "ct_zone", "ct_mark", "ct_label"];
+
 /**
  * One flow of the datapath, without statistics and actions.
  * @param key of a packet that belongs to the flow; bits outside the mask are shown where the field
  *   is matched in part, as Open vSwitch shows them.
  * @param port how the datapath calls the input port.
  */
-export function formatOdpFlow(key: Uint32Array, mask: Uint32Array, port: string): string {
-  const metadata = METADATA_ATTRIBUTES.flatMap((each) =>
-    each.name === "recirc_id" ? [`recirc_id(${hex(key[WORD.recircId]!)})`] : text(each, key, mask),
-  );
-  const ethernet = text(ETHERNET, key, mask);
-  const inner = formatTagged(key, mask, 0);
+export function formatOdpFlow(
+  key: Uint32Array,
+  mask: Uint32Array,
+  port: string,
+  { all = false }: OdpFlowOptions = {},
+): string {
+  const shown = { key, mask, all };
+  const metadata = METADATA_ATTRIBUTES.flatMap((each) => {
+    if (each.name === "recirc_id") return [`recirc_id(${hex(key[WORD.recircId]!)})`];
+    const always = ALWAYS.includes(each.name) || each.name === "dp_hash";
+    return text(each, { ...shown, all: all && always });
+  });
+  const ethernet = text(ETHERNET, shown);
+  const inner = formatTagged(shown, 0);
   return [...metadata, `in_port(${port})`, "packet_type(ns=0,id=0)", ...ethernet, ...inner].join(
     ",",
   );
 }
 
 /** The Ethernet type and what is behind it; a tag puts the rest into `encap(...)`. */
-function formatTagged(key: Uint32Array, mask: Uint32Array, depth: number): string[] {
+function formatTagged(shown: Shown, depth: number): string[] {
+  const { key, mask } = shown;
   const tag = tagWord(key, depth);
   if ((tag & VLAN_PRESENT) === 0 || depth === 2) {
     const type = key[WORD.typeVlan]! >>> 16;
     const typeText = type === DL_TYPE_NONE ? [] : [`eth_type(${type4(type)})`];
-    return [...typeText, ...headerAttributes(key).flatMap((each) => text(each, key, mask))];
+    return [...typeText, ...headerAttributes(key).flatMap((each) => text(each, shown))];
   }
-  const tci = formatTci(tag & 0xffff, tagWord(mask, depth) & 0xffff);
-  const inner = formatTagged(key, mask, depth + 1).join(",");
+  const tci = formatTci(tag & 0xffff, tagWord(mask, depth) & 0xffff, shown.all);
+  const inner = formatTagged(shown, depth + 1).join(",");
   return [`eth_type(${type4(tag >>> 16)})`, ...tci, `encap(${inner})`];
 }
 
@@ -53,13 +77,15 @@ function tagWord(key: Uint32Array, depth: number): number {
   return ((key[WORD.outerTpid]! & 0xffff0000) | (key[WORD.typeVlan]! & 0xffff)) >>> 0;
 }
 
-function formatTci(tci: number, mask: number): string[] {
-  const vid = mask & 0xfff;
-  const pcp = mask >>> 13;
-  const parts = [
-    vid === 0 ? "" : `vid=${tci & 0xfff}${vid === 0xfff ? "" : `/${hex(vid)}`}`,
-    pcp === 0 ? "" : `pcp=${tci >>> 13}${pcp === 7 ? "" : `/${hex(pcp)}`}`,
-  ].filter((part) => part !== "");
+/** A part of a tag is shown if it, or the mask, is not 0 (format_vlan_tci). */
+function formatTci(tci: number, mask: number, all: boolean): string[] {
+  if (mask === 0 && !all) return [];
+  const part = (name: string, shift: number, bits: number): string[] => {
+    const [value, looked] = [(tci >>> shift) & bits, (mask >>> shift) & bits];
+    if (value === 0 && looked === 0 && !all) return [];
+    return [`${name}=${value}${looked === bits ? "" : `/0x${looked.toString(16)}`}`];
+  };
+  const parts = [...part("vid", 0, 0xfff), ...part("pcp", 13, 7)];
   return parts.length === 0 ? [] : [`vlan(${parts.join(",")})`];
 }
 
@@ -68,20 +94,26 @@ function type4(type: number): string {
 }
 
 /** The attribute with the fields that are looked at; nothing if none is. */
-function text(attribute: OdpAttribute, key: Uint32Array, mask: Uint32Array): string[] {
+function text(attribute: OdpAttribute, { key, mask, all }: Shown): string[] {
   const parts = attribute.fields.flatMap((each) => {
-    const shown = fieldText(each, key, mask);
+    const shown = fieldText(each, key, mask, all);
     return shown === "" ? [] : [each.name === "" ? shown : `${each.name}=${shown}`];
   });
   return parts.length === 0 ? [] : [`${attribute.name}(${parts.join(",")})`];
 }
 
-/** `value[/mask]`, or nothing when the field is not looked at. */
-export function fieldText(part: OdpField, key: Uint32Array, mask: Uint32Array): string {
+/** `value[/mask]`. @param all if the field is not looked at: `value/0` instead of nothing. */
+export function fieldText(
+  part: OdpField,
+  key: Uint32Array,
+  mask: Uint32Array,
+  all = false,
+): string {
   const words = new Uint32Array(part.field.words);
   getFieldWords(mask, part.field, words);
   const bits = numberOf(words);
-  if (bits === 0n) return "";
+  const isFlags = part.style === "flags" || part.style === "state";
+  if (bits === 0n && (!all || isFlags)) return all ? "0/0" : "";
   getFieldWords(key, part.field, words);
   const value = numberOf(words);
   if (part.style === "frag") return formatFragment(Number(value), Number(bits));

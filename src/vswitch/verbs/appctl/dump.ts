@@ -1,15 +1,57 @@
-// dpctl/dump-flows and dpif/dump-flows of ovs-appctl: the flows of the datapath (lib/dpctl.c,
-// ofproto-dpif.c of Open vSwitch 3.1). Main thread.
-import { newKey, WORD } from "../../../flow/key.js";
+// dpctl/dump-flows, dpctl/get-flow and dpif/dump-flows of ovs-appctl: the flows of the datapath
+// (lib/dpctl.c, ofproto-dpif.c of Open vSwitch 3.1). Main thread.
+import { keyHash, newKey, rehash, WORD } from "../../../flow/key.js";
 import type { Megaflow } from "../../../flow/odp.js";
 import { formatOdpActions, type OdpNames } from "../../../ofctl/odp/format-odp-actions.js";
 import { formatOdpFlow } from "../../../ofctl/odp/format-odp-flow.js";
+import { datapathMask } from "../../../trace/megaflow-mask.js";
 import { datapathNames } from "../../../trace/trace.js";
 import type { BridgeControl } from "../../control.js";
 import type { Call, Verb } from "../call.js";
 import { has } from "../options.js";
 import { bridgeNamed } from "./fdb.js";
+import { passes, readFilter, type FlowFilter } from "./flow-filter.js";
 import { Refusal } from "./refusal.js";
+
+/** Names by which the one datapath may be called. */
+const DATAPATHS = ["ovs-dummy", "dummy@ovs-dummy", "ovs-netdev", "netdev@packetpath"];
+/** Kinds of flows that `type=` selects; nothing is offloaded here. */
+const OWN_TYPES = ["ovs", "non-offloaded", "all"];
+const OTHER_TYPES = ["tc", "dpdk", "offloaded", "partially-offloaded"];
+
+/** What the arguments of a dump ask for. */
+interface Wanted {
+  readonly names: boolean;
+  /** With an id, and with fields that are not looked at. */
+  readonly all: boolean;
+  readonly filter: string | null;
+  /** Only flows of this kind; the heading is left out. */
+  readonly pmd: boolean;
+  /** false: flows of a kind that there are none of. */
+  readonly ownType: boolean;
+  readonly rest: readonly string[];
+}
+
+function readWanted(call: Call): Wanted {
+  const { args } = call;
+  const all = args.some((arg) => arg === "-m" || arg === "--more") || has(call.options, "more");
+  const names = args.includes("--names") || has(call.options, "names") || all;
+  const valueOf = (name: string): string | null =>
+    args.find((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1) ?? null;
+  const types = valueOf("type")?.split(",") ?? ["all"];
+  const unknown = types.find((type) => ![...OWN_TYPES, ...OTHER_TYPES].includes(type));
+  if (unknown !== undefined) {
+    throw new Refusal(`ovs-vswitchd: Failed to parse type (${unknown}) (Invalid argument)`);
+  }
+  return {
+    names: names && !args.includes("--no-names") && !has(call.options, "no-names"),
+    all,
+    filter: valueOf("filter"),
+    pmd: valueOf("pmd") !== null,
+    ownType: types.some((type) => OWN_TYPES.includes(type)),
+    rest: args.filter((arg) => !/^(-|filter=|type=|pmd=)/.test(arg)),
+  };
+}
 
 function usedText(flow: Megaflow, nowMs: number): string {
   // The packet that made the flow is not counted: until the next, it was never used.
@@ -24,55 +66,84 @@ function whole(words: Uint32Array): Uint32Array {
   return key;
 }
 
-function line(flow: Megaflow, names: OdpNames, nowMs: number): string {
+/** An id of a flow: the same as long as it matches the same. */
+function ufidOf({ key, mask }: Megaflow): string {
+  const masked = whole(key).map((word, i) => word & (mask[i] ?? 0));
+  const hash = keyHash(masked, masked.length) ^ keyHash(whole(mask), masked.length);
+  const digits = [1, 2, 3, 4].map((basis) => rehash(hash, basis).toString(16).padStart(8, "0"));
+  return digits.join("").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+interface Dump {
+  readonly wanted: Wanted;
+  readonly names: OdpNames;
+  readonly nowMs: number;
+  /** Of dpctl, which says more than dpif/dump-flows. */
+  readonly isDatapath: boolean;
+}
+
+function line(flow: Megaflow, { wanted, names, nowMs, isDatapath }: Dump): string {
   const key = whole(flow.key);
-  const text = formatOdpFlow(key, whole(flow.mask), names.port(key[WORD.inPort]!));
+  const mask = datapathMask(key, flow.mask);
+  const text = formatOdpFlow(key, mask, names.port(key[WORD.inPort]!), { all: wanted.all });
   const actions = formatOdpActions(flow.actions, flow.operands, key, names);
-  const used = usedText(flow, nowMs);
-  const counts = `packets:${flow.packets}, bytes:${flow.bytes}, used:${used}`;
-  return `${text}, ${counts}, actions:${actions}\n`;
+  const counts = `packets:${flow.packets}, bytes:${flow.bytes}, used:${usedText(flow, nowMs)}`;
+  const ufid = wanted.all ? `ufid:${ufidOf(flow)}${isDatapath ? "," : ""} ` : "";
+  const kind = wanted.all && isDatapath ? "dp:ovs, " : "";
+  return `${ufid}${text}, ${counts}, ${kind}actions:${actions}\n`;
 }
 
-async function lines(call: Call, bridge: BridgeControl): Promise<string[]> {
-  const names = datapathNames(
-    bridge.ports(),
-    call.args.includes("--names") || has(call.options, "names"),
-  );
-  const nowMs = call.control.clock.nowMs();
-  return (await bridge.megaflows()).map((flow) => line(flow, names, nowMs));
+async function lines(
+  call: Call,
+  bridge: BridgeControl,
+  wanted: Wanted,
+  isDatapath: boolean,
+): Promise<string[]> {
+  const ports = bridge.ports();
+  const filter = wanted.filter === null ? null : filterFor(bridge, wanted.filter);
+  const names = datapathNames(ports, wanted.names);
+  const dump = { wanted, names, nowMs: call.control.clock.nowMs(), isDatapath };
+  const flows = (await bridge.megaflows()).filter((flow) => {
+    return filter === null || passes(filter, whole(flow.key), whole(flow.mask));
+  });
+  return flows.map((flow) => line(flow, dump));
 }
 
-/** Options that change nothing here, and the one that is refused. */
-function checkArguments(call: Call): string[] {
-  const known = ["--names", "--no-names", "--all", "--ordered"];
-  const rest: string[] = [];
-  for (const arg of call.args) {
-    if (arg === "-m" || arg === "--more") {
-      throw new Refusal("-m is not supported here: flows of this datapath have no ufid");
-    }
-    if (!known.includes(arg)) rest.push(arg);
-  }
-  return rest;
+function filterFor(bridge: BridgeControl, text: string): FlowFilter {
+  const numbers = bridge.ports().map(({ name, number }): [string, number] => [name, number]);
+  return readFilter(text, new Map(numbers));
 }
 
 async function dumpDatapath(call: Call): Promise<void> {
-  const rest = checkArguments(call);
-  for (const arg of rest) {
-    if (/^(filter|type|pmd)=/.test(arg)) {
-      throw new Refusal(`${arg}: filters are not supported here`);
-    }
-    const names = ["ovs-dummy", "dummy@ovs-dummy", "ovs-netdev", "netdev@packetpath"];
-    if (names.includes(arg)) continue;
+  const wanted = readWanted(call);
+  if (wanted.rest.some((name) => !DATAPATHS.includes(name))) {
     throw new Refusal("ovs-vswitchd: datapath not found (Invalid argument)");
   }
   const all: string[] = [];
-  for (const bridge of call.control.bridges()) all.push(...(await lines(call, bridge)));
-  if (all.length > 0) call.out(`flow-dump from the main thread:\n${all.join("")}`);
+  for (const bridge of wanted.ownType ? call.control.bridges() : []) {
+    all.push(...(await lines(call, bridge, wanted, true)));
+  }
+  if (all.length === 0) return;
+  call.out(`${wanted.pmd ? "" : "flow-dump from the main thread:\n"}${all.join("")}`);
+}
+
+async function getFlow(call: Call): Promise<void> {
+  const ufid = call.args.at(-1)!.replace(/^ufid:/, "");
+  const wanted = { ...readWanted(call), filter: null };
+  for (const bridge of call.control.bridges()) {
+    const found = (await bridge.megaflows()).find((flow) => ufidOf(flow) === ufid);
+    if (found === undefined) continue;
+    const names = datapathNames(bridge.ports(), wanted.names);
+    const nowMs = call.control.clock.nowMs();
+    return call.out(line(found, { wanted, names, nowMs, isDatapath: true }));
+  }
+  throw new Refusal("ovs-vswitchd: getting flow (No such file or directory)");
 }
 
 async function dumpBridge(call: Call): Promise<void> {
-  const [name] = checkArguments(call);
-  call.out((await lines(call, bridgeNamed(call, name ?? ""))).join(""));
+  const wanted = readWanted(call);
+  const bridge = bridgeNamed(call, wanted.rest[0] ?? "");
+  call.out((await lines(call, bridge, wanted, false)).join(""));
 }
 
 export const DUMP_VERBS: readonly Verb[] = [
@@ -80,14 +151,15 @@ export const DUMP_VERBS: readonly Verb[] = [
     name: "dpctl/dump-flows",
     min: 0,
     max: 6,
-    usage: "[--names] [dp]",
+    usage: "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]",
     run: dumpDatapath,
   },
+  { name: "dpctl/get-flow", min: 1, max: 3, usage: "[dp] ufid", run: getFlow },
   {
     name: "dpif/dump-flows",
     min: 1,
     max: 2,
-    usage: "[--names | --no-names] bridge",
+    usage: "[-m] [--names | --no-names] bridge",
     run: dumpBridge,
   },
 ];

@@ -5,8 +5,15 @@ import { DUMP_VERBS } from "../appctl/dump.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { COMMON_OPTIONS, flag } from "../options.js";
 import { simpleTool } from "../tool.js";
+import { NORMALIZE } from "./normalize.js";
 
-const OPTIONS = [...COMMON_OPTIONS, flag("statistics", "s"), flag("names"), flag("no-names")];
+const OPTIONS = [
+  ...COMMON_OPTIONS,
+  flag("statistics", "s"),
+  flag("names"),
+  flag("no-names"),
+  flag("more", "m"),
+];
 const PREFIX = "dpctl/";
 
 /** A refusal of ovs-appctl in ovs-dpctl's words. */
@@ -18,7 +25,7 @@ async function run(verb: Verb, call: Call): Promise<void> {
   }
 }
 
-const VERBS: readonly Verb[] = [...DPIF_VERBS, ...DUMP_VERBS, ...CONNTRACK_VERBS]
+const SHARED: readonly Verb[] = [...DPIF_VERBS, ...DUMP_VERBS, ...CONNTRACK_VERBS]
   .filter((verb) => verb.name.startsWith(PREFIX))
   .map((verb) => ({
     ...verb,
@@ -26,4 +33,4 @@ const VERBS: readonly Verb[] = [...DPIF_VERBS, ...DUMP_VERBS, ...CONNTRACK_VERBS
     run: (call) => run(verb, call),
   }));
 
-export const DPCTL = simpleTool("ovs-dpctl", { options: OPTIONS, verbs: VERBS });
+export const DPCTL = simpleTool("ovs-dpctl", { options: OPTIONS, verbs: [...SHARED, NORMALIZE] });
