@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { BOUND, bindPrimitives } from "./bind-primitives.mjs";
+import { bindProgram, PROGRAMS } from "./bind-programs.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const src = join(root, "src");
@@ -19,7 +20,10 @@ const binding = {
   name: "bind-primitives",
   setup({ onLoad }) {
     onLoad({ filter: BOUND }, ({ path }) => {
-      return { contents: bindPrimitives(readFileSync(path, "utf8")), loader: "ts" };
+      return { contents: bindPrimitives(readFileSync(path, "utf8"), path), loader: "ts" };
+    });
+    onLoad({ filter: PROGRAMS }, ({ path }) => {
+      return { contents: bindProgram(readFileSync(path, "utf8")), loader: "ts" };
     });
   },
 };
