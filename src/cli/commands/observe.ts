@@ -10,6 +10,7 @@ interface ObserveFlags {
   readonly json?: boolean;
   readonly count?: number;
   readonly tracefs?: string;
+  readonly all?: boolean;
 }
 
 /** What was seen: an object for --json (schemaVersion is added), and lines for people. */
@@ -38,18 +39,38 @@ const OBSERVATIONS: readonly Observation[] = [
     name: "loopback",
     summary: "where a ping over loopback is received: in whose context, on which CPU",
     description:
-      "Pings 127.0.0.1 in a namespace of its own and shows, from the kernel's trace events, that\n" +
-      "the packet is received in the sender's context, as a softirq, before the send returns; and\n" +
-      "that receive packet steering moves it to another CPU. Needs root.",
+      "Pings 127.0.0.1 in a namespace of its own and shows, by the kernel's trace events, that a\n" +
+      "packet is received in the sender's context, as a softirq, before the send returns; and that\n" +
+      "receive packet steering moves it to another CPU. Needs root.",
     addOptions: (command) => tracefsOption(countOption(command, "pings in each part (10)", 100)),
     async observe({ count = 10, tracefs }, signal) {
-      const { observeLoopback } = await import("../../observe/loopback.js");
-      const text = await import("../../observe/loopback-text.js");
+      const { observeLoopback } = await import("../../observe/receive/loopback.js");
+      const text = await import("../../observe/receive/loopback-text.js");
       const result = await observeLoopback({ count, tracefs }, signal);
       return {
         asExpected: text.loopbackAsExpected(result),
         json: text.loopbackJson(result),
         text: text.loopbackText(result),
+      };
+    },
+  },
+  {
+    name: "socket",
+    summary: "which errno socket(2) answers, row by row, against the rules of its model",
+    description:
+      "Asks the kernel for sockets of every family, type and protocol that decide something, in a\n" +
+      "namespace of its own, under limits, without capabilities, behind a seccomp filter and in a\n" +
+      "cgroup that refuses; each answer must be the predicted one. Needs root.",
+    addOptions: (command) => command.option("--all", "print every row, not only what differs"),
+    async observe({ all = false }, signal) {
+      const { observeSocket, socketAsExpected } =
+        await import("../../observe/socket/observe-socket.js");
+      const { socketJson, socketText } = await import("../../observe/socket/text.js");
+      const result = await observeSocket(signal);
+      return {
+        asExpected: socketAsExpected(result),
+        json: socketJson(result),
+        text: socketText(result, all),
       };
     },
   },

@@ -13,7 +13,7 @@ const IP_HEADER_BYTES = 20;
 const ECHO_REQUEST = 8;
 const ECHO_REPLY = 0;
 const RECEIVE_BYTES = 256;
-/** A raw socket sees the request, too; more than these come from nobody in a namespace of our own. */
+/** A raw socket sees the request, too; in a namespace of our own, nobody else sends more. */
 const MESSAGES_MAX = 16;
 
 export interface LoopbackPing {

@@ -3,15 +3,15 @@
 // receive packet steering, which moves the receive. Needs root. Main thread; while pings are sent,
 // it is bound to one CPU and does nothing else.
 import { release } from "node:os";
-import { PacketpathError } from "../base/errors.js";
-import { errnoName } from "../base/errno.js";
-import { openBackend } from "../host/open.js";
-import { allowedCpus, onCpu, onlineCpus } from "../host/stimulus/pinned.js";
-import { type LoopbackPing, openLoopbackPing } from "../host/stimulus/loopback-ping.js";
-import { steerTo } from "../host/stimulus/rps.js";
-import { readReceiveCounters, type ReceiveCounters } from "../host/tracing/counters.js";
-import { openTracing, type Tracing } from "../host/tracing/tracing.js";
-import type { HostBackend, NamespaceRef } from "../host/types.js";
+import { PacketpathError } from "../../base/errors.js";
+import { errnoName } from "../../base/errno.js";
+import { openBackend } from "../../host/open.js";
+import { allowedCpus, onCpu, onlineCpus } from "../../host/stimulus/pinned.js";
+import { type LoopbackPing, openLoopbackPing } from "../../host/stimulus/loopback-ping.js";
+import { steerTo } from "../../host/stimulus/rps.js";
+import { readReceiveCounters, type ReceiveCounters } from "../../host/tracing/counters.js";
+import { openTracing, type Tracing } from "../../host/tracing/tracing.js";
+import type { HostBackend, NamespaceRef } from "../../host/types.js";
 import { type Claim, claimOf, type Skipped } from "./claims.js";
 import { type KernelVersion, kernelVersion, receiveRules } from "./kernel-rules.js";
 import { pingStories, type PingStory } from "./stories.js";

@@ -29,10 +29,7 @@ export function loopbackText(result: LoopbackResult): string {
 
 function partLines(part: LoopbackPart): string[] {
   const { cpu, steeredTo, claims, events, stack, counters } = part;
-  const { before, after } = counters;
   const steered = steeredTo === null ? "" : `; lo's packets are steered to CPU ${steeredTo} (RPS)`;
-  const grown = (what: string, key: keyof typeof before) =>
-    `${what} ${before[key]} +${after[key] - before[key]}`;
   return [
     "",
     `sent on CPU ${cpu}${steered}`,
@@ -41,7 +38,12 @@ function partLines(part: LoopbackPart): string[] {
     "",
     ...callChain(stack),
     ...claims.map(claimLine),
-    ` CPU ${steeredTo ?? cpu}: ${grown("NET_RX", "netRx")}; packets ${grown("processed", "processed")}, ` +
-      grown("dropped", "dropped"),
+    countersLine(steeredTo ?? cpu, counters),
   ];
+}
+
+function countersLine(cpu: number, { before, after }: LoopbackPart["counters"]): string {
+  const grown = (key: keyof typeof before) => `${before[key]} +${after[key] - before[key]}`;
+  const packets = `${grown("processed")} processed, ${grown("dropped")} dropped`;
+  return ` counters of CPU ${cpu}: NET_RX ${grown("netRx")}; packets ${packets}`;
 }
