@@ -1,13 +1,14 @@
 // The benchmark of the primitives compares like with like, and the build's binding of primitives
 // only inserts.
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ACCESSES, byHand, PATH_WORDS, throughSync } from "../../src/cli/bench/sync-paths.js";
 import { filesBelow } from "../tidy/sources.js";
 
 interface Binding {
   readonly BOUND: RegExp;
-  bindPrimitives(text: string): string;
+  bindPrimitives(text: string, path: string): string;
 }
 const file = new URL("../../scripts/bind-primitives.mjs", import.meta.url);
 const { BOUND, bindPrimitives } = (await import(file.href)) as Binding;
@@ -40,7 +41,7 @@ describe("binding of primitives", () => {
     let changed = 0;
     for (const one of files) {
       const source = readFileSync(one, "utf8");
-      const bound = bindPrimitives(source);
+      const bound = bindPrimitives(source, `/${one}`);
       if (bound !== source) changed++;
       const erased = bound.replace(/ as \$\w+/g, "").replace(/ const \w+ = \$\w[^;\n]*;/g, "");
       expect(erased, one).toBe(source);
@@ -50,11 +51,30 @@ describe("binding of primitives", () => {
 
   it("takes functions and tables, not types and classes, and only of this project", () => {
     const text = 'import { type Addr, Tracker, HEADER, ld } from "../sync/index.js";\nld(m, 1);\n';
-    expect(bindPrimitives(text)).toBe(
+    expect(bindPrimitives(text, "/src/flow/key.ts")).toBe(
       'import { type Addr, Tracker, HEADER as $HEADER, ld as $ld } from "../sync/index.js"; ' +
         "const HEADER = $HEADER, ld = $ld;\nld(m, 1);\n",
     );
     const foreign = 'import { openDevice } from "tuntap2";\n';
-    expect(bindPrimitives(foreign)).toBe(foreign);
+    expect(bindPrimitives(foreign, "/src/flow/key.ts")).toBe(foreign);
+  });
+
+  it("binds nothing in a circle of imports, where it would have no value yet", () => {
+    const imports = new Map<string, string[]>();
+    for (const one of files) {
+      const text = bindPrimitives(readFileSync(one, "utf8"), `/${one}`);
+      const bound = text.matchAll(/import \{[^}]* as \$[^}]*\} from "(\.[^"]*)\.js";/g);
+      imports.set(
+        one,
+        [...bound].map((match) => join(dirname(one), `${match[1]}.ts`)),
+      );
+    }
+    const reached = (from: string, seen = new Set<string>()): Set<string> => {
+      for (const next of imports.get(from) ?? []) {
+        if (!seen.has(next)) reached(next, seen.add(next));
+      }
+      return seen;
+    };
+    expect(files.filter((one) => reached(one).has(one))).toEqual([]);
   });
 });
