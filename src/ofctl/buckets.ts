@@ -120,7 +120,7 @@ export function parseBucket(
     refuse("fast failover bucket requires watch_port or watch_group", at);
   }
   bucket.actions = parseBucketActions(parts.join(","), at, owner, ports);
-  if (owner.type !== "select" && bucket.weight !== 0) {
+  if (owner.type !== "select" && owner.type !== null && bucket.weight !== 0) {
     refuse("Only select groups can have bucket weights.", at);
   }
   return bucket;

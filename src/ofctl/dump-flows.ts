@@ -43,8 +43,8 @@ function formatAges(stats: FlowStats, version: OpenFlowVersion): string {
 
 /** What a version says of a flow's flags and importance. */
 function propertiesOf(flow: Flow, version: OpenFlowVersion) {
-  // 1.0 and 1.1 have flags in flow mods only.
-  const flags = version < 12 ? [] : flagsOfVersion(flow.flags, version);
+  // Before 1.3, flags are in flow mods only.
+  const flags = version < 13 ? [] : flagsOfVersion(flow.flags, version);
   return { ...flow, flags, importance: version < 14 ? 0 : flow.importance };
 }
 
@@ -102,14 +102,16 @@ function versionOfAll(flows: readonly DumpedFlow[]): OpenFlowVersion {
  * All of `dump-flows`, header line and final newline included; without a version, in the words of
  * OpenFlow 1.0 or the version that a flow needs.
  * @param transaction as ovs-ofctl counts them: 4 without an argument, 8 with a flow to look for.
+ * @param isExtended false: in OpenFlow 1.0's own words, without Nicira's extensions.
  */
 export function formatDumpFlows(
   flows: readonly DumpedFlow[],
   options: ActionFormatOptions = {},
   transaction?: number,
+  isExtended = true,
 ): string {
   const version = options.version ?? versionOfAll(flows);
-  const name = version === 10 ? "NXST_FLOW" : "OFPST_FLOW";
+  const name = version === 10 && isExtended ? "NXST_FLOW" : "OFPST_FLOW";
   const header = formatReplyHeader(name, version, transaction ?? (version === 10 ? 4 : 2));
   const lines = flows.map((one) => formatFlowStats(one, { ...options, version }));
   return [header, ...lines, ""].join("\n");

@@ -257,10 +257,16 @@ const COMMANDS: readonly GroupCommand[] = [
 
 /**
  * Reads a file of groups, as add-groups takes it; each line may begin with a command.
+ * @param given what every line means; then no line begins with a command (`insert-buckets br -`).
  * @throws PacketpathError FLOW_INVALID for the first mistake.
  */
-export function parseGroupFile(text: string, options: ParseOptions = {}): GroupMod[] {
+export function parseGroupFile(
+  text: string,
+  options: ParseOptions = {},
+  given?: GroupCommand,
+): GroupMod[] {
   return placedLines(text, options, (line, ports) => {
+    if (given !== undefined) return parseGroupText(line, given, ports);
     const at = /^\s*/.exec(line)![0].length;
     const word = /^[^,\s]*/.exec(line.slice(at))![0];
     const command = COMMANDS.find((name) => name.startsWith(word));

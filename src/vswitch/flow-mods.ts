@@ -52,8 +52,8 @@ export function changeOf(mod: FlowMod, version: OpenFlowVersion): FlowChange {
     type: "modify",
     selector: selectorOf(mod),
     flow,
-    // OpenFlow 1.0 always sends a cookie; later versions say when there is none.
-    keepCookie: version > 10 && mod.cookie === null,
+    // Only OpenFlow 1.0 changes cookies, unless flows are chosen by theirs and no other is said.
+    keepCookie: version > 10 || (mod.cookie === null && mod.cookieFilter.mask !== 0n),
     orAdd: mod.cookieFilter.mask === 0n,
   };
 }

@@ -34,7 +34,7 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
   });
   const names = new Set(wanted.map((one) => textOf(one, "name")));
   for (const port of bridge.ports()) {
-    if (port.number !== OFPP.local && !names.has(port.name)) bridge.removePort(port.number);
+    if (port.number !== OFPP.local && !names.has(port.name)) dummy.removePort(bridge, port.number);
   }
   for (const one of wanted) {
     const portName = textOf(one, "name");

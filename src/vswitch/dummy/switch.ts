@@ -71,6 +71,18 @@ export class DummySwitch implements SwitchControl {
     return number;
   }
 
+  /** Takes a port away, and the addresses behind it from all bridges (bundle_flush_macs). */
+  removePort(bridge: DummyBridge, number: number): void {
+    const now = Math.floor(this.clock.nowMs() / 1000);
+    for (const { port, mac, vlan } of bridge.macs.entries(now)) {
+      if (port !== number) continue;
+      const digits = mac.replaceAll(":", "");
+      const [high, low] = [digits.slice(0, 8), digits.slice(8)].map((part) => parseInt(part, 16));
+      for (const { macs } of this.byName.values()) macs.remove(high!, low!, vlan);
+    }
+    bridge.removePort(number);
+  }
+
   receive(bridge: BridgeControl, port: number, frame: Uint8Array): void {
     (bridge as DummyBridge).receive(port, frame);
   }

@@ -62,7 +62,7 @@ function flush(call: Call): void {
 function readMac(text: string): { high: number; low: number } {
   const parts = text.split(":");
   const isMac = parts.length === 6 && parts.every((part) => /^[0-9a-fA-F]{1,2}$/.test(part));
-  if (!isMac) throw new Refusal(`${text}: invalid MAC`);
+  if (!isMac) throw new Refusal("bad MAC address");
   const [a, b, c, d, e, f] = parts.map((part) => Number.parseInt(part, 16)) as [
     ...[number, number, number, number, number, number],
   ];
@@ -78,14 +78,25 @@ function readVlan(text: string): number {
 function add(call: Call): void {
   const [bridgeName, portName, vlan, mac] = call.args as [string, string, string, string];
   const bridge = bridgeNamed(call, bridgeName);
+  const { high, low } = readMac(mac);
   const port = bridge.ports().find((one) => one.name === portName);
   if (port === undefined || port.number === OFPP.local) {
     throw new Refusal("software error, odp port is present but no ofp port");
   }
-  const { high, low } = readMac(mac);
+  const known = entryOf(call, bridge, readVlan(vlan), mac);
+  if (known !== undefined && (known.port !== port.number || !known.isStatic)) {
+    const kind = known.isStatic ? "static" : "dynamic";
+    call.out(`Overriding already existing ${kind} entry on ${formatPort(known.port)}\n`);
+  }
   const generation = bridge.pipeline.ports.generationOf(port.number);
   const more = { generation, nowSeconds: seconds(call), isStatic: true };
   bridge.macs.learn(high, low, readVlan(vlan), port.number, more);
+}
+
+function entryOf(call: Call, bridge: BridgeControl, vlan: number, mac: string) {
+  const wanted = mac.toLowerCase();
+  const entries = bridge.macs.entries(seconds(call));
+  return entries.find((entry) => entry.vlan === vlan && entry.mac === wanted);
 }
 
 function remove(call: Call): void {
@@ -93,11 +104,9 @@ function remove(call: Call): void {
   const bridge = bridgeNamed(call, bridgeName);
   const { high, low } = readMac(mac);
   const number = readVlan(vlan);
-  const text = mac.toLowerCase();
-  const isThere = bridge.macs
-    .entries(seconds(call))
-    .some((entry) => entry.isStatic && entry.vlan === number && entry.mac === text);
-  if (!isThere) throw new Refusal("could not find static mac entry");
+  if (entryOf(call, bridge, number, mac)?.isStatic !== true) {
+    throw new Refusal("could not find static mac entry\n");
+  }
   bridge.macs.remove(high, low, number);
 }
 

@@ -17,7 +17,14 @@ import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap, portNames } from "./bridge.js";
 import { type FlowTexts, readFlow, readFlows } from "./flow-texts.js";
-import { allowedFormats, chosenFormat, isNxm, versionFor, versionOf } from "./formats.js";
+import {
+  allowedFormats,
+  chosenFormat,
+  isNxm,
+  speaksNxm,
+  versionFor,
+  versionOf,
+} from "./formats.js";
 import { messageHead } from "./refusals.js";
 
 /** Names of ports are printed when asked for, and on a terminal. */
@@ -67,7 +74,7 @@ function dumpFlows(call: Call): void {
   const stats = !has(call.options, "no-stats");
   if (criteria.length === 0 && stats && !usesNames(call)) {
     const transaction = call.args.length > 1 ? 8 : undefined;
-    return call.out(formatDumpFlows(flows, { version }, transaction));
+    return call.out(formatDumpFlows(flows, { version }, transaction, speaksNxm(call)));
   }
   const sorted = sortFlows(flows, criteria);
   call.out(formatDumpedLines(sorted, { version, stats, ...names }));
@@ -84,7 +91,8 @@ function dumpAggregate(call: Call): void {
     packets += stats.packets;
     bytes += stats.bytes;
   }
-  const name = version === 10 ? "NXST_AGGREGATE reply" : "OFPST_AGGREGATE reply";
+  const isExtended = version === 10 && speaksNxm(call);
+  const name = isExtended ? "NXST_AGGREGATE reply" : "OFPST_AGGREGATE reply";
   const head = messageHead(name, version, version === 10 ? 4 : 2);
   const counts = `packet_count=${packets} byte_count=${bytes} flow_count=${entries.length}`;
   call.out(`${head} ${counts}\n`);

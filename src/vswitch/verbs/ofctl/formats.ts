@@ -10,7 +10,7 @@ import {
   versionOfFormat,
 } from "../../../ofctl/protocols.js";
 import { type Call, VerbError } from "../call.js";
-import { valueOf } from "../options.js";
+import { has, valueOf } from "../options.js";
 
 const VERSIONS: readonly (readonly [OpenFlowVersion, string])[] = [
   [10, "OpenFlow10"],
@@ -21,13 +21,21 @@ const VERSIONS: readonly (readonly [OpenFlowVersion, string])[] = [
   [15, "OpenFlow15"],
 ];
 
-/** The versions that are allowed; OpenFlow 1.0 if nobody says. */
+/** The versions that are allowed; those without bundles are not if a bundle is asked for. */
 function allowedVersions(call: Call): readonly OpenFlowVersion[] {
+  const versions = namedVersions(call);
+  if (!has(call.options, "bundle")) return versions;
+  const able = versions.filter((version) => version >= 13);
+  return able.length === 0 ? [14] : able;
+}
+
+/** The versions that the command line names; OpenFlow 1.0 if it names none. */
+function namedVersions(call: Call): readonly OpenFlowVersion[] {
   const text = valueOf(call.options, "protocols");
   if (text === null) return [10];
   const names = text.split(/[,\s]+/).filter((name) => name !== "");
   return names.map((name) => {
-    const found = VERSIONS.find(([, known]) => known === name);
+    const found = VERSIONS.find(([, known]) => known.toLowerCase() === name.toLowerCase());
     if (found === undefined) throw new VerbError(`Unknown OpenFlow version: "${name}"`);
     return found[0];
   });
@@ -81,6 +89,11 @@ export function versionOf(call: Call): OpenFlowVersion {
 export function chosenFormat(call: Call, formats: number): number {
   const usable = usableFormats(call, formats);
   return usable & -usable;
+}
+
+/** Whether dumps over OpenFlow 1.0 are asked for in Nicira's words. */
+export function speaksNxm(call: Call): boolean {
+  return (allowedFormats(call) & FORMATS.openFlow10 & FORMATS.nxmAndOxm) !== 0;
 }
 
 /** Whether a format is one of Nicira's extended match of OpenFlow 1.0. */

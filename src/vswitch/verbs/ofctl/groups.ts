@@ -15,7 +15,7 @@ import {
   parseGroupMod,
 } from "../../../ofctl/groups.js";
 import { receivedActions } from "../../../ofctl/print/received.js";
-import type { OpenFlowVersion } from "../../../ofctl/protocols.js";
+import { FORMATS, type OpenFlowVersion } from "../../../ofctl/protocols.js";
 import type { FlowChange } from "../../../pipeline/flow-tables.js";
 import { sendsToGroup } from "../../../pipeline/tables/flow-select.js";
 import type { GroupEntry } from "../../../pipeline/tables/group-table.js";
@@ -24,7 +24,7 @@ import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap } from "./bridge.js";
 import { parsing } from "./flow-texts.js";
-import { versionFor, versionOf } from "./formats.js";
+import { allowedFormats, versionFor, versionOf } from "./formats.js";
 import { openFlowError, refusal } from "./refusals.js";
 
 /** What a mod does to a group that is there (or not: null); a string is OpenFlow's refusal. */
@@ -107,13 +107,22 @@ async function send(call: Call, bridge: BridgeControl, mods: readonly GroupMod[]
 async function groupMod(call: Call, command: GroupCommand): Promise<void> {
   const bridge = bridgeOf(call);
   const text = call.args[1] ?? "";
-  if (text === "-") return groupFile(call);
+  if (text === "-") return groupFile(call, command);
+  const changesBuckets = command === "insert_bucket" || command === "remove_bucket";
+  if (
+    changesBuckets &&
+    (allowedFormats(call) & FORMATS.openFlow15Up) === 0 &&
+    versionOf(call) > 10
+  ) {
+    const what = command.replace("_", "-");
+    throw new VerbError(`${what} needs OpenFlow 1.5 or later ('-O OpenFlow15')`);
+  }
   const ports = portMap(bridge);
   const mod = parsing(null, () => parseGroupMod(text, command, { ports }));
   await send(call, bridge, [mod]);
 }
 
-async function groupFile(call: Call): Promise<void> {
+async function groupFile(call: Call, command?: GroupCommand): Promise<void> {
   const bridge = bridgeOf(call);
   const file = call.args[1]!;
   const text = await call.file(file);
@@ -121,7 +130,7 @@ async function groupFile(call: Call): Promise<void> {
   await send(
     call,
     bridge,
-    parsing(file, () => parseGroupFile(text, { ports, file })),
+    parsing(file, () => parseGroupFile(text, { ports, file }, command)),
   );
 }
 
@@ -166,7 +175,7 @@ const changer = (name: string, command: GroupCommand, min = 2): Verb => ({
 
 export const GROUP_VERBS: readonly Verb[] = [
   changer("add-group", "add"),
-  { name: "add-groups", min: 2, max: 2, usage: "SWITCH FILE", run: groupFile },
+  { name: "add-groups", min: 2, max: 2, usage: "SWITCH FILE", run: (call) => groupFile(call) },
   {
     name: "mod-group",
     min: 2,

@@ -19,10 +19,10 @@ const CONFIG_NAMES: readonly (readonly [number, string])[] = [
 ];
 
 /** Header of a reply: `OFPST_PORT reply (OF1.3) (xid=0x2):`. */
-export function replyHead(call: Call, message: string): string {
+export function replyHead(call: Call, message: string, transaction = 2): string {
   const version = versionOf(call);
   const text = version === 10 ? "" : ` (OF${(version / 10).toFixed(1)})`;
-  return `${message}${text} (xid=0x2):`;
+  return `${message}${text} (xid=0x${transaction.toString(16)}):`;
 }
 
 function describe(call: Call, port: PortView): string {
@@ -86,7 +86,9 @@ function portStats(call: Call): void {
   const local = bridge.ports().filter((port) => port.number === OFPP.local);
   const others = bridge.ports().filter((port) => port.number !== OFPP.local);
   const ports = only === undefined ? [...local, ...others] : [portArgument(call, bridge, only)];
-  call.out(`${replyHead(call, "OFPST_PORT reply")} ${ports.length} ports\n`);
+  // A name is looked up first.
+  const transaction = only === undefined || /^[0-9]+$/.test(only) ? 2 : 4;
+  call.out(`${replyHead(call, "OFPST_PORT reply", transaction)} ${ports.length} ports\n`);
   for (const port of ports) {
     const { rxPackets, rxBytes, txPackets, txBytes } = bridge.portStats(port.number);
     const name = formatPort(port.number);
