@@ -55,6 +55,26 @@ const OBSERVATIONS: readonly Observation[] = [
     },
   },
   {
+    name: "tap",
+    summary: "that a write to a TAP receives, and answers, before it returns",
+    description:
+      "Writes ICMP echo requests and TCP SYNs to a TAP in a namespace of its own and shows, by the\n" +
+      "kernel's trace events, that receive and answer run inside of write(), with softirqs off, and\n" +
+      "that every answer can be read right after. Needs root.",
+    addOptions: (command) =>
+      tracefsOption(countOption(command, "frames to write, ten of them recorded (200)", 10_000)),
+    async observe({ count = 200, tracefs }) {
+      const { observeTap } = await import("../../observe/receive/tap.js");
+      const text = await import("../../observe/receive/tap-text.js");
+      const result = await observeTap({ count, tracefs });
+      return {
+        asExpected: text.tapAsExpected(result),
+        json: text.tapJson(result),
+        text: text.tapText(result),
+      };
+    },
+  },
+  {
     name: "socket",
     summary: "which errno socket(2) answers, row by row, against the rules of its model",
     description:

@@ -57,8 +57,10 @@ const COMPILED = /\.(part|constprop|isra|cold)\b.*$/;
 /** The functions of a stack, the outermost first, on as few lines as they need. */
 export function callChain(stack: readonly string[]): string[] {
   const lines: string[] = [];
-  const names = stack.filter((name) => !TRACER.test(name));
-  for (const name of names.toReversed().map((one) => one.replace(COMPILED, ""))) {
+  const own = stack.filter((name) => !TRACER.test(name)).toReversed();
+  const names = own.map((name) => name.replace(COMPILED, ""));
+  // A function and a part that the compiler has cut out of it are one.
+  for (const name of names.filter((one, index) => one !== names[index - 1])) {
     const last = lines.at(-1);
     const joined = last === undefined ? name : `${last} > ${name}`;
     if (last !== undefined && joined.length <= CHAIN_COLUMNS) lines[lines.length - 1] = joined;
