@@ -27,6 +27,7 @@ import {
 import { C, mount, umount2 } from "@packetpath/libc";
 import { errnoName } from "../base/errno.js";
 import { PacketpathError } from "../base/errors.js";
+import { removeCgroup } from "./probe/cgroup-folder.js";
 import { removeInstance } from "./tracing/tracefs.js";
 
 export const LEDGER_DIR = "/run/packetpath";
@@ -52,7 +53,7 @@ interface Folder {
 }
 
 /** How each kind is removed: null when it is gone, otherwise why it was left alone. */
-const FOLDERS = { "trace-instance": removeInstance } as const;
+const FOLDERS = { "trace-instance": removeInstance, cgroup: removeCgroup } as const;
 type FolderKind = keyof typeof FOLDERS;
 
 /** What `sweep` did. */

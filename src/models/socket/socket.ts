@@ -24,9 +24,13 @@ const parameters = {
   /** What socket() must then return; 0: whatever it does. */
   errno: 0,
   /** sock->sk after a failed create: left, cleared by inet_create, cleared by its caller. */
-  clears: "by-caller" as "never" | "in-create" | "by-caller",
+  clears: "by-caller" as "never" | "in-create" | "by-caller" | "before-free",
   /** A BPF program on __sock_release that follows sock->sk. */
   isTraced: false,
+  /** A program on another CPU that has kept the socket, and follows sock->sk in an RCU section. */
+  isWatched: false,
+  /** sk is freed at once, or when nobody who has seen it is in an RCU section any more. */
+  frees: "at-once" as "at-once" | "after-grace-period",
   /** The module of the family is unloaded meanwhile. */
   unloads: false,
   /** The family's module is held by a reference that is taken under RCU, or only looked at. */
@@ -53,6 +57,7 @@ const ENFILE = 23;
 const EMFILE = 24;
 const ENOMEM = 12;
 const EPROTONOSUPPORT = 93;
+const ESOCKTNOSUPPORT = 94;
 const EAFNOSUPPORT = 97;
 
 interface Kernel {
@@ -92,6 +97,7 @@ function allocate(k: Kernel, step: string): number {
 function socket(k: Kernel): number {
   if (fails("flags")) return EINVAL;
   if (fails("range")) return EAFNOSUPPORT;
+  if (fails("type")) return EINVAL;
   if (parameters.asks === "first" && fails("security_socket_create")) return denied(k);
   const inode = allocate(k, "inode");
   if (inode === 0) return ENFILE;
@@ -144,6 +150,8 @@ function putFamily(k: Kernel) {
 /** pf->create: runs in the text of the family's module. */
 function inetCreate(k: Kernel, text: number): number {
   ld(text);
+  if (fails("number")) return EINVAL;
+  if (fails("list")) return ESOCKTNOSUPPORT;
   if (fails("protocol")) return EPROTONOSUPPORT;
   if (fails("capability")) return EPERM;
   st(k.operations, 1);
@@ -153,12 +161,19 @@ function inetCreate(k: Kernel, text: number): number {
   // sock_init_data.
   st(k.sk, sk);
   ld(text);
-  if (!fails("init")) return 0;
-  // sk_common_release.
+  if (fails("init")) return releaseCommon(k, sk, EACCES);
+  // The BPF program of the cgroup.
+  return fails("cgroup") ? releaseCommon(k, sk, EPERM) : 0;
+}
+
+/** sk_common_release, with sock->sk still there. */
+function releaseCommon(k: Kernel, sk: number, error: number): number {
   add(k.net, -1);
+  if (parameters.clears === "before-free") st(k.sk, 0);
+  if (parameters.frees === "after-grace-period") synchronizeRcu();
   free(sk);
   if (parameters.clears === "in-create") st(k.sk, 0);
-  return EPERM;
+  return error;
 }
 
 /** The owner of the operations is held, then the family is let go; both are one module here. */
@@ -202,6 +217,7 @@ function releaseSk(k: Kernel) {
   if (sk === 0 || parameters.forgets === "sock") return;
   st(k.sk, 0);
   add(k.net, -1);
+  if (parameters.frees === "after-grace-period") synchronizeRcu();
   free(sk);
 }
 
@@ -282,6 +298,13 @@ export default program({
       if (!parameters.hasNeighbour) return;
       if (ld(k.file) === 0) return;
       assert(ld(k.label) === 1 || ld(k.file) === 0, "a socket is in use that has no label");
+    },
+    watcher(k: Kernel) {
+      if (!parameters.isWatched) return;
+      rcuReadLock();
+      const seen = ld(k.sk);
+      if (seen !== 0) ld(seen);
+      rcuReadUnlock();
     },
   },
   final(k: Kernel) {
