@@ -57,12 +57,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   host: { sentence: "the only room that makes system calls or spawns", mayImport: ["base"] },
   worker: {
+    // The endpoint's threads run the explored functions of its model: one text for both.
     sentence: "the loop of one queue, heartbeat, watchdog, stop ladder",
     mayImport: [
       "base",
       "wire",
       "sync",
       "path",
+      "models",
       "balancer",
       "flow",
       "classifier",
