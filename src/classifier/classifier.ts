@@ -9,20 +9,18 @@
 // matches, and when all clauses of an id match at one priority, it answers with what the key meets
 // with that conj_id (soft-matches.ts). A rule of the same priority that is not soft goes first.
 //
-// Owned by one thread; each worker has its own. Called by the slow path only: a lookup allocates
-// nothing, but Map is not the fastest table there is.
+// Owned by one thread; each worker has its own. Called by the slow path only; a lookup allocates
+// nothing, unless it meets soft matches.
 import type { Match } from "../flow/types.js";
 import { PrefixCheck } from "./prefix-check.js";
 import { SoftMatches, isSoft } from "./soft-matches.js";
 import {
-  addBucket,
-  bucketOf,
   countPriority,
   makeSubtable,
-  removeBucket,
+  rulesOf,
   sameWords,
+  setRules,
   visit,
-  type Bucket,
   type Subtable,
 } from "./subtable.js";
 import { FLOW_KEY_LAYOUT, type ClassifierRule, type KeyLayout } from "./types.js";
@@ -77,12 +75,11 @@ export class Classifier<Rule extends ClassifierRule> {
     for (let i = 0; i < subtables.length; i++) {
       const subtable = subtables[i]!;
       if (hard !== null && hard.priority >= subtable.maxPriority) break;
-      const bucket: Bucket<Rule> | null = visit(subtable, key, wildcards, prefixes);
-      if (bucket === null) continue;
-      const found = bucket.rules[0]!;
+      const found: Rule | null = visit(subtable, key, wildcards, prefixes);
+      if (found === null) continue;
       if (hard !== null && found.priority <= hard.priority) continue;
       if (!isSoft(found)) hard = found;
-      else if (gatherSoft) this.soft.add(bucket);
+      else if (gatherSoft) this.soft.add(rulesOf(subtable, found.match.value));
     }
     return hard;
   }
@@ -100,27 +97,22 @@ export class Classifier<Rule extends ClassifierRule> {
   find(match: Match, priority: number): Rule | null {
     const subtable = this.subtableOf(match.mask);
     if (subtable === null) return null;
-    const bucket = bucketOf(subtable, match.value);
-    return bucket?.rules.find((rule) => rule.priority === priority) ?? null;
+    return rulesOf(subtable, match.value).find((rule) => rule.priority === priority) ?? null;
   }
 
   /** Adds a rule. A rule with the same match and priority is replaced and returned. */
   insert(rule: Rule): Rule | null {
     const subtable = this.subtableOf(rule.match.mask) ?? this.addSubtable(rule.match.mask);
     const { value } = rule.match;
-    const bucket = bucketOf(subtable, value);
+    const before = rulesOf(subtable, value);
+    const above = before.filter((each) => each.priority > rule.priority);
+    const below = before.filter((each) => each.priority < rule.priority);
+    setRules(subtable, value, [...above, rule, ...below], this.prefixes);
     if (isSoft(rule)) this.softRules++;
-    if (bucket === null) {
-      addBucket(subtable, value, rule, this.prefixes);
-    } else {
-      const at = bucket.rules.findIndex((each) => each.priority <= rule.priority);
-      const same = bucket.rules[at];
-      if (same !== undefined && same.priority === rule.priority) {
-        if (isSoft(same)) this.softRules--;
-        bucket.rules[at] = rule;
-        return same;
-      }
-      bucket.rules.splice(at < 0 ? bucket.rules.length : at, 0, rule);
+    const same = before.find((each) => each.priority === rule.priority);
+    if (same !== undefined) {
+      if (isSoft(same)) this.softRules--;
+      return same;
     }
     this.rules++;
     this.count(subtable, rule.priority, 1);
@@ -130,13 +122,12 @@ export class Classifier<Rule extends ClassifierRule> {
   /** Removes this very rule; false if it is not in the classifier. */
   remove(rule: Rule): boolean {
     const subtable = this.subtableOf(rule.match.mask);
+    if (subtable === null) return false;
     const { value } = rule.match;
-    const bucket = subtable === null ? null : bucketOf(subtable, value);
-    const at = bucket === null ? -1 : bucket.rules.indexOf(rule);
-    if (subtable === null || bucket === null || at < 0) return false;
-    // The last rule stays in its bucket until that is unlinked: its value is the bucket's.
-    if (bucket.rules.length === 1) removeBucket(subtable, value, bucket, this.prefixes);
-    bucket.rules.splice(at, 1);
+    const before = rulesOf(subtable, value);
+    const after = before.filter((each) => each !== rule);
+    if (after.length === before.length) return false;
+    setRules(subtable, value, after, this.prefixes);
     if (isSoft(rule)) this.softRules--;
     this.rules--;
     this.count(subtable, rule.priority, -1);
@@ -147,10 +138,10 @@ export class Classifier<Rule extends ClassifierRule> {
   /** All rules, grouped by subtable; the order is that of the subtables. */
   *[Symbol.iterator](): IterableIterator<Rule> {
     for (const subtable of this.subtables) {
-      for (const first of subtable.buckets.values()) {
-        for (let bucket: Bucket<Rule> | null = first; bucket !== null; bucket = bucket.next) {
-          yield* bucket.rules;
-        }
+      for (const [place, rule] of subtable.best.entries()) {
+        if (rule === null) continue;
+        yield rule;
+        yield* subtable.others.get(place) ?? [];
       }
     }
   }

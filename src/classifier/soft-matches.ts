@@ -1,7 +1,6 @@
 // The second half of a lookup that met soft matches: which conjunction, if any, is complete
 // (Open vSwitch 3.1, lib/classifier.c: the soft match loop of classifier_lookup__). Owned by one
-// classifier; nothing is allocated once the lists have grown.
-import type { Bucket } from "./subtable.js";
+// classifier, on its thread.
 import type { ClassifierRule } from "./types.js";
 
 export function isSoft(rule: ClassifierRule): boolean {
@@ -36,8 +35,8 @@ class Progress {
 }
 
 export class SoftMatches<Rule extends ClassifierRule> {
-  /** Buckets with a soft match at `positions`; entries beyond `count` are stale. */
-  private readonly buckets: (Bucket<Rule> | null)[] = [];
+  /** Rules of one value each, with a soft match at `positions`; beyond `count` they are stale. */
+  private readonly lists: (readonly Rule[])[] = [];
   private readonly positions: number[] = [];
   private readonly progress = new Progress();
   private count = 0;
@@ -46,9 +45,9 @@ export class SoftMatches<Rule extends ClassifierRule> {
     this.count = 0;
   }
 
-  /** The best rule of the bucket is a soft match. */
-  add(bucket: Bucket<Rule>): void {
-    this.buckets[this.count] = bucket;
+  /** @param rules those with one value, in falling priority; the first is a soft match. */
+  add(rules: readonly Rule[]): void {
+    this.lists[this.count] = rules;
     this.positions[this.count] = 0;
     this.count++;
   }
@@ -84,12 +83,12 @@ export class SoftMatches<Rule extends ClassifierRule> {
 
   private removeAt(i: number): void {
     this.count--;
-    this.buckets[i] = this.buckets[this.count]!;
+    this.lists[i] = this.lists[this.count]!;
     this.positions[i] = this.positions[this.count]!;
   }
 
   private ruleAt(i: number): Rule {
-    return this.buckets[i]!.rules[this.positions[i]!]!;
+    return this.lists[i]![this.positions[i]!]!;
   }
 
   private bestPriority(): number {
@@ -133,7 +132,7 @@ export class SoftMatches<Rule extends ClassifierRule> {
         i++;
         continue;
       }
-      const next = this.buckets[i]!.rules[++this.positions[i]!];
+      const next = this.lists[i]![++this.positions[i]!];
       if (next !== undefined && isSoft(next)) {
         i++;
         continue;

@@ -1,17 +1,11 @@
 // One subtable of the classifier: the rules that have the same mask, in a hash table. It is hashed
 // in stages, so that a miss in an early stage leaves the fields of the later ones wildcarded
 // (Open vSwitch, lib/classifier.c: find_match_wc). Called by classifier.ts only, in its thread.
+import { hashWord, PackedTable } from "./packed-table.js";
 import type { PrefixCheck } from "./prefix-check.js";
 import { PrefixTrie, prefixMask } from "./prefix-trie.js";
 import type { ClassifierRule, KeyLayout } from "./types.js";
 import type { Match } from "../flow/types.js";
-
-/** Rules with the same mask and the same value; `rules` in falling priority, never empty. */
-export interface Bucket<Rule> {
-  readonly rules: Rule[];
-  /** The next bucket with the same hash but another value. */
-  next: Bucket<Rule> | null;
-}
 
 export interface Subtable<Rule> {
   readonly mask: Uint32Array;
@@ -19,8 +13,8 @@ export interface Subtable<Rule> {
   readonly words: readonly number[];
   /** End of each stage, as an index into `words`; rising, the last is `words.length`. */
   readonly stageEnds: readonly number[];
-  /** For each stage but the last: how many buckets have this hash of the words so far. */
-  readonly stageCounts: readonly Map<number, number>[];
+  /** For each stage but the last: how many values have this hash of the words so far. */
+  readonly stageCounts: readonly PackedTable[];
   /** For each prefix field of the layout: the length of this mask's prefix on it; 0: none. */
   readonly prefixLengths: readonly number[];
   /** For each of them: the stage in which its word is hashed. */
@@ -29,20 +23,23 @@ export interface Subtable<Rule> {
   /** Length of the shortest prefix of the ports' word that holds all of the mask; 0: no ports. */
   readonly portsLength: number;
   readonly portsTrie: PrefixTrie;
-  readonly buckets: Map<number, Bucket<Rule>>;
+  /** The place of each value. */
+  readonly places: PackedTable;
+  /** By place, from 1: the rule of highest priority that has this value; else null. */
+  readonly best: (Rule | null)[];
+  /** By place: the others with this value, in falling priority; without those that have none. */
+  readonly others: Map<number, Rule[]>;
+  readonly freePlaces: number[];
   /** How many rules there are of each priority, to know the best after a removal. */
   readonly priorities: Map<number, number>;
+  /** One stage, no prefixes, no ports: a miss has looked at the whole mask, too. */
+  readonly isPlain: boolean;
   readonly order: number;
   maxPriority: number;
   ruleCount: number;
 }
 
 const HASH_BASIS = 0x2545f491 | 0;
-
-function hashWord(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e3779b1);
-  return mixed ^ (mixed >>> 15);
-}
 
 /** Whether two word arrays of the same length are equal. */
 export function sameWords(a: Uint32Array, b: Uint32Array): boolean {
@@ -73,20 +70,25 @@ export function makeSubtable<Rule>(
   }
   if (stageEnds.length === 0) stageEnds.push(0);
   const ports = layout.portsWord < 0 ? 0 : mask[layout.portsWord]!;
+  const prefixLengths = layout.prefixes.map(({ word }) => prefixLength(mask[word]!));
   return {
     mask: mask.slice(),
     words,
     stageEnds,
-    stageCounts: stageEnds.slice(1).map(() => new Map<number, number>()),
-    prefixLengths: layout.prefixes.map(({ word }) => prefixLength(mask[word]!)),
+    stageCounts: stageEnds.slice(1).map(() => new PackedTable(mask, [])),
+    prefixLengths,
     prefixStages: layout.prefixes.map(({ word }) =>
       stageEnds.findIndex((end) => words.indexOf(word) < end),
     ),
     portsWord: layout.portsWord,
     portsLength: ports === 0 ? 0 : 32 - trailingZeros(ports),
     portsTrie: new PrefixTrie(),
-    buckets: new Map(),
+    places: new PackedTable(mask, words),
+    best: [null],
+    others: new Map(),
+    freePlaces: [],
     priorities: new Map(),
+    isPlain: stageEnds.length === 1 && ports === 0 && prefixLengths.every((each) => each === 0),
     order,
     maxPriority: -1,
     ruleCount: 0,
@@ -107,7 +109,8 @@ function trailingZeros(word: number): number {
 }
 
 /**
- * The bucket that a key meets, or null. The bits that were looked at are un-wildcarded.
+ * The rule of highest priority that a key meets, or null. The bits that were looked at are
+ * un-wildcarded.
  * @param prefixes the prefix fields of the layout, in its order.
  */
 export function visit<Rule extends ClassifierRule>(
@@ -115,40 +118,40 @@ export function visit<Rule extends ClassifierRule>(
   key: Uint32Array,
   wildcards: Uint32Array,
   prefixes: readonly PrefixCheck[],
-): Bucket<Rule> | null {
+): Rule | null {
+  const { places } = subtable;
+  // First as if there were no stages: a value that is there is ruled out by none of them.
+  const place = places.find(key, places.hash(key));
+  if (place > 0 || subtable.isPlain) places.addMask(wildcards);
+  else lookWhyNot(subtable, key, wildcards, prefixes);
+  return subtable.best[place]!;
+}
+
+/** Un-wildcards what shows that no value here is the key's: stage by stage, and no more. */
+function lookWhyNot<Rule>(
+  subtable: Subtable<Rule>,
+  key: Uint32Array,
+  wildcards: Uint32Array,
+  prefixes: readonly PrefixCheck[],
+): void {
   const { mask, words, stageEnds, stageCounts, portsWord } = subtable;
   const ports = portsWord < 0 ? 0 : wildcards[portsWord]!;
   let hash = HASH_BASIS;
   let at = 0;
   for (let stage = 0; stage < stageEnds.length; stage++) {
-    if (ruledOut(subtable, stage, key, wildcards, prefixes)) return null;
+    if (ruledOut(subtable, stage, key, wildcards, prefixes)) return;
     for (const end = stageEnds[stage]!; at < end; at++) {
       const word = words[at]!;
       wildcards[word]! |= mask[word]!;
       hash = hashWord(hash, key[word]! & mask[word]!);
     }
-    if (stage < stageCounts.length && !stageCounts[stage]!.has(hash)) return null;
-  }
-  let bucket = subtable.buckets.get(hash) ?? null;
-  for (; bucket !== null; bucket = bucket.next) {
-    if (hasValue(subtable, bucket.rules[0]!.match.value, key)) return bucket;
+    if (stage < stageCounts.length && stageCounts[stage]!.find(key, hash) === 0) return;
   }
   if (subtable.portsLength > 0) {
     // Only as many bits of the ports as tell this packet's from those of all rules here.
     const bits = subtable.portsTrie.lookup((key[portsWord]! & mask[portsWord]!) >>> 0);
     wildcards[portsWord] = ports | (mask[portsWord]! & prefixMask(bits));
   }
-  return null;
-}
-
-/** Whether the words of the mask are, in the key, those of the value; no others are touched. */
-function hasValue<Rule>(subtable: Subtable<Rule>, value: Uint32Array, key: Uint32Array): boolean {
-  const { mask, words } = subtable;
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    if (((key[word]! & mask[word]!) ^ value[word]!) !== 0) return false;
-  }
-  return true;
 }
 
 function ruledOut<Rule>(
@@ -167,68 +170,40 @@ function ruledOut<Rule>(
   return false;
 }
 
-/** The bucket of exactly this value, or null. */
-export function bucketOf<Rule extends ClassifierRule>(
-  subtable: Subtable<Rule>,
-  value: Uint32Array,
-): Bucket<Rule> | null {
-  let bucket = subtable.buckets.get(fullHash(subtable, value)) ?? null;
-  while (bucket !== null && !sameWords(bucket.rules[0]!.match.value, value)) bucket = bucket.next;
-  return bucket;
+/** The rules of exactly this value, in falling priority. */
+export function rulesOf<Rule>(subtable: Subtable<Rule>, value: Uint32Array): readonly Rule[] {
+  const place = subtable.places.find(value, subtable.places.hash(value));
+  return place === 0 ? [] : [subtable.best[place]!, ...(subtable.others.get(place) ?? [])];
 }
 
-/** Adds a bucket for a value that had none. */
-export function addBucket<Rule>(
+/** Puts other rules in the place of those of a value. @param rules in falling priority. */
+export function setRules<Rule>(
   subtable: Subtable<Rule>,
   value: Uint32Array,
-  rule: Rule,
+  rules: readonly Rule[],
   prefixes: readonly PrefixCheck[],
 ): void {
-  const hash = fullHash(subtable, value);
-  const next = subtable.buckets.get(hash) ?? null;
-  subtable.buckets.set(hash, { rules: [rule], next });
-  countStages(subtable, value, 1);
-  subtable.prefixLengths.forEach((length, i) => {
-    if (length > 0) prefixes[i]!.insert(value, length);
+  const { places, best, others, freePlaces } = subtable;
+  const hash = places.hash(value);
+  const known = places.find(value, hash);
+  const place = known > 0 ? known : (freePlaces.pop() ?? best.length);
+  const [first, ...rest] = rules;
+  best[place] = first ?? null;
+  if (rest.length > 0) others.set(place, rest);
+  else others.delete(place);
+  if (first === undefined) freePlaces.push(place);
+  if (known > 0 === (first !== undefined)) return;
+  places.put(value, hash, first === undefined ? 0 : place);
+  countStages(subtable, value, first === undefined ? -1 : 1);
+  const { prefixLengths, portsTrie, portsWord, portsLength } = subtable;
+  prefixLengths.forEach((length, i) => {
+    if (length === 0) return;
+    if (first === undefined) prefixes[i]!.remove(value, length);
+    else prefixes[i]!.insert(value, length);
   });
-  const { portsTrie, portsWord, portsLength } = subtable;
-  if (portsLength > 0) portsTrie.insert(value[portsWord]!, portsLength);
-}
-
-/** Takes a bucket out that has lost its last rule. */
-export function removeBucket<Rule>(
-  subtable: Subtable<Rule>,
-  value: Uint32Array,
-  bucket: Bucket<Rule>,
-  prefixes: readonly PrefixCheck[],
-): void {
-  const hash = fullHash(subtable, value);
-  unlinkBucket(subtable, bucket, hash);
-  countStages(subtable, value, -1);
-  subtable.prefixLengths.forEach((length, i) => {
-    if (length > 0) prefixes[i]!.remove(value, length);
-  });
-  const { portsTrie, portsWord, portsLength } = subtable;
-  if (portsLength > 0) portsTrie.remove(value[portsWord]!, portsLength);
-}
-
-/** The hash of a value over all words of the mask. */
-function fullHash<Rule>(subtable: Subtable<Rule>, value: Uint32Array): number {
-  let hash = HASH_BASIS;
-  for (const word of subtable.words) hash = hashWord(hash, value[word]!);
-  return hash;
-}
-
-function unlinkBucket<Rule>(subtable: Subtable<Rule>, bucket: Bucket<Rule>, hash: number): void {
-  const first = subtable.buckets.get(hash)!;
-  if (first === bucket) {
-    if (bucket.next === null) subtable.buckets.delete(hash);
-    else subtable.buckets.set(hash, bucket.next);
-    return;
-  }
-  let before = first;
-  while (before.next !== null && before.next !== bucket) before = before.next;
-  before.next = bucket.next;
+  if (portsLength === 0) return;
+  if (first === undefined) portsTrie.remove(value[portsWord]!, portsLength);
+  else portsTrie.insert(value[portsWord]!, portsLength);
 }
 
 /** Adds `by` to the count of each stage hash of a value that enters or leaves the subtable. */
@@ -240,9 +215,7 @@ function countStages<Rule>(subtable: Subtable<Rule>, value: Uint32Array, by: 1 |
       hash = hashWord(hash, value[subtable.words[at]!]!);
     }
     const counts = subtable.stageCounts[stage]!;
-    const left = (counts.get(hash) ?? 0) + by;
-    if (left > 0) counts.set(hash, left);
-    else counts.delete(hash);
+    counts.put(value, hash, counts.find(value, hash) + by);
   }
 }
 
