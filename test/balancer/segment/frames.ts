@@ -40,12 +40,17 @@ export interface FrameSpec {
   /** IPv4 flags and fragment offset. */
   readonly fragment?: number;
   readonly headroom?: number;
+  /** From the server's address and port to the client's. */
+  readonly isAnswer?: boolean;
+  readonly clientPort?: number;
   /** Bytes of Ethernet padding. */
   readonly padding?: number;
 }
 
 export const CLIENT_V4 = "192.0.2.10";
 export const CLIENT_V6 = "2001:db8::10";
+export const SERVER_V4 = "10.0.0.80";
+export const SERVER_V6 = "2001:db8::80";
 
 export function v4(address = CLIENT_V4, port = 54321): ClientAddress {
   const client = newClientAddress();
@@ -65,7 +70,12 @@ function payloadOf(spec: FrameSpec): Uint8Array {
 }
 
 function transportOf(spec: FrameSpec): Uint8Array {
-  const ports = { source: 40000, destination: 80, payload: payloadOf(spec) };
+  const [client, server] = [spec.clientPort ?? 40000, 80];
+  const ports = {
+    source: spec.isAnswer === true ? server : client,
+    destination: spec.isAnswer === true ? client : server,
+    payload: payloadOf(spec),
+  };
   if (spec.protocol === "udp") return buildUdp(ports);
   return buildTcp({
     ...ports,
@@ -76,6 +86,11 @@ function transportOf(spec: FrameSpec): Uint8Array {
   });
 }
 
+function sides(spec: FrameSpec, client: string, server: string) {
+  const [source, destination] = spec.isAnswer === true ? [server, client] : [client, server];
+  return { source, destination };
+}
+
 function packetOf(spec: FrameSpec): { packet: Uint8Array; header: number } {
   const isPartial = spec.vnet === "partial" || spec.vnet === "gso";
   const fields = {
@@ -84,13 +99,12 @@ function packetOf(spec: FrameSpec): { packet: Uint8Array; header: number } {
     transportChecksum: isPartial ? ("partial" as const) : ("full" as const),
   };
   if (spec.version === 6) {
-    const packet = buildIpv6({ source: CLIENT_V6, destination: "2001:db8::80", ...fields });
+    const packet = buildIpv6({ ...sides(spec, CLIENT_V6, SERVER_V6), ...fields });
     return { packet, header: 40 };
   }
   const options = hex(spec.ipOptions ?? "");
   const packet = buildIpv4({
-    source: CLIENT_V4,
-    destination: "10.0.0.80",
+    ...sides(spec, CLIENT_V4, SERVER_V4),
     fragment: spec.fragment ?? 0x4000,
     options,
     ...fields,
