@@ -13,15 +13,18 @@ import { readReceiveCounters, type ReceiveCounters } from "../../host/tracing/co
 import { openTracing, type Tracing } from "../../host/tracing/tracing.js";
 import type { HostBackend, NamespaceRef } from "../../host/types.js";
 import { type Claim, claimOf, type Skipped } from "./claims.js";
+import { pingClaims, steeredClaims } from "./judge.js";
 import { type KernelVersion, kernelVersion, receiveRules } from "./kernel-rules.js";
-import { pingStories, type PingStory } from "./stories.js";
-import { contextOf, hasSoftirqsOff, parseTrace, type TraceEvent } from "./trace-text.js";
+import { pingStories } from "./stories.js";
+import { parseTrace, type TraceEvent } from "./trace-text.js";
 
 export interface LoopbackOptions {
   /** Pings in each part, 1 to 100. */
   readonly count: number;
   /** Where tracefs is mounted; found, or mounted, if left out. */
   readonly tracefs?: string | undefined;
+  /** The CPUs that receives may be steered to; those that are online, if left out. */
+  readonly cpus?: readonly number[];
 }
 
 /** What one part saw: sent as it is, or with the receive steered to another CPU. */
@@ -66,7 +69,7 @@ const REPLY_MS = 2000;
  * @throws PacketpathError ENVIRONMENT naming what the machine lacks. Nothing is left in any case.
  */
 export async function observeLoopback(
-  { count, tracefs }: LoopbackOptions,
+  { count, tracefs, cpus = onlineCpus() }: LoopbackOptions,
   signal: AbortSignal,
 ): Promise<LoopbackResult> {
   const kernel = kernelVersion(release());
@@ -83,8 +86,8 @@ export async function observeLoopback(
     const cpu = allowedCpus().at(-1)!;
     const pings = { namespace, cpu, count, kernel };
     parts.push(observePart({ ...pings, steeredTo: null }, tracing));
-    const target = onlineCpus().find((one) => one !== cpu) ?? null;
-    const why = target === null ? "one CPU" : steerTo(namespace, "lo", target);
+    const target = cpus.find((one) => one !== cpu) ?? null;
+    const why = target === null ? "there is only one CPU" : steerTo(namespace, "lo", target);
     if (why !== null) skipped.push({ what: "receive packet steering", why });
     else if (!signal.aborted) parts.push(observeSteered({ ...pings, steeredTo: target }, tracefs));
   } finally {
@@ -129,7 +132,9 @@ function observePart(pings: Pings, tracing: Tracing): LoopbackPart {
   const stories = pingStories(events, process.pid);
   const shown = stories.toSorted((a, b) => a.events.length - b.events.length)[0];
   const claims =
-    steeredTo === null ? claimsOf(stories, pings.kernel) : steeredClaims(stories, steeredTo);
+    steeredTo === null
+      ? pingClaims(stories, receiveRules(pings.kernel))
+      : steeredClaims(stories, steeredTo);
   if (steeredTo === null) {
     const said = "the reply could be read when sendto() returned";
     claims.push(claimOf(said, atOnce, (one) => one, receiveRules(pings.kernel).alwaysInline));
@@ -164,47 +169,4 @@ function sendPings(ping: LoopbackPing, count: number, tracing: Tracing): boolean
   } finally {
     tracing.stop();
   }
-}
-
-/** 3.2: receiving inside of the sender, as a softirq. */
-function claimsOf(stories: readonly PingStory[], kernel: KernelVersion): Claim[] {
-  const rules = receiveRules(kernel);
-  const claims = [
-    claimOf(
-      "the receive ran in the sender's own context and CPU",
-      stories,
-      ({ enter, received }) => received?.pid === enter.pid && received.cpu === enter.cpu,
-      rules.alwaysInline,
-    ),
-    claimOf(
-      "it ran as a softirq (flag s), before sendto() returned",
-      stories,
-      ({ received, exit }) => {
-        const isSoftirq = received !== null && contextOf(received) === "softirq";
-        return isSoftirq && exit !== null && received.atUs <= exit.atUs;
-      },
-      rules.alwaysInline,
-    ),
-    claimOf(
-      "the transmit was no softirq: it only put the packet into a backlog",
-      stories,
-      (one) => one.queued !== null && contextOf(one.queued) === "task",
-    ),
-  ];
-  if (!rules.tracesSoftirqsOff) return claims;
-  const off = "the transmit ran with softirqs off (flag b)";
-  const isOff = ({ queued }: PingStory) => queued !== null && hasSoftirqsOff(queued);
-  return [...claims, claimOf(off, stories, isOff)];
-}
-
-function steeredClaims(stories: readonly PingStory[], target: number): Claim[] {
-  return [
-    claimOf(`the receive moved to CPU ${target}`, stories, ({ received }) => {
-      return received?.cpu === target;
-    }),
-    claimOf("it ran as a softirq there, not in the sender's context", stories, (one) => {
-      const { received, enter } = one;
-      return received !== null && contextOf(received) === "softirq" && received.pid !== enter.pid;
-    }),
-  ];
 }

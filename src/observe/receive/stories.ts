@@ -42,8 +42,8 @@ function pingStory(events: readonly TraceEvent[]): PingStory {
     if (one === enter || one === exit) return true;
     if (one.atUs > last) return false;
     if (skbs.includes(one.fields["skbaddr"] ?? "")) return true;
-    const isRaise = one.name === "softirq_raise" && isNetRx(one);
-    return isRaise && one.pid === enter.pid && contextOf(one) !== "interrupt";
+    // With steering, the sender's own softirq has nothing to receive: it wakes the other CPU.
+    return isNetRx(one) && one.pid === enter.pid && contextOf(one) !== "interrupt";
   });
   const wanted = new Set([...own, ...softirqsAround(events, [received, replyReceived])]);
   return {

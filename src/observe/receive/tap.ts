@@ -10,10 +10,11 @@ import { allowedCpus, onCpu } from "../../host/stimulus/pinned.js";
 import { openTracing, type Tracing } from "../../host/tracing/tracing.js";
 import type { DeviceSpec, HostBackend, QueueIo } from "../../host/types.js";
 import { type Claim, claimOf } from "./claims.js";
+import { writeClaims } from "./judge.js";
 import { type KernelVersion, kernelVersion, receiveRules } from "./kernel-rules.js";
 import { writeStories, type WriteStory } from "./stories.js";
 import { arpRequest, isArpReply, KERNEL, question } from "./tap-frames.js";
-import { contextOf, hasSoftirqsOff, parseTrace, type TraceEvent } from "./trace-text.js";
+import { parseTrace, type TraceEvent } from "./trace-text.js";
 
 export interface TapOptions {
   /** Frames to write, 2 to 10000. The first ten are recorded. */
@@ -80,7 +81,7 @@ export async function observeTap({ count, tracefs }: TapOptions): Promise<TapRes
     const stories = writeStories(events, pid, DEVICE);
     const recorded = Math.min(count, RECORDED_MAX);
     const claims = [
-      ...claimsOf(stories, recorded, kernel),
+      ...writeClaims(stories, recorded, receiveRules(kernel)),
       claimOf("the answer could be read right after write()", atOnce, (one) => one),
     ];
     const { place, absent } = tracing;
@@ -151,32 +152,6 @@ function writeFrames(queue: Queue, count: number, tracing: Tracing): boolean[] {
   } finally {
     tracing.stop();
   }
-}
-
-/** 3.1, TUN: the whole receive is in write(2). */
-function claimsOf(
-  stories: readonly WriteStory[],
-  recorded: number,
-  kernel: KernelVersion,
-): Claim[] {
-  const { tapReceivesInWrite, tracesSoftirqsOff } = receiveRules(kernel);
-  const inside = stories.filter(({ exit }) => exit !== null).length;
-  const claim = "the frame was received inside of write(), in the writer's context";
-  const isTask = ({ received }: WriteStory) => contextOf(received) === "task";
-  const isOff = ({ received }: WriteStory) => hasSoftirqsOff(received);
-  return [
-    { claim, holds: inside, of: recorded, asExpected: inside === recorded },
-    claimOf("it was no softirq", stories, isTask, tapReceivesInWrite),
-    ...(tracesSoftirqsOff
-      ? [claimOf("softirqs were off (flag b)", stories, isOff, tapReceivesInWrite)]
-      : []),
-    claimOf(
-      "the answer left before write() returned, and no softirq began before it left",
-      stories,
-      ({ replied, softirqs }) => replied !== null && softirqs === 0,
-      tapReceivesInWrite,
-    ),
-  ];
 }
 
 function timelinesOf(stories: readonly WriteStory[]): TapTimeline[] {

@@ -21,9 +21,10 @@ export function sayingOf({ name, fields }: Pick<TraceEvent, "name" | "fields">):
   return SAYINGS[name]?.(fields) ?? name;
 }
 
-/** In a softirq or interrupt, the task is the one that it came over. */
+/** In a softirq or interrupt, the thread is the one that it came over. */
 function laneOf(event: TraceEvent): string {
-  return `CPU ${event.cpu} ${contextOf(event)}: ${event.task}-${event.pid}`;
+  const thread = event.pid === 0 ? "idle" : `thread ${event.pid}`;
+  return `CPU ${event.cpu} ${contextOf(event)}, ${thread}`;
 }
 
 /** Lines of text; microseconds since the first event. */
