@@ -124,9 +124,6 @@ export interface Megaflow {
   usedMs: number;
   /** No longer in the datapath; caches that still refer to it must let go of it. */
   dead: boolean;
-  /** Chain in the datapath's hash table; nobody else touches it. */
-  next: Megaflow | null;
-  hash: number;
 }
 
 /** Whether actions only rewrite, output and count: no copies that are undone, no metadata. */

@@ -112,8 +112,6 @@ export class Pipeline {
       translatedMs: ctx.nowMs,
       usedMs: ctx.nowMs,
       dead: false,
-      next: null,
-      hash: 0,
     };
   }
 }

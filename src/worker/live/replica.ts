@@ -62,12 +62,7 @@ export class Replica {
         this.watchedPort = order.port;
         return;
       case "dump":
-        // A chain leads to other megaflows; the message is to hold each once.
-        tell({
-          type: "megaflows",
-          id: order.id,
-          flows: datapath.dump().map((flow) => ({ ...flow, next: null })),
-        });
+        tell({ type: "megaflows", id: order.id, flows: datapath.dump() });
     }
   }
 }
