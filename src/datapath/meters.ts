@@ -11,7 +11,7 @@ import type { Meter } from "../flow/types.js";
 import { releaseLock, takeLock } from "../sync/spin-lock.js";
 
 /** Bands of one meter (MAX_BANDS). */
-const BANDS_MAX = 8;
+export const BANDS_MAX = 8;
 /** Words: capacity; then one lock for each meter. */
 const WORD_CAPACITY = 0;
 const LOCKS_AT = 8;
@@ -35,7 +35,8 @@ export class MeterTable {
   readonly buffer: SharedArrayBuffer;
   private readonly words: Int32Array;
   private readonly doubles: Float64Array;
-  private readonly capacity: number;
+  /** The most meters at a time. */
+  readonly capacity: number;
 
   /** @param buffer of `MeterTable.create().buffer`, in the threads that did not create it. */
   constructor(buffer: SharedArrayBuffer) {

@@ -49,8 +49,11 @@ export const HASH_ALGORITHM = { l4: 0, symmetricL4: 1 } as const;
 /** What goes with a packet-in. */
 export interface ControllerOperand {
   readonly kind: "controller";
-  /** explicit_miss: the action of a flow that matches everything at priority 0. */
-  readonly reason: ControllerReason | "explicit_miss";
+  /**
+   * explicit_miss: the action of a flow that matches everything at priority 0; implicit_miss: there
+   * is no flow.
+   */
+  readonly reason: ControllerReason | "explicit_miss" | "implicit_miss";
   readonly controllerId: number;
   /** Of the state with which the packet could go on. */
   readonly recircId: number;

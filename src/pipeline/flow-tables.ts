@@ -17,6 +17,7 @@ import { selects, type FlowSelector } from "./tables/flow-select.js";
 import { checkFlows } from "./tables/flow-check.js";
 import { GroupTable, selectionOf, type GroupEntry } from "./tables/group-table.js";
 import { isLearnedAlready, learnersIn, shorter } from "./tables/learning.js";
+import { OWN_RECORDS, OwnRecords } from "./tables/own-records.js";
 import { RecordPool } from "./tables/records.js";
 
 export type { FlowSelector } from "./tables/flow-select.js";
@@ -76,7 +77,12 @@ export type FlowChange =
   /** Adds a group, or replaces the one of the same number; its counters then begin anew. */
   | { readonly type: "set-group"; readonly group: Group }
   /** Deletes a group, and the flows that send to it; null: all groups. */
-  | { readonly type: "delete-group"; readonly group: number | null };
+  | { readonly type: "delete-group"; readonly group: number | null }
+  /** What happens to packets that meet no flow of a table; null: of all tables. */
+  | { readonly type: "set-miss"; readonly table: number | null; readonly miss: TableMiss };
+
+/** To the controller, on to the next table, or dropped (ofp_table_config, OpenFlow 1.1). */
+export type TableMiss = "default" | "controller" | "continue" | "drop";
 
 export interface FlowStats {
   readonly packets: number;
@@ -87,7 +93,7 @@ export interface FlowStats {
 
 /** Shared memory for the statistics of one worker. @param flows the most flows at a time. */
 export function createFlowRecords(flows = 16384): Float64Array {
-  const bytes = flows * RECORD.size * Float64Array.BYTES_PER_ELEMENT;
+  const bytes = (flows + OWN_RECORDS) * RECORD.size * Float64Array.BYTES_PER_ELEMENT;
   return new Float64Array(new SharedArrayBuffer(bytes));
 }
 
@@ -101,12 +107,18 @@ export class FlowTables {
   private readonly clock: Clock;
   private readonly tables: (Classifier<FlowEntry> | undefined)[] = [];
   private readonly pool: RecordPool;
+  /** Records of packets that met no flow. */
+  readonly own: OwnRecords;
+  /** Packets of flows that are gone, by table, as far as this replica's worker has seen them. */
+  readonly pastMatches = new Float64Array(TABLES);
+  private readonly misses: TableMiss[] = new Array<TableMiss>(TABLES).fill("default");
   private hasLearners = false;
 
   constructor(options: { clock: Clock; records?: Float64Array }) {
     this.clock = options.clock;
     this.records = options.records ?? createFlowRecords();
     this.pool = new RecordPool(this.records);
+    this.own = new OwnRecords(this.records);
   }
 
   /** Number of flows in all tables. */
@@ -199,8 +211,19 @@ export class FlowTables {
     else if (change.type === "modify") this.modifySome(change);
     else if (change.type === "replace") this.replaceAll(change.flows);
     else if (change.type === "set-group") this.setGroup(change.group);
+    else if (change.type === "set-miss") this.setMiss(change.table, change.miss);
     else this.deleteGroups(change.group);
     return true;
+  }
+
+  /** What happens to packets that meet no flow of a table. */
+  missOf(table: number): TableMiss {
+    return this.misses[table] ?? "default";
+  }
+
+  private setMiss(table: number | null, miss: TableMiss): void {
+    if (table === null) this.misses.fill(miss);
+    else this.misses[table] = miss;
   }
 
   private learnOne(flow: Flow): boolean {
@@ -285,6 +308,7 @@ export class FlowTables {
     const replaced = table.insert(entry);
     if (replaced === null) return;
     this.inherit(replaced, entry);
+    if (entry.flow.flags.includes("reset_counts")) this.rememberMatches(replaced);
     this.pool.release(replaced.record);
   }
 
@@ -303,6 +327,7 @@ export class FlowTables {
   private deleteSome(selector: FlowSelector): void {
     for (const entry of this.entries(selector)) {
       this.tables[entry.flow.table]!.remove(entry);
+      this.rememberMatches(entry);
       this.pool.release(entry.record);
     }
   }
@@ -315,6 +340,7 @@ export class FlowTables {
       const cookie = change.keepCookie === true ? entry.flow.cookie : change.flow.cookie;
       const flow = { ...entry.flow, actions, cookie };
       if (flags.includes("reset_counts")) {
+        this.rememberMatches(entry);
         this.records[entry.record + RECORD.packets] = 0;
         this.records[entry.record + RECORD.bytes] = 0;
       }
@@ -329,7 +355,15 @@ export class FlowTables {
     const old = this.entries();
     this.tables.length = 0;
     for (const flow of flows) this.addOne(flow);
-    for (const entry of old) this.pool.release(entry.record);
+    for (const entry of old) {
+      this.rememberMatches(entry);
+      this.pool.release(entry.record);
+    }
+  }
+
+  /** A table goes on counting packets of flows that are gone. */
+  private rememberMatches({ flow, record }: FlowEntry): void {
+    this.pastMatches[flow.table]! += this.records[record + RECORD.packets]!;
   }
 }
 

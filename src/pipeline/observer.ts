@@ -6,6 +6,7 @@
 import type { Action, Flow, Nat, SubField } from "../flow/types.js";
 import type { Context } from "./context.js";
 import type { FlowEntry } from "./flow-tables.js";
+import type { Fate } from "./tables/own-records.js";
 
 /** A copy of the packet that enters the datapath again, as the trace must follow it. */
 export interface Recirculation {
@@ -42,8 +43,8 @@ export const SLOW = {
  * after all that happened inside; a translation that is given up leaves what is open too.
  */
 export interface Observer {
-  /** A table was looked up; null: no flow matched. */
-  table(table: number, entry: FlowEntry | null, ctx: Context): void;
+  /** A table was looked up. @param fate of the packet, if no flow matched. */
+  table(table: number, entry: FlowEntry | null, fate: Fate | null): void;
   bucket(id: number): void;
   /** A recirculated packet goes on where it was frozen. */
   thaw(): void;

@@ -64,6 +64,10 @@ export const PORT_FLAG = {
 export const SWITCH_FLAG = {
   /** NORMAL forwards link-local destinations too (other-config:forward-bpdu). */
   forwardBpdu: 1,
+  /** Fragments are dropped (set-frags drop). */
+  dropFragments: 2,
+  /** First fragments have ports in tables (set-frags nx-match). */
+  matchFragments: 4,
 } as const;
 
 /** How a port carries VLANs (ovs-vswitchd.conf.db(5), Port, vlan_mode). */
@@ -229,9 +233,10 @@ export class PortTable {
     return (word & (1 << (vlan & 31))) !== 0;
   }
 
-  /** Bits of SWITCH_FLAG. Control thread only. */
-  setSwitchFlags(flags: number): void {
-    Atomics.store(this.words, WORD_SWITCH_FLAGS, flags);
+  /** Bits of SWITCH_FLAG, in those of `mask`. Control thread only. */
+  setSwitchFlags(flags: number, mask: number = ~0): void {
+    const kept = this.switchFlags() & ~mask;
+    Atomics.store(this.words, WORD_SWITCH_FLAGS, kept | (flags & mask));
     this.changed();
   }
 

@@ -4,6 +4,7 @@
 // a frame or a flow contains.
 import type { Clock } from "../base/clock.js";
 import { DROP } from "../base/drop-reasons.js";
+import { KEY_PACKET_WORDS } from "../flow/key.js";
 import { isPlain, type Megaflow } from "../flow/odp.js";
 import type { Action } from "../flow/types.js";
 import type { LearnSink } from "./actions/learn.js";
@@ -23,6 +24,8 @@ export class Pipeline {
   readonly ports: PortTable;
   readonly macs: MacTable;
   readonly recirculations = new Recirculations();
+  /** A megaflow for each packet that differs in anything (upcall/disable-megaflows). */
+  isExact = false;
   private readonly clock: Clock;
   private readonly ctx: Context = newContext();
   private readonly walk: Walk;
@@ -91,6 +94,7 @@ export class Pipeline {
 
   private megaflow(original: Uint32Array, stamp: number): Megaflow {
     const { ctx } = this;
+    if (this.isExact) ctx.wildcards.fill(0xffffffff, 0, KEY_PACKET_WORDS);
     const { key, mask } = megaflowKey(original, ctx.wildcards);
     const actions = Int32Array.from(ctx.actions);
     return {

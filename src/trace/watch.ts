@@ -9,8 +9,17 @@ import { numberOf } from "../ofctl/text/scan.js";
 import { formatSubField } from "../ofctl/text/subfield.js";
 import type { Context } from "../pipeline/context.js";
 import type { FlowEntry } from "../pipeline/flow-tables.js";
+import type { Fate } from "../pipeline/tables/own-records.js";
+import { IMPLICIT_MISS } from "../pipeline/walk/perform.js";
 import type { Observer, Recirculation, TranslationError } from "../pipeline/observer.js";
 import type { TraceNode, TraceNodeType } from "./nodes.js";
+
+/** What is said of packets that meet no flow (xlate_report_table). */
+const FATE_TEXTS: Readonly<Record<Fate, string>> = {
+  "packet-in": 'No match, and a "packet-in" is called for.',
+  miss: "No match.",
+  fragment: 'Packets are IP fragments and the fragment handling mode is "drop".',
+};
 
 export class Watch implements Observer {
   readonly roots: TraceNode[] = [];
@@ -32,9 +41,11 @@ export class Watch implements Observer {
     this.open = [root.nodes];
   }
 
-  table(table: number, entry: FlowEntry | null): void {
+  table(table: number, entry: FlowEntry | null, fate: Fate | null): void {
     const head = `${String(table).padStart(2)}. `;
-    if (entry === null) return this.enter({ type: "table", text: `${head}No match.`, table });
+    if (entry === null) {
+      return this.enter({ type: "table", text: head + FATE_TEXTS[fate ?? "miss"], table });
+    }
     const match = formatMatch(entry.match, this.options);
     const { priority } = entry;
     const { cookie } = entry.flow;
@@ -56,7 +67,9 @@ export class Watch implements Observer {
   }
 
   action(action: Action): void {
-    const text = printActions([action], this.options);
+    // The reason has no name that ofctl text knows.
+    const isMiss = action === IMPLICIT_MISS;
+    const text = isMiss ? "controller(reason=)" : printActions([action], this.options);
     // More than 64 bits, or several runs of them, are as many loads.
     const parts = action.type === "set-field" ? text.split(/,(?=load:)/) : [text];
     for (const part of parts) this.say("action", part);

@@ -8,6 +8,7 @@ import type { ConnectionTable } from "../datapath/conntrack/table.js";
 import type { GroupEntry } from "../pipeline/tables/group-table.js";
 import type { PacketOut } from "../ofctl/packet-out.js";
 import type { Megaflow } from "../flow/odp.js";
+import type { Misses } from "../pipeline/tables/own-records.js";
 import type { SwitchClock } from "./clock.js";
 import type { Meters } from "./meters.js";
 
@@ -77,6 +78,8 @@ export interface BridgeControl {
   flowStats(entry: FlowEntry): FlowStats;
   /** Counters of a group and its buckets, of all workers. */
   groupStats(entry: GroupEntry): GroupCounters;
+  /** Packets that met no flow, of all workers. @param record as of `FlowTables.own`. */
+  misses(record: number): Misses;
   /**
    * Does with a packet what a controller says, now.
    * @throws PacketpathError USAGE when the ports are real.

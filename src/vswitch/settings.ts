@@ -63,7 +63,7 @@ function numberOption(row: Row, key: string): number | null {
 /** Flood VLANs, forward-bpdu and the ageing of MAC addresses. */
 function applyBridgeSettings(ports: PortTable, macs: MacTable, row: Row): void {
   const forwards = optionOf(row, "other_config", "forward-bpdu") === "true";
-  ports.setSwitchFlags(forwards ? SWITCH_FLAG.forwardBpdu : 0);
+  ports.setSwitchFlags(forwards ? SWITCH_FLAG.forwardBpdu : 0, SWITCH_FLAG.forwardBpdu);
   ports.setFloodVlans(get(row, "flood_vlans").keys.map(Number));
   macs.setAging(numberOption(row, "mac-aging-time") ?? 300);
 }

@@ -260,6 +260,7 @@ const REASONS: Readonly<Record<ControllerOperand["reason"], number>> = {
   action_set: 3,
   group: 4,
   packet_out: 5,
+  implicit_miss: 7,
 };
 
 function formatUserspace(operand: ControllerOperand, isTrial: boolean): string {

@@ -3,6 +3,7 @@
 // Replicas give the same thing the same record and id, because both follow from the order of
 // changes alone. One per replica of the tables.
 import { RECORD } from "../../flow/odp.js";
+import { OWN_RECORDS } from "./own-records.js";
 
 export interface RecordPlace {
   /** Offset in the array of records. */
@@ -21,9 +22,9 @@ export class RecordPool {
     this.records = records;
   }
 
-  /** Most records at a time. */
+  /** Most records at a time; the last ones belong to nobody who takes records. */
   get capacity(): number {
-    return this.records.length / RECORD.size;
+    return this.records.length / RECORD.size - OWN_RECORDS;
   }
 
   /** Records that are left. */

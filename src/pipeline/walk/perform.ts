@@ -37,7 +37,7 @@ export function perform(walk: Walk, action: Action, frame: Frame): void {
     case "resubmit":
       return resubmit(walk, action, frame);
     case "goto-table":
-      return walk.enterTable(frame, action.table, ctx.flow[WORD.inPort]!, walk.isLast(frame));
+      return walk.enterTable(frame, action.table, ctx.flow[WORD.inPort]!, walk.isLast(frame), true);
     case "group":
       return walk.enterGroup(frame, action.group);
     case "check-packet-larger":
@@ -128,7 +128,7 @@ function output(walk: Walk, port: number, frame: Frame): void {
     case OFPP.inPort:
       return composeOutput(ctx, env.ports, inPort);
     case OFPP.table:
-      return walk.enterTable(frame, 0, inPort, false);
+      return walk.enterTable(frame, 0, inPort, false, true);
     case OFPP.normal:
       return normal(ctx, env);
     case OFPP.flood:
@@ -192,6 +192,9 @@ function resubmit(walk: Walk, action: Extract<Action, { type: "resubmit" }>, fra
 /** What `output:CONTROLLER` stands for. */
 const CONTROLLER: Controller = { type: "controller", maxBytes: 65535, reason: "action", id: 0 };
 
+/** The action of a table that sends what meets no flow to the controller. */
+export const IMPLICIT_MISS: Controller = { ...CONTROLLER, reason: "no_match" };
+
 function controller(walk: Walk, action: Controller, frame: Frame): void {
   const { ctx } = walk;
   const pauses = action.pause ?? false;
@@ -208,6 +211,7 @@ function controller(walk: Walk, action: Controller, frame: Frame): void {
 }
 
 function reasonOf(walk: Walk, action: Controller, frame: Frame): ControllerOperand["reason"] {
+  if (action === IMPLICIT_MISS) return "implicit_miss";
   if (action.reason !== "action") return action.reason;
   const isPlain = action.id === 0 && action.userdata === undefined && action.pause !== true;
   if (isPlain && frame.inBucket) return "group";

@@ -11,12 +11,14 @@ import type { LearnSink } from "../actions/learn.js";
 import { startOf, writeRun } from "../actions/bits.js";
 import { stackFits } from "../actions/stack.js";
 import { commit, isIp, noteDrop, type Context } from "../context.js";
-import type { FlowChange, FlowEntry } from "../flow-tables.js";
+import { TABLES, type FlowChange, type FlowEntry } from "../flow-tables.js";
+import { SWITCH_FLAG } from "../ports.js";
+import type { Fate } from "../tables/own-records.js";
 import { admitInput } from "../switching/compose-output.js";
 import type { Pipeline } from "../translate.js";
 import { finishFreezing, thaw } from "./freeze.js";
 import { frameOn, isReversible, restOf, save, type Frame, type Saved } from "./frames.js";
-import { perform } from "./perform.js";
+import { IMPLICIT_MISS, perform } from "./perform.js";
 import type { FrozenList } from "./recirculation.js";
 
 /** Backward resubmits and buckets, one inside the other (OVS MAX_DEPTH). */
@@ -25,6 +27,13 @@ export const DEPTH_MAX = 64;
 export const RESUBMITS_MAX = 4096;
 /** Bytes of datapath actions after which no table is entered any more. */
 const ACTION_BYTES_MAX = 65_535;
+
+/** What a lookup found; without a flow, what happens to the packet. */
+interface Met {
+  readonly entry: FlowEntry | null;
+  readonly fate: Fate | null;
+  readonly table: number;
+}
 
 export class Walk {
   readonly ctx: Context;
@@ -68,7 +77,7 @@ export class Walk {
   private begin(given: readonly Action[] | null): void {
     const { ctx } = this;
     if (!ctx.thawed) {
-      if (given === null) this.lookUp(0, ctx.flow[WORD.inPort]!, null, true);
+      if (given === null) this.lookUp(0, ctx.flow[WORD.inPort]!, null, true, true);
       else this.stack.push(frameOn(null, { kind: "given", actions: given }));
       if (!admitInput(ctx, this.env.ports)) this.drop(this.stack.pop()!);
       return;
@@ -82,7 +91,7 @@ export class Walk {
     }
     thaw(ctx, state);
     if (state.lists.length === 0) {
-      return this.lookUp(state.table, ctx.flow[WORD.inPort]!, null, true);
+      return this.lookUp(state.table, ctx.flow[WORD.inPort]!, null, true, true);
     }
     for (const list of state.lists.toReversed()) {
       this.stack.push(frameOn(null, { kind: "thawed", ...list }));
@@ -105,38 +114,65 @@ export class Walk {
     }
   }
 
-  /** Looks a table up with another in_port for the lookup only, and begins the flow's actions. */
-  private lookUp(table: number, inPort: number, below: Frame | null, isLast: boolean): void {
-    const { ctx } = this;
+  /**
+   * Looks a table up with another in_port for the lookup only, and begins the flow's actions.
+   * @param honorsMiss a table without a flow for the packet does what is set for it; a resubmit
+   *   asks for this table and no other.
+   */
+  private lookUp(
+    table: number,
+    inPort: number,
+    below: Frame | null,
+    isLast: boolean,
+    honorsMiss = false,
+  ): void {
+    const { ctx, env } = this;
     const { flow } = ctx;
+    const isFragment = isIp(flow) && (flow[WORD.ip]! & NW_FRAG_ANY) !== 0;
+    const mode = isFragment ? env.ports.switchFlags() : 0;
+    if ((mode & SWITCH_FLAG.dropFragments) !== 0) {
+      return this.pushFlow({ entry: null, fate: "fragment", table }, below, isLast);
+    }
     const ownPort = flow[WORD.inPort]!;
     const ports = flow[WORD.ports]!;
     flow[WORD.inPort] = inPort;
     // Fragments have no ports in tables, not even the first (OFPUTIL_FRAG_NORMAL).
-    if (isIp(flow) && (flow[WORD.ip]! & NW_FRAG_ANY) !== 0) flow[WORD.ports] = 0;
-    const entry = this.env.tables.lookup(table, flow, ctx.wildcards);
+    if (isFragment && (mode & SWITCH_FLAG.matchFragments) === 0) flow[WORD.ports] = 0;
+    const met = this.meet(table, honorsMiss);
     flow[WORD.inPort] = ownPort;
     flow[WORD.ports] = ports;
-    ctx.observer?.table(table, entry, ctx);
-    this.pushFlow(entry, table, below, isLast);
+    this.pushFlow(met, below, isLast);
   }
 
-  private pushFlow(
-    entry: FlowEntry | null,
-    table: number,
-    below: Frame | null,
-    isLast: boolean,
-  ): void {
+  /** The flow that the packet meets in a table, or in one that tables before it lead on to. */
+  private meet(first: number, honorsMiss: boolean): Met {
+    const { ctx, env } = this;
+    const { tables } = env;
+    for (let table = first; ; table++) {
+      const entry = tables.lookup(table, ctx.flow, ctx.wildcards);
+      if (entry !== null) return { entry, fate: null, table };
+      ctx.flowRecords.push(tables.own.ofTable(table));
+      const miss = honorsMiss ? tables.missOf(table) : "default";
+      if (miss === "continue" && table < TABLES - 1) continue;
+      const fate = miss === "controller" || miss === "continue" ? "packet-in" : "miss";
+      return { entry: null, fate, table };
+    }
+  }
+
+  private pushFlow({ entry, fate, table }: Met, below: Frame | null, isLast: boolean): void {
     const { ctx } = this;
-    const actions = entry?.flow.actions ?? [];
-    if (entry === null) noteDrop(ctx, DROP["table-miss"]);
-    else {
+    ctx.observer?.table(table, entry, fate);
+    const actions = entry?.flow.actions ?? (fate === "packet-in" ? [IMPLICIT_MISS] : []);
+    if (entry === null) {
+      ctx.flowRecords.push(this.env.tables.own.ofFate(fate ?? "miss"));
+      noteDrop(ctx, DROP["table-miss"]);
+    } else {
       const drops = actions.length === 0 || actions[0]!.type === "drop";
       noteDrop(ctx, drops ? DROP["action-drop"] : DROP["no-output"]);
       ctx.flowRecords.push(entry.record);
     }
     const depth = (below?.depth ?? 0) + (below !== null && table <= below.table ? 1 : 0);
-    const cookie = entry?.flow.cookie ?? null;
+    const cookie = entry?.flow.cookie ?? (fate === "packet-in" ? 0n : null);
     this.stack.push({
       ...frameOn(below, { kind: "table", actions, isLast }),
       ...{ table, depth, entry, cookie },
@@ -144,10 +180,16 @@ export class Walk {
   }
 
   /** resubmit, goto_table and output:TABLE. */
-  enterTable(frame: Frame, table: number, inPort: number, isLast: boolean): void {
+  enterTable(
+    frame: Frame,
+    table: number,
+    inPort: number,
+    isLast: boolean,
+    honorsMiss = false,
+  ): void {
     if (!this.hasRoom(frame)) return;
     this.resubmits++;
-    this.lookUp(table, inPort, frame, isLast);
+    this.lookUp(table, inPort, frame, isLast, honorsMiss);
   }
 
   /** resubmit(port, table, ct): the lookup sees the connection's first packet's 5-tuple. */

@@ -16,6 +16,7 @@ import {
 } from "../../pipeline/flow-tables.js";
 import type { MacTable } from "../../pipeline/mac-table.js";
 import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
+import { type Misses, sumOwnRecord } from "../../pipeline/tables/own-records.js";
 import { type GroupEntry, sumRecord } from "../../pipeline/tables/group-table.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import { PORT_COUNTER } from "../../sync/counters.js";
@@ -122,6 +123,10 @@ export class LabBridge implements BridgeControl {
     const sum = (record: number, id: number) => sumRecord(record, id, this.records);
     const buckets = entry.bucketRecords.map((record, i) => sum(record, entry.bucketIds[i]!));
     return { ...sum(entry.record, entry.id), buckets };
+  }
+
+  misses(record: number): Misses {
+    return sumOwnRecord(record, this.records);
   }
 
   packetOut(): never {

@@ -17,6 +17,7 @@ import {
 } from "../../pipeline/flow-tables.js";
 import { MacTable } from "../../pipeline/mac-table.js";
 import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
+import { type Misses, sumOwnRecord } from "../../pipeline/tables/own-records.js";
 import { type GroupEntry, sumRecord } from "../../pipeline/tables/group-table.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import type { SwitchClock } from "../clock.js";
@@ -145,6 +146,10 @@ export class DummyBridge implements BridgeControl {
     const sum = (record: number, id: number) => sumRecord(record, id, [this.tables.records]);
     const buckets = entry.bucketRecords.map((record, i) => sum(record, entry.bucketIds[i]!));
     return { ...sum(entry.record, entry.id), buckets };
+  }
+
+  misses(record: number): Misses {
+    return sumOwnRecord(record, [this.tables.records]);
   }
 
   setPortConfig(number: number, bits: number, mask: number): Promise<void> {

@@ -4,6 +4,7 @@
 import type { PortView } from "../../control.js";
 import type { Call, Verb } from "../call.js";
 import { bridgeNamed } from "./fdb.js";
+import { Refusal } from "./refusal.js";
 
 /** The name of the datapath behind all bridges. */
 function datapathName(call: Call): string {
@@ -68,21 +69,65 @@ async function flushFlows(call: Call): Promise<void> {
   for (const bridge of call.control.bridges()) await bridge.flushMegaflows();
 }
 
+/** What Open vSwitch asks its datapaths, in its order, and what this one can do of it. */
+const FEATURES: readonly (readonly [name: string, title: string, value: string])[] = [
+  ["masked_set_action", "Masked set action", "Yes"],
+  ["tnl_push_pop", "Tunnel push pop", "No"],
+  ["ufid", "Ufid", "Yes"],
+  ["trunc", "Truncate action", "Yes"],
+  ["clone", "Clone action", "Yes"],
+  ["ct_eventmask", "Conntrack eventmask", "No"],
+  ["ct_clear", "Conntrack clear", "Yes"],
+  ["max_hash_alg", "Max dp_hash algorithm", "1"],
+  ["check_pkt_len", "Check pkt length action", "Yes"],
+  ["ct_timeout", "Conntrack timeout policy", "No"],
+  ["explicit_drop_action", "Explicit Drop action", "No"],
+  ["lb_output_action", "Optimized Balance TCP mode", "No"],
+  ["ct_zero_snat", "Conntrack all-zero IP SNAT", "Yes"],
+  ["add_mpls", "MPLS Label add", "No"],
+  ["max_vlan_headers", "Max VLAN headers", "2"],
+  ["max_mpls_depth", "Max MPLS depth", "0"],
+  ["recirc", "Recirc", "Yes"],
+  ["ct_state", "CT state", "Yes"],
+  ["ct_zone", "CT zone", "Yes"],
+  ["ct_mark", "CT mark", "Yes"],
+  ["ct_label", "CT label", "Yes"],
+  ["ct_state_nat", "CT state NAT", "Yes"],
+  ["ct_orig_tuple", "CT orig tuple", "Yes"],
+  ["ct_orig_tuple6", "CT orig tuple for IPv6", "Yes"],
+  ["nd_ext", "IPv6 ND Extension", "No"],
+];
+
 function showFeatures(call: Call): void {
   bridgeNamed(call, call.args[0]!);
-  const features = [
-    "Masked set action: Yes",
-    "Truncate action: Yes",
-    "Clone action: Yes",
-    "Max VLAN headers: 2",
-    "Recirc: Yes",
-    "CT state: Yes",
-    "CT zone: Yes",
-    "CT mark: Yes",
-    "CT label: Yes",
-    "CT state NAT: Yes",
-  ];
-  call.out(`${features.join("\n")}\n`);
+  for (const [, title, value] of FEATURES) call.out(`${title}: ${value}\n`);
+}
+
+/** Nothing can be switched off or on here, but what is so already may be asked for. */
+function setFeatures(call: Call): void {
+  const [bridge, name, value] = call.args as [string, string?, string?];
+  bridgeNamed(call, bridge);
+  const isYes = (text: string): boolean => text === "Yes";
+  const shown = (text: string): string => (/^(Yes|No)$/.test(text) ? String(isYes(text)) : text);
+  if (name === undefined) {
+    for (const [feature, title, own] of FEATURES) {
+      call.out(`${feature} (${title}) : [run time]:${shown(own)}, [boot time]:${shown(own)}\n`);
+    }
+    return;
+  }
+  const found = FEATURES.find(([feature]) => feature === name);
+  if (found === undefined) throw new Refusal(`${name}: not a feature of the datapath`);
+  if (value === undefined || shown(found[2]) === value) return;
+  throw new Refusal(`${name} is ${shown(found[2])} here and cannot be changed`);
+}
+
+async function setMegaflows(call: Call, on: boolean): Promise<void> {
+  for (const bridge of call.control.bridges()) {
+    if (call.control.kind !== "dummy") throw new Refusal("only a switch in memory can do without");
+    bridge.pipeline.isExact = !on;
+  }
+  await flushFlows(call);
+  call.out(`megaflows ${on ? "enabled" : "disabled"}\n`);
 }
 
 /** What holds at once here: nothing is in the hands of a revalidator that could be waited for. */
@@ -94,6 +139,27 @@ export const DPIF_VERBS: readonly Verb[] = [
   { name: "dpif/show", min: 0, max: 0, usage: "", run: dpifShow },
   { name: "dpif/dump-dps", min: 0, max: 0, usage: "", run: dumpBridges },
   { name: "dpif/show-dp-features", min: 1, max: 1, usage: "bridge", run: showFeatures },
+  {
+    name: "dpif/set-dp-features",
+    min: 1,
+    max: 3,
+    usage: "bridge [feature [value]]",
+    run: setFeatures,
+  },
+  {
+    name: "upcall/disable-megaflows",
+    min: 0,
+    max: 0,
+    usage: "",
+    run: (call) => setMegaflows(call, false),
+  },
+  {
+    name: "upcall/enable-megaflows",
+    min: 0,
+    max: 0,
+    usage: "",
+    run: (call) => setMegaflows(call, true),
+  },
   { name: "dpctl/show", min: 0, max: Infinity, usage: "[-s] [dp...]", run: dpctlShow },
   {
     name: "dpctl/dump-dps",

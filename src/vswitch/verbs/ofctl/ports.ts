@@ -5,6 +5,7 @@ import { formatPort } from "../../../ofctl/text/ports.js";
 import { type BridgeControl, PORT_CONFIG, type PortView } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { bridgeOf } from "./bridge.js";
+import { fragmentMode } from "./features/fragments.js";
 import { versionOf } from "./formats.js";
 
 /** Names of the bits of a port's configuration, in the order in which they are printed. */
@@ -55,7 +56,8 @@ function show(call: Call): void {
   }
   for (const port of bridge.ports()) call.out(describe(call, port));
   const config = replyHead(call, "OFPT_GET_CONFIG_REPLY").replace("0x2", isOld ? "0x4" : "0x5");
-  call.out(`${config} frags=normal miss_send_len=0\n`);
+  const frags = fragmentMode(bridge.pipeline.ports.switchFlags());
+  call.out(`${config} frags=${frags} miss_send_len=0\n`);
 }
 
 /** The port that an argument names or numbers, or null. */
@@ -64,7 +66,7 @@ function findPort(bridge: BridgeControl, text: string): PortView | null {
   return bridge.ports().find((port) => port.name === text || port.number === number) ?? null;
 }
 
-function portArgument(call: Call, bridge: BridgeControl, text: string): PortView {
+export function portArgument(call: Call, bridge: BridgeControl, text: string): PortView {
   const found = findPort(bridge, text);
   if (found !== null) return found;
   throw new VerbError(`${call.args[0]}: couldn't find port \`${text}'`);
@@ -132,29 +134,10 @@ function describeSwitch(call: Call): void {
   );
 }
 
-function fragmentMode(call: Call): void {
-  bridgeOf(call);
-  call.out("normal\n");
-}
-
-function setFragmentMode(call: Call): void {
-  bridgeOf(call);
-  const mode = call.args[1]!;
-  if (mode === "normal") return;
-  const isKnown = mode === "drop" || mode === "reassemble" || mode === "nx-match";
-  throw new VerbError(
-    isKnown
-      ? `fragment handling "${mode}" is not supported here`
-      : `${mode}: unknown fragment handling mode`,
-  );
-}
-
 export const PORT_VERBS: readonly Verb[] = [
   { name: "show", min: 1, max: 1, usage: "SWITCH", run: show },
   { name: "dump-desc", min: 1, max: 1, usage: "SWITCH", run: describeSwitch },
   { name: "dump-ports", min: 1, max: 2, usage: "SWITCH [PORT]", run: portStats },
   { name: "dump-ports-desc", min: 1, max: 2, usage: "SWITCH [PORT]", run: describePorts },
   { name: "mod-port", min: 3, max: 3, usage: "SWITCH IFACE ACT", run: modifyPort },
-  { name: "get-frags", min: 1, max: 1, usage: "SWITCH", run: fragmentMode },
-  { name: "set-frags", min: 2, max: 2, usage: "SWITCH FRAG_MODE", run: setFragmentMode },
 ];

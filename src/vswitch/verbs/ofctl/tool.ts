@@ -4,6 +4,8 @@ import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import { simpleTool } from "../tool.js";
 import type { Verb } from "../call.js";
 import { DUMP_VERBS } from "./dumps.js";
+import { LIMIT_VERBS } from "./features/limits.js";
+import { TABLE_VERBS } from "./features/tables.js";
 import { FLOW_VERBS } from "./flows.js";
 import { GROUP_VERBS } from "./groups.js";
 import { METER_VERBS } from "./meters.js";
@@ -41,6 +43,8 @@ const VERBS: readonly Verb[] = [
   ...GROUP_VERBS,
   ...METER_VERBS,
   ...PACKET_VERBS,
+  ...TABLE_VERBS,
+  ...LIMIT_VERBS,
   ...PORT_VERBS,
 ];
 

@@ -1,0 +1,138 @@
+// The verbs of ovs-ofctl about what a switch can do besides: groups, meters, queues, fragments
+// (lib/ofp-group.c, lib/ofp-meter.c, lib/ofp-queue.c of Open vSwitch 3.1). Main thread.
+import { BANDS_MAX } from "../../../../datapath/meters.js";
+import { OFPP } from "../../../../flow/types.js";
+import { formatGroupMod } from "../../../../ofctl/format-groups.js";
+import { parseGroupFile, parseGroupMod, type GroupMod } from "../../../../ofctl/groups.js";
+import { FORMATS, formatsToString } from "../../../../ofctl/protocols.js";
+import { ACTIONS_12 } from "../../../../ofctl/table-features.js";
+import { formatPort } from "../../../../ofctl/text/ports.js";
+import { SWITCH_FLAG } from "../../../../pipeline/ports.js";
+import { type Call, type Verb, VerbError } from "../../call.js";
+import { bridgeOf } from "../bridge.js";
+import { parsing } from "../flow-texts.js";
+import { allowedFormats, versionFor, versionOf } from "../formats.js";
+import { portArgument } from "../ports.js";
+import { fragmentMode } from "./fragments.js";
+import { messageHead } from "../refusals.js";
+
+const ACTIONS_10 =
+  "output enqueue set_vlan_vid set_vlan_pcp strip_vlan mod_dl_src mod_dl_dst mod_nw_src " +
+  "mod_nw_dst mod_nw_tos mod_tp_src mod_tp_dst";
+
+function groupFeatures(call: Call): void {
+  bridgeOf(call);
+  const version = versionOf(call);
+  const name = version === 10 ? "NXST_GROUP_FEATURES reply" : "OFPST_GROUP_FEATURES reply";
+  const actions = version === 10 ? ACTIONS_10 : ACTIONS_12;
+  call.out(`${messageHead(name, version, 2)}\n Group table:\n`);
+  call.out("    Types:  0xf\n    Capabilities:  0x7\n");
+  for (const type of ["all", "select", "indirect", "fast failover"]) {
+    call.out(`    ${type} group:\n       max_groups=0xffffff00\n       actions: ${actions}\n`);
+  }
+}
+
+/** What parse-group and parse-groups print: the messages that the texts would be sent as. */
+function printGroups(call: Call, mods: readonly GroupMod[]): void {
+  const formats = mods.reduce((all, mod) => all & mod.formats, FORMATS.any as number);
+  call.out(`usable protocols: ${formatsToString(formats)}\n`);
+  if ((formats & allowedFormats(call)) === 0) throw new VerbError("no usable protocol");
+  const version = versionFor(call, formats);
+  call.out(`chosen version: OpenFlow${version}\n`);
+  const name = version === 10 ? "NXT_GROUP_MOD" : "OFPT_GROUP_MOD";
+  for (const [i, mod] of mods.entries()) {
+    const named = { version: version === 10 ? (15 as const) : version };
+    call.out(`${messageHead(name, version, i + 1)}\n ${formatGroupMod(mod, named)}\n`);
+  }
+}
+
+function parseGroup(call: Call): void {
+  printGroups(call, [parsing(null, () => parseGroupMod(call.args[0]!, "add"))]);
+}
+
+async function parseGroups(call: Call): Promise<void> {
+  const file = call.args[0]!;
+  const text = await call.file(file);
+  printGroups(
+    call,
+    parsing(file, () => parseGroupFile(text, { file })),
+  );
+}
+
+function meterFeatures(call: Call): void {
+  const { capacity } = bridgeOf(call).meters.table;
+  const version = versionFor(call, FORMATS.openFlow13Up);
+  call.out(`${messageHead("OFPST_METER_FEATURES reply", version, 2)}\n`);
+  call.out(`max_meter:${capacity} max_bands:${BANDS_MAX} max_color:0\n`);
+  call.out("band_types: drop\ncapabilities: kbps pktps burst stats\n");
+}
+
+/** No port has queues of its own; each has queue 0, which is not counted. */
+function queueStats(call: Call): void {
+  const bridge = bridgeOf(call);
+  const version = versionOf(call);
+  const name = call.args[1];
+  const all = name === undefined || /^(all|any)$/i.test(name);
+  const ports = all ? bridge.ports() : [portArgument(call, bridge, name)];
+  const transaction = all || /^[0-9]+$/.test(name) ? 2 : 4;
+  const head = messageHead("OFPST_QUEUE reply", version, transaction);
+  call.out(`${head} ${ports.length} queues\n`);
+  for (const { number } of ports) {
+    const counters = "bytes=?, pkts=?, errors=?, duration=?";
+    call.out(`  port ${formatPort(number)} queue 0: ${counters}\n`);
+  }
+}
+
+function queueConfig(call: Call): void {
+  const bridge = bridgeOf(call);
+  const version = versionOf(call);
+  const name = call.args[1];
+  const asked = name === undefined || /^any$/i.test(name) ? null : name;
+  const every = bridge.ports().filter(({ number }) => version >= 14 || number !== OFPP.local);
+  const ports = asked === null ? every : [portArgument(call, bridge, asked)];
+  if (version >= 14) {
+    call.out(`${messageHead("OFPST_QUEUE_DESC reply", version, 2)} `);
+    call.out(ports.map(({ number }) => `port=${formatPort(number)}\nqueue 0:\n`).join(""));
+    return;
+  }
+  for (const [i, { number }] of ports.entries()) {
+    const transaction = asked === null ? 4 + i : /^[0-9]+$/.test(asked) ? 2 : 4;
+    const head = messageHead("OFPT_QUEUE_GET_CONFIG_REPLY", version, transaction);
+    call.out(`${head} port=${formatPort(number)}\nqueue 0:\n`);
+  }
+}
+
+const FRAGMENT_FLAGS = SWITCH_FLAG.dropFragments | SWITCH_FLAG.matchFragments;
+
+function getFragments(call: Call): void {
+  call.out(`${fragmentMode(bridgeOf(call).pipeline.ports.switchFlags())}\n`);
+}
+
+function setFragments(call: Call): void {
+  const { ports } = bridgeOf(call).pipeline;
+  const [name, mode] = call.args as [string, string];
+  const flags: Readonly<Record<string, number>> = {
+    normal: 0,
+    drop: SWITCH_FLAG.dropFragments,
+    "nx-match": SWITCH_FLAG.matchFragments,
+  };
+  const wanted = flags[mode];
+  if (wanted !== undefined) return ports.setSwitchFlags(wanted, FRAGMENT_FLAGS);
+  const why = `this switch probably doesn't support mode "${mode}"`;
+  throw new VerbError(
+    mode === "reassemble"
+      ? `${name}: setting fragment handling mode failed (${why})`
+      : `${mode}: unknown fragment handling mode`,
+  );
+}
+
+export const LIMIT_VERBS: readonly Verb[] = [
+  { name: "dump-group-features", min: 1, max: 1, usage: "SWITCH", run: groupFeatures },
+  { name: "parse-group", min: 1, max: 1, usage: "GROUP", local: true, run: parseGroup },
+  { name: "parse-groups", min: 1, max: 1, usage: "FILE", local: true, run: parseGroups },
+  { name: "meter-features", min: 1, max: 1, usage: "SWITCH", run: meterFeatures },
+  { name: "queue-stats", min: 1, max: 3, usage: "SWITCH [PORT [QUEUE]]", run: queueStats },
+  { name: "queue-get-config", min: 1, max: 2, usage: "SWITCH [PORT]", run: queueConfig },
+  { name: "get-frags", min: 1, max: 1, usage: "SWITCH", run: getFragments },
+  { name: "set-frags", min: 2, max: 2, usage: "SWITCH FRAG_MODE", run: setFragments },
+];
