@@ -19,6 +19,7 @@ import { NewConnections } from "./new-connections.js";
 import { Neighbors } from "./neighbors.js";
 import { readAddress, writeAddress } from "./segment/addresses.js";
 import { insertToa, wantsToa } from "./segment/insert-toa.js";
+import { insertUoa, putStandaloneUoa } from "./segment/uoa.js";
 import { newSegment, openSegment, sealSegment } from "./segment/segment.js";
 import {
   blankTimestamps,
@@ -52,6 +53,8 @@ export interface BalancerParts {
   readonly counters: Float64Array;
   /** Lowest index of the buffer that frames may grow down to. */
   readonly floor: number;
+  /** Where a datagram of the balancer's own is written: at most 120 bytes from its `offset`. */
+  readonly own: FrameInHand;
 }
 
 export class Balancer {
@@ -64,6 +67,10 @@ export class Balancer {
   private readonly segment = newSegment();
   private readonly tuple = new Int32Array(TUPLE.words);
   private readonly client = newClientAddress();
+  private readonly own: FrameInHand;
+  private readonly ownVnetOffset: number;
+  /** `translate` has written a datagram of its own, to be forwarded ahead of the frame. */
+  hasOwn = false;
   private readonly macHigh: number;
   private readonly macLow: number;
 
@@ -73,6 +80,8 @@ export class Balancer {
     this.connections = parts.connections;
     this.counters = parts.counters;
     this.floor = parts.floor;
+    this.own = parts.own;
+    this.ownVnetOffset = parts.own.vnetOffset;
     this.neighbors = new Neighbors(config);
     this.fresh = new NewConnections(config, parts.connections, parts.turns);
     const mac = Uint8Array.from(config.mac);
@@ -83,6 +92,7 @@ export class Balancer {
   /** @returns PASSED, or why the frame ends here (index in base/drop-reasons.ts). */
   translate(frame: FrameInHand, nowMs: number): number {
     const { segment, counters } = this;
+    this.hasOwn = false;
     const refusal = openSegment(segment, frame, this.floor);
     const { places } = segment;
     const { kind, protocol } = places;
@@ -191,6 +201,9 @@ export class Balancer {
   private toServer(at: number, service: VirtualService, server: RealServer): void {
     const { segment } = this;
     const { words } = this.connections;
+    const { bytes, offset } = segment.frame;
+    for (let i = 0; i < 6; i++) bytes[offset + i] = server.mac[i]!;
+    setMac(bytes, offset + ETHERNET.source, this.macHigh, this.macLow);
     if (service.mode !== "dr") {
       const own = at + CONN.serverSide;
       if (service.mode === "fullnat") {
@@ -200,11 +213,24 @@ export class Balancer {
       }
       const port = words[own + TUPLE.ports]! >>> 16;
       writeAddress(segment, "destination", words, own + TUPLE.source, port);
+      if (words[at + CONN.toTell]! > 0) this.tellByDatagram(at, server);
       sealSegment(segment);
     }
-    const { bytes, offset } = segment.frame;
-    for (let i = 0; i < 6; i++) bytes[offset + i] = server.mac[i]!;
-    setMac(bytes, offset + ETHERNET.source, this.macHigh, this.macLow);
+  }
+
+  /** UOA: the client's address in the datagram's packet, or in one of its own ahead of it. */
+  private tellByDatagram(at: number, server: RealServer): void {
+    const { segment, client, own, counters } = this;
+    const { words } = this.connections;
+    const form = client.family === 4 ? "option" : "protocol";
+    const refusal = insertUoa(segment, client, form, server.mtu);
+    if (refusal !== 0) {
+      own.vnetOffset = segment.frame.vnetOffset >= 0 ? this.ownVnetOffset : -1;
+      putStandaloneUoa(segment, client, form, own);
+      this.hasOwn = true;
+    }
+    words[at + CONN.toTell]!--;
+    counters[COUNT.uoaInserted]!++;
   }
 
   /** FullNAT: what TCP needs beside other addresses, and the client's own. */

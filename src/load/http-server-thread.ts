@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs";
 import { isIPv6, type Socket } from "node:net";
 import { PacketpathError } from "../base/errors.js";
 import { enterNamespace } from "../host/open.js";
-import { AnswerContent, CLIENT_HEADER, parseRequestPath, statement } from "./http-content.js";
+import { AnswerContent, CLIENT_HEADER, parseRequestPath } from "./http-content.js";
+import { Peers } from "./peers/peers.js";
 import { connectRole, type RoleLine } from "./threads.js";
 import { LOAD_COUNTER, type HttpLoadSpec } from "./types.js";
 
@@ -28,6 +29,7 @@ interface Held {
 /** The state of the one server of this thread. */
 class HoldingServer {
   private readonly spec: HttpLoadSpec;
+  private readonly peers: Peers;
   private readonly words: Int32Array;
   private readonly holdUntil: number;
   private held: Held[] = [];
@@ -37,6 +39,7 @@ class HoldingServer {
 
   constructor(line: RoleLine<HttpLoadSpec>) {
     this.spec = line.spec;
+    this.peers = new Peers(line.spec.peers ?? null);
     this.words = line.words;
     this.holdUntil = line.spec.holdUntilInFlight;
     // Deadlines belong to the client. maxConnections stays unset: its meaning of 0 has changed
@@ -90,9 +93,8 @@ class HoldingServer {
 
   /** Whether the server has learned the address that the client says it has. */
   private compare(request: IncomingMessage): void {
-    const { remoteAddress = "", remotePort = 0 } = request.socket;
-    const learned = statement(remoteAddress, remotePort);
-    const isSame = request.headers[CLIENT_HEADER] === learned;
+    const stated = this.peers.stated(String(request.headers[CLIENT_HEADER]));
+    const isSame = stated !== null && this.peers.isPeer(request.socket, stated);
     Atomics.add(this.words, isSame ? LOAD_COUNTER.clientsSame : LOAD_COUNTER.clientsDifferent, 1);
   }
 

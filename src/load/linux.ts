@@ -74,7 +74,11 @@ function startClient(group: RoleGroup, spec: HttpLoadSpec) {
 /** A client that had to be terminated leaves its counters; what was open then was cut off. */
 function toResult(answer: HttpClientResult | null, counters: Int32Array): HttpLoadResult {
   const maxInFlight = Atomics.load(counters, LOAD_COUNTER.maxInFlight);
-  if (answer !== null) return { ...answer, maxInFlight };
+  const clients = {
+    same: Atomics.load(counters, LOAD_COUNTER.clientsSame),
+    different: Atomics.load(counters, LOAD_COUNTER.clientsDifferent),
+  };
+  if (answer !== null) return { ...answer, maxInFlight, clients };
   const sent = Atomics.load(counters, LOAD_COUNTER.sent);
   const ok = Atomics.load(counters, LOAD_COUNTER.ok);
   return {
@@ -82,6 +86,7 @@ function toResult(answer: HttpClientResult | null, counters: Int32Array): HttpLo
     ok,
     failed: sent === ok ? {} : { "terminated ECANCELED": sent - ok },
     maxInFlight,
+    clients,
     seconds: 0,
     latencyMs: { p50: 0, p99: 0, max: 0 },
     histogram: [],

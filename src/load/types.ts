@@ -1,5 +1,6 @@
 // What a load is asked for and what it answers. The load knows nothing of the switch: it lives in
 // namespaces, opens sockets there and counts.
+import type { ReceiverMemory } from "../balancer/receiver/toa-receiver.js";
 import type { DeviceRef, NamespaceRef } from "../host/types.js";
 
 /** Words of a load's shared counters (an Int32Array over a SharedArrayBuffer), read by triggers. */
@@ -53,8 +54,8 @@ export interface HttpLoadSpec {
    * not looked at. Servers and client check that each server learns the client's own address.
    */
   readonly behind?: readonly { readonly server: NamespaceRef; readonly port: number }[];
-  /** What the servers ask for their peers' addresses; absent: what their sockets say counts. */
-  readonly peers?: SharedArrayBuffer;
+  /** Whom the servers ask for their peers' addresses; absent: what their sockets say counts. */
+  readonly peers?: ReceiverMemory;
   /** Addresses that connections come from in turn; absent or empty: the kernel chooses. */
   readonly sourceAddresses?: readonly string[];
 }
@@ -71,6 +72,8 @@ export interface HttpLoadResult {
   /** By phase and errno: {"connect ETIMEDOUT": 12, "response ECONNRESET": 3}. */
   readonly failed: Readonly<Record<string, number>>;
   readonly maxInFlight: number;
+  /** Of a balanced load: requests whose server learned the client's address, and another one. */
+  readonly clients: { readonly same: number; readonly different: number };
   readonly seconds: number;
   readonly latencyMs: LatencyMs;
   /** Upper bounds (ms) and counts of the latency histogram, for the curve in the report. */

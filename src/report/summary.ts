@@ -107,6 +107,7 @@ function rows(record: RunRecord): Row[] {
     ...requestRows(report),
     ...windowStories(record).slice(0, LISTED_MAX).map(windowRow),
     ...bookRows(report),
+    ...balancerRows(report.balancer),
     ...lockupRows(report.lockups),
     ...rcuRows(report),
     leakRow(report),
@@ -202,6 +203,28 @@ function bookRows(report: RunReport): Row[] {
   };
   const drops: Row[] = dropped > 0 ? [{ label: "drops", text: counts(frames.drops) }] : [];
   return [row, ...drops];
+}
+
+function balancerRows(balancer: RunReport["balancer"]): Row[] {
+  if (balancer === null) return [];
+  const { connections, counts, untold, clients } = balancer;
+  const all = plural(connections.added, "connection");
+  const open = connections.left === 0 ? "none left" : `${grouped(connections.left)} LEFT`;
+  const rows: Row[] = [{ label: "balancer", text: `${all}, ${open}; ${countsOf(counts)}` }];
+  if (total(untold) > 0) rows.push({ label: "", text: `went without: ${countsOf(untold)}` });
+  if (clients !== null) {
+    const { asked, same, different } = clients;
+    const text =
+      `of ${grouped(asked)} requests ${grouped(same)} came with their client's address, ` +
+      `${grouped(different)} with another`;
+    rows.push({ label: "clients", text, tone: same === asked && same > 0 ? "good" : "bad" });
+  }
+  return rows;
+}
+
+function countsOf(record: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(record).filter(([, count]) => count > 0);
+  return entries.map(([name, count]) => `${name} ${grouped(count)}`).join(", ");
 }
 
 function lockupRows(lockups: readonly LockupReport[]): Row[] {

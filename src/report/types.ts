@@ -86,6 +86,8 @@ export interface RunReport {
     readonly zeroedAtMs?: number | null;
     readonly unpublishedAtMs?: number | null;
   }[];
+  /** What a load balancer did; null: the scenario has none. */
+  readonly balancer: BalancerReport | null;
   readonly leaks: {
     readonly namespaces: number;
     readonly devices: number;
@@ -97,6 +99,28 @@ export interface RunReport {
   readonly command: string;
   /** Absolute path of the run folder, or null if none was written. */
   readonly folder: string | null;
+}
+
+export interface BalancerReport {
+  /** Added and taken away since the start, and left when all had been taken away at the end. */
+  readonly connections: { readonly added: number; readonly removed: number; readonly left: number };
+  /** Packets towards servers and clients, addresses put into them, ARP and ND answers. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Segments that should tell the client's address and went without, by reason. */
+  readonly untold: Readonly<Record<string, number>>;
+  /**
+   * Requests that were sent, those whose server learned the address that the client has, and those
+   * whose server took another one for it; null: no load asks for a service.
+   */
+  readonly clients: {
+    readonly asked: number;
+    readonly same: number;
+    readonly different: number;
+  } | null;
+  /** What the servers' side saw, by the names of /proc/net/toa_stats; one line per dialect. */
+  readonly receivers: readonly ({ readonly dialect: string } & Readonly<
+    Record<string, number | string>
+  >)[];
 }
 
 export interface FrameBooks {

@@ -1,4 +1,6 @@
 // The loads of a scenario, started together and read together. Main thread.
+import { PacketpathError } from "../base/errors.js";
+import { profileOf } from "../balancer/types.js";
 import { openLoads } from "../load/start.js";
 import {
   type DatagramResult,
@@ -36,6 +38,13 @@ export class RunningLoads {
   }
 
   static async open(lab: Lab): Promise<RunningLoads> {
+    const { http } = lab.scenario.load;
+    if (lab.backend.descriptor().kind === "memory" && http !== null) {
+      if (http.isBalanced || http.sourceAddresses.length > 0) {
+        const why = "load.http: services and source addresses need sockets of the kernel";
+        throw new PacketpathError("ENVIRONMENT", why, { fix: "Use --backend linux." });
+      }
+    }
     const loads = await openLoads(lab.backend.descriptor(), namespacesOf(lab));
     return new RunningLoads(lab, loads);
   }
@@ -105,15 +114,23 @@ export class RunningLoads {
       timeoutMs: http.timeoutMs,
       bodyBytes: http.bodyBytes,
       sourceAddresses: http.sourceAddresses,
-      ...(http.isBalanced ? { behind: this.behind(http) } : {}),
+      ...(http.isBalanced ? this.behind(http) : {}),
     });
     void this.watch(this.http)
       .done.finally(() => (this.httpDone = true))
       .catch(() => undefined);
   }
 
-  private behind({ servers }: HttpLoad) {
-    return servers.map(({ namespace, port }) => ({ server: this.namespace(namespace), port }));
+  /** The servers of a service, and whom they ask for their clients' addresses. */
+  private behind({ servers, to }: HttpLoad) {
+    const behind = servers.map(({ namespace, port }) => {
+      return { server: this.namespace(namespace), port };
+    });
+    const shared = this.lab.parts.switch.balancer;
+    const service = shared?.config.services.find(({ name }) => name === to);
+    const profile = service === undefined ? null : profileOf(service);
+    const peers = shared?.receivers.find(({ memory }) => memory.profile === profile)?.memory;
+    return { behind, ...(peers === undefined ? {} : { peers }) };
   }
 
   private watch<Result>(handle: LoadHandle<Result>): LoadHandle<Result> {

@@ -17,6 +17,8 @@ import type { Capture } from "./capture.js";
 export interface BalancerPortParts {
   readonly number: number;
   readonly balancer: Balancer;
+  /** The frame that the balancer writes what it says itself into. */
+  readonly own: Frame;
   readonly datapath: Datapath;
   readonly counters: Float64Array;
   readonly clock: Clock;
@@ -39,16 +41,10 @@ export class BalancerPort {
   private readonly key = newKey();
   /** A frame is in the switch for the second time. */
   private inside = false;
-  /** Read at the first frame of a burst. */
-  private nowMs = -1;
 
   constructor(parts: BalancerPortParts) {
     this.number = parts.number;
     this.p = parts;
-  }
-
-  endBurst(): void {
-    this.nowMs = -1;
   }
 
   /**
@@ -58,14 +54,15 @@ export class BalancerPort {
   receive(frame: Frame, last: boolean, ends: BalancerEnds): void {
     // Twice round would be a loop, and there is only one key, snapshot and segment for it.
     if (this.inside) return ends.drop(frame, DROP["balancer-again"]);
-    if (this.nowMs < 0) this.nowMs = this.p.clock.nowMs();
     if (!last) this.snapshot.take(frame, this.key);
     if (this.p.capture !== null) this.p.capture.sent(this.number, frame);
     const bytes = frame.length;
-    const reason = this.p.balancer.translate(frame, this.nowMs);
+    const reason = this.p.balancer.translate(frame, this.p.clock.nowMs());
     if (reason !== PASSED) ends.drop(frame, reason);
     else {
       ends.countSent(frame.inPort, this.number, 1, bytes);
+      // A frame of the balancer's own is received like any other, and has its own line in the books.
+      if (this.p.balancer.hasOwn) this.comeBack(this.p.own);
       this.comeBack(frame);
     }
     if (!last) this.snapshot.putBack(frame, this.key);

@@ -1,6 +1,7 @@
 // The frame pool: one SharedArrayBuffer, two slots per worker: one for the frame in hand, because a
 // worker runs each frame to completion before it reads the next, and one for datagrams that leave
-// together (datagram-writer.ts). Nothing is allocated per frame.
+// together (datagram-writer.ts). Nothing is allocated per frame. Behind them lies a short slot per
+// worker for a frame that the switch makes itself (balancer-port.ts).
 //
 //   slot:  | headroom 64 | vnet header 12 | frame, up to 65 549 + a VLAN tag ... |
 //
@@ -13,8 +14,16 @@ export const FRAME_BYTES_MAX = 65_536 + 14 + 8;
 export const VNET_BYTES = 12;
 export const SLOT_BYTES = Math.ceil((HEADROOM_BYTES + VNET_BYTES + FRAME_BYTES_MAX) / 128) * 128;
 
+/** Headroom, vnet header, and a frame of at most 180 bytes. */
+const SHORT_SLOT_BYTES = 256;
+
 export function newPool(workers: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(2 * workers * SLOT_BYTES);
+  return new SharedArrayBuffer(workers * (2 * SLOT_BYTES + SHORT_SLOT_BYTES));
+}
+
+/** Byte offset of a worker's slot for a short frame of the switch's own. */
+export function shortSlotOffset(workers: number, worker: number): number {
+  return 2 * workers * SLOT_BYTES + worker * SHORT_SLOT_BYTES;
 }
 
 /** Byte offset of a worker's slot for the frame in hand. */

@@ -19,6 +19,7 @@ import { type Addr, CPU, CPU_STATE, cpuBlock, ld, rcuReadLock } from "../sync/in
 import { rcuReadUnlock } from "../sync/index.js";
 import type { QueueTable } from "../sync/queue-table.js";
 import { checkVnetHeader } from "../wire/vnet-header.js";
+import type { BurstClock } from "./burst-clock.js";
 import type { Capture } from "./capture.js";
 import { FRAME_BYTES_MAX, HEADROOM_BYTES, slotOffset, VNET_BYTES } from "./frame-pool.js";
 import type { Replica } from "./live/replica.js";
@@ -55,6 +56,8 @@ export interface LoopParts {
   readonly counters: Float64Array;
   readonly pool: SharedArrayBuffer;
   readonly capture: Capture | null;
+  /** Reads the time anew for each burst; absent: nobody asks. */
+  readonly burstClock?: BurstClock;
   /** Orders of the main thread; absent: the switch stays as it is. */
   readonly live?: Replica;
 }
@@ -141,6 +144,7 @@ export class Loop {
       this.p.datapath.beginBurst();
       frames += this.burst(queue);
       this.p.transmit.endBurst();
+      this.p.burstClock?.endBurst();
       rcuReadUnlock(m);
     }
     return frames;
@@ -180,6 +184,7 @@ export class Loop {
     m[this.block + CPU.inHand] = 1;
     if (capture !== null) capture.received(frame);
     if (live?.watchedPort === queue.port) live.seen(frame);
+    if (transmit.servers !== null) transmit.servers.received(frame);
     if (frame.length < ETH_HLEN) transmit.drop(frame, DROP.runt);
     else if (truncated) transmit.drop(frame, DROP.giant);
     else if (hasBadVnetHeader(frame)) transmit.drop(frame, DROP["bad-vnet-header"]);

@@ -19,12 +19,20 @@ import { CounterBlocks } from "../sync/counters.js";
 import { bindThread, CPU, CPU_STATE, cpuBlock } from "../sync/index.js";
 import { QueueTable } from "../sync/queue-table.js";
 import { BalancerPort } from "./balancer-port.js";
+import { BurstClock } from "./burst-clock.js";
 import { Capture } from "./capture.js";
 import { DatagramWriter } from "./datagram-writer.js";
-import { runSlotOffset, slotOffset } from "./frame-pool.js";
+import {
+  HEADROOM_BYTES,
+  runSlotOffset,
+  shortSlotOffset,
+  slotOffset,
+  VNET_BYTES,
+} from "./frame-pool.js";
 import type { SwitchNews } from "./live/orders.js";
 import { Replica } from "./live/replica.js";
 import { Loop } from "./loop.js";
+import { ServerSide } from "./server-side.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
 import { threadId } from "./thread-id.js";
 import { PathTransmit } from "./transmit.js";
@@ -57,11 +65,17 @@ async function main(data: QueueWorkerData): Promise<void> {
     transmit.datagrams = new DatagramWriter(io, place, transmit);
   }
   const { datapath, live } = openSwitch(data, transmit);
-  const port = { datapath, counters, clock: realClock, capture, m: k.m, block: cpuBlock(cpu) };
+  const burstClock = new BurstClock(realClock);
+  const port = { datapath, counters, clock: burstClock, capture, m: k.m, block: cpuBlock(cpu) };
   transmit.balancer = openBalancer(data, port);
+  const receivers = parts.switch.balancer?.receivers ?? [];
+  if (receivers.length > 0) {
+    transmit.servers = new ServerSide(receivers, burstClock, slotOffset(cpu));
+  }
   const table = new QueueTable(parts.workers, parts.ports, parts.queueTable);
   const pool = parts.pool;
-  const loop = new Loop({ k, cpu, io, table, datapath, transmit, counters, pool, capture, live });
+  const own = { k, cpu, io, table, datapath, transmit, counters, pool, capture, live };
+  const loop = new Loop({ ...own, burstClock });
   k.m[cpuBlock(cpu) + CPU.tid] = threadId();
   k.m[cpuBlock(cpu) + CPU.state] = CPU_STATE.forwarding;
   post({ type: "ready", stopHandle: io.stopHandle, tid: threadId() });
@@ -114,18 +128,23 @@ function openSwitch(
 
 function openBalancer(
   { parts, index, cpu }: QueueWorkerData,
-  port: Omit<ConstructorParameters<typeof BalancerPort>[0], "number" | "balancer">,
+  port: Omit<ConstructorParameters<typeof BalancerPort>[0], "number" | "balancer" | "own">,
 ): BalancerPort | null {
   const shared = parts.switch.balancer;
   if (shared === null) return null;
+  const slot = shortSlotOffset(parts.workers, cpu) + HEADROOM_BYTES;
+  const place = { offset: slot + VNET_BYTES, vnetOffset: slot, length: 0 };
+  const where = { inPort: shared.port, queueMapping: 0, hash: 0 };
+  const own = { bytes: new Uint8Array(parts.pool), ...place, ...where };
   const balancer = new Balancer({
     config: shared.config,
     connections: new Connections(shared.connections),
     turns: new Int32Array(shared.turns),
     counters: new Float64Array(shared.counters[index]!),
     floor: slotOffset(cpu),
+    own,
   });
-  return new BalancerPort({ ...port, number: shared.port, balancer });
+  return new BalancerPort({ ...port, number: shared.port, balancer, own });
 }
 
 function statsOf(datapath: Datapath): Record<string, number> {

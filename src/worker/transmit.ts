@@ -17,6 +17,7 @@ import type { PortEntry } from "../sync/queue-table.js";
 import type { BalancerEnds, BalancerPort } from "./balancer-port.js";
 import type { Capture } from "./capture.js";
 import { type DatagramWriter, type HeldFrames, writeFrame } from "./datagram-writer.js";
+import type { ServerSide } from "./server-side.js";
 import { gsoSizeOf } from "./vnet.js";
 
 /** Drop reason (index) of each verdict of the path. */
@@ -45,6 +46,8 @@ export class PathTransmit implements Transmit, HeldFrames, BalancerEnds {
   datagrams: DatagramWriter | null = null;
   /** Set once, before the first frame; null: no port is a balancer. */
   balancer: BalancerPort | null = null;
+  /** Set once, before the first frame; null: no port is that of a balancer's server. */
+  servers: ServerSide | null = null;
 
   constructor(k: Kernel, io: QueueIo, counters: Float64Array, cpu: number) {
     this.k = k;
@@ -97,6 +100,13 @@ export class PathTransmit implements Transmit, HeldFrames, BalancerEnds {
     if (wire === null || wire === undefined) return this.drop(frame, DROP["tx-gone"]);
     if (wire.port === this.balancer?.number) return this.balancer.receive(frame, last, this);
     if (wire.sink) return this.sent(frame, wire);
+    if (this.servers === null) return this.write(frame, skb, wire);
+    this.servers.sending(frame, wire.port, last);
+    this.write(frame, skb, wire);
+    this.servers.done(frame, wire.port, last);
+  }
+
+  private write(frame: Frame, skb: Skb, wire: Wire): void {
     const handle = wire.handles[skb.wireQueue % wire.handles.length] as number;
     if (this.datagrams !== null) {
       if (this.datagrams.take(frame, handle, wire.port)) return;
@@ -133,7 +143,6 @@ export class PathTransmit implements Transmit, HeldFrames, BalancerEnds {
   /** Ends what is held. At the end of every burst, inside its read section. */
   endBurst(): void {
     if (this.datagrams !== null) this.datagrams.flush();
-    if (this.balancer !== null) this.balancer.endBurst();
   }
 
   /** Counts the end of a frame (or copy) that did not leave. */

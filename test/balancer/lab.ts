@@ -63,6 +63,8 @@ export interface Fate {
   /** null: it went on, as `bytes`. */
   readonly dropped: string | null;
   readonly bytes: Uint8Array;
+  /** A frame of the balancer's own, to be forwarded before. */
+  readonly ahead: Uint8Array | null;
 }
 
 export class Lab {
@@ -70,6 +72,7 @@ export class Lab {
   readonly connections: Connections;
   readonly workers: Balancer[];
   private readonly blocks: Float64Array[];
+  private readonly own = { bytes: new Uint8Array(256), offset: 0, length: 0, vnetOffset: -1 };
 
   constructor(settings: BalancerConfig = config(), workers = 1) {
     const { buffer } = Connections.create(settings.connectionsMax);
@@ -84,6 +87,7 @@ export class Lab {
           turns,
           counters,
           floor: 0,
+          own: this.own,
         }),
     );
   }
@@ -97,8 +101,11 @@ export class Lab {
     const bytes = new Uint8Array(SLOT);
     bytes.set(frame, FLOOR);
     const inHand = { bytes, offset: FLOOR, length: frame.length, vnetOffset: -1 };
-    const reason = this.workers[worker]!.translate(inHand, this.clock.nowMs());
+    const balancer = this.workers[worker]!;
+    const reason = balancer.translate(inHand, this.clock.nowMs());
+    const { own } = this;
     return {
+      ahead: balancer.hasOwn ? own.bytes.slice(0, own.length) : null,
       dropped: reason === PASSED ? null : DROP_REASONS[reason]![0],
       bytes: bytes.slice(inHand.offset, inHand.offset + inHand.length),
     };

@@ -210,6 +210,7 @@ function sampleReport(parts: ReportParts): RunReport {
     bystander: hit
       ? { same: false, sent: 500, ok: 388, failed: { "response ETIMEDOUT": 112 } }
       : { same: true, sent: 500, ok: 500, failed: {} },
+    balancer: null,
     faults: sampleFaults(dropped),
     frames: { in: 260_418 + dropped, out: 260_418, cloned: 12, drops, injected: 0, balanced: true },
     ports: [

@@ -14,6 +14,7 @@ const CLEAN: Evidence = {
   ineffective: null,
   leaks: { namespaces: 0, devices: 0, fds: 0, workers: 0 },
   windows: [],
+  balancer: null,
 };
 
 const LOCKUP: LockupReport = {

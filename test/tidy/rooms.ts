@@ -82,7 +82,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire", "flow", "ofctl", "classifier", "datapath", "pipeline", "trace"],
   },
   fault: { sentence: "fault kinds and triggers", mayImport: ["base", "sync", "path", "host"] },
-  load: { sentence: "load and servers; knows nothing of the switch", mayImport: ["base", "host"] },
+  load: {
+    sentence: "load and servers; of the switch they know what toa.ko would tell a server",
+    mayImport: ["base", "host", "balancer"],
+  },
   observe: {
     sentence: "what the models say, looked at on the running kernel",
     mayImport: ["base", "wire", "models", "host", "report"],

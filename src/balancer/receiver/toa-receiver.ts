@@ -8,8 +8,8 @@
 //   RST, or FIN of both       forgets it
 //
 // A handshake's ACK that is lost is made good by the next segment, which acknowledges F too. A
-// SYN-ACK that is sent again begins anew: the kernel has thrown the ACK away (full accept queue) and
-// will read the one after.
+// SYN-ACK that is sent again begins anew if no address came yet: the kernel has thrown the ACK away
+// (full accept queue) and will read the one after, with the same option.
 import { get32 } from "../../wire/bytes.js";
 import { IP_PROTO } from "../../wire/ipv4.js";
 import { optionsBegin, optionsEnd } from "../../wire/options/tcp-options.js";
@@ -230,7 +230,7 @@ export class ToaReceiver {
       this.records[record + RECORD.state] = STATE.handshake;
     };
     if (found >= 0) {
-      fill(connections.words, found);
+      if (!this.isLate(found, sequence)) fill(connections.words, found);
       connections.release();
       return;
     }
@@ -238,6 +238,16 @@ export class ToaReceiver {
     reverseTuple(reversed);
     if (connections.add(reversed, tuple, nowTicks, fill) >= 0) connections.release();
     else this.count("table_full", false);
+  }
+
+  /**
+   * Whether this SYN-ACK was sent, or read, after the ACK that it wants had passed to the server: on
+   * a busy machine its queue is read later than the client's. What is known then stays known, or a
+   * server that has the request in hand would be told that there is no address.
+   */
+  private isLate(at: number, sequence: number): boolean {
+    if (this.records[recordOf(at) + RECORD.state] !== STATE.told) return false;
+    return this.connections.words[at + CONN.firstAck] === ((sequence + 1) | 0);
   }
 
   private segmentToServer(nowTicks: number): void {

@@ -183,6 +183,8 @@ export class HttpClient implements Activity {
       ok: this.ok,
       failed: Object.fromEntries(this.failed),
       maxInFlight: Atomics.load(this.words, LOAD_COUNTER.maxInFlight),
+      // Its servers are not asked for the addresses of their clients.
+      clients: { same: 0, different: 0 },
       seconds: (this.lastEndMs - this.beganMs) / 1000,
       latencyMs: this.latency.summary(),
       histogram: this.latency.buckets(),

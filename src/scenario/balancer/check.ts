@@ -29,6 +29,27 @@ export function checkBalancer(text: Text, problems: Problems): void {
     checkService(service, ["balancer", "services", index], text, problems);
   });
   checkUniqueServices(balancer.services, problems);
+  checkDialects(balancer.services, text, problems);
+}
+
+/** What reads the options at a server's port reads one dialect. */
+function checkDialects(services: readonly ServiceText[], text: Text, problems: Problems): void {
+  const dialects = new Map<string, string>();
+  services.forEach(({ mode, toa = "dpvs", servers }, index) => {
+    if (mode !== "fullnat" || toa === "off") return;
+    for (const { address } of servers) {
+      const name = portOfAddress(address, text.ports)?.name;
+      if (name === undefined) continue;
+      const first: string = dialects.get(name) ?? toa;
+      dialects.set(name, first);
+      if (first === toa) continue;
+      const path = ["balancer", "services", index, "toa"];
+      return problems.add(
+        path,
+        `port "${name}" reads ${first}, for another service of its servers`,
+      );
+    }
+  });
 }
 
 function checkPort(balancer: BalancerText, { ports }: Text, problems: Problems): void {

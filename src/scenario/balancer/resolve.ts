@@ -11,8 +11,8 @@ export interface ScenarioBalancer {
   /** Number of its port. */
   readonly port: number;
   readonly config: BalancerConfig;
-  /** Where the servers are: the port that has each address, by service and server. */
-  readonly serverPorts: readonly (readonly string[])[];
+  /** Where the servers are: numbers of the ports that have the addresses, by service and server. */
+  readonly serverPorts: readonly (readonly number[])[];
 }
 
 /** The port that has an address; undefined if none has. */
@@ -64,7 +64,7 @@ export function resolveBalancer(
       seed,
     },
     serverPorts: text.services.map(({ servers }) =>
-      servers.map(({ address }) => portOf(address).name),
+      servers.map(({ address }) => portOf(address).number),
     ),
   };
 }

@@ -5,6 +5,7 @@ import { SITES } from "../../path/trace-events.js";
 import type { LockupReport, RunRecord, RunReport, Verdict } from "../../report/types.js";
 import { REPORT_SCHEMA_VERSION } from "../../report/types.js";
 import { type Addr, CPU, cpuBlock, HEADER, NULL } from "../../sync/memory.js";
+import { balancerReport, wrongInBalancer } from "../balancer/record.js";
 import type { Outcome, Run } from "../run.js";
 import { expectedVerdict } from "../types.js";
 
@@ -23,7 +24,9 @@ export function makeRecord(run: Run, outcome: Outcome, end: End): RunRecord {
   const windows = timeline.windows();
   const lockups = lockupReports(run);
   const hangs = timeline.hangs();
-  const { verdict, why } = judge(evidenceOf(run, outcome, { leaks: end.leaks, windows, lockups }));
+  const balancer = balancerReport(run.lab, outcome.results.http);
+  const found = { leaks: end.leaks, windows, lockups, balancer };
+  const { verdict, why } = judge(evidenceOf(run, outcome, found));
   const report: RunReport = {
     schemaVersion: REPORT_SCHEMA_VERSION,
     scenario: scenario.name,
@@ -47,6 +50,7 @@ export function makeRecord(run: Run, outcome: Outcome, end: End): RunRecord {
       stalled: lockups.length > 0 && kernel.m[HEADER.gracePeriodWaiters]! > 0,
     },
     windows,
+    balancer,
     leaks: end.leaks,
     seconds: end.seconds,
     command: options.command,
@@ -65,7 +69,7 @@ export function makeRecord(run: Run, outcome: Outcome, end: End): RunRecord {
   };
 }
 
-type Found = Pick<Evidence, "leaks" | "windows" | "lockups">;
+type Found = Pick<Evidence, "leaks" | "windows" | "lockups" | "balancer">;
 
 /** All that the verdict is drawn from. */
 export interface Evidence {
@@ -82,6 +86,7 @@ export interface Evidence {
   readonly ineffective: string | null;
   readonly leaks: RunReport["leaks"];
   readonly windows: RunReport["windows"];
+  readonly balancer: RunReport["balancer"];
 }
 
 function evidenceOf(run: Run, outcome: Outcome, found: Found): Evidence {
@@ -98,6 +103,7 @@ function evidenceOf(run: Run, outcome: Outcome, found: Found): Evidence {
     ineffective: run.faults.ineffective(),
     leaks: found.leaks,
     windows: found.windows,
+    balancer: found.balancer,
   };
 }
 
@@ -116,6 +122,8 @@ export function judge(evidence: Evidence): { verdict: Verdict; why: string } {
     const list = left.map(([what, count]) => `${count} ${what}`).join(", ");
     return { verdict: "LEAK", why: `left behind: ${list}` };
   }
+  const wrong = wrongInBalancer(evidence.balancer);
+  if (wrong !== null) return { verdict: "ASSERT", why: wrong };
   return { verdict: "SAFE", why: whySafe(evidence) };
 }
 
@@ -140,8 +148,12 @@ function flawOf(evidence: Evidence): string | null {
   return evidence.ineffective;
 }
 
-function whySafe({ windows, guard }: Evidence): string {
+function whySafe({ windows, guard, balancer }: Evidence): string {
   const unregistered = windows.length;
+  const clients = balancer?.clients ?? null;
+  if (unregistered === 0 && clients !== null) {
+    return `each of ${clients.same} requests came with its client's address, every frame is accounted for`;
+  }
   if (unregistered === 0) return "no worker locked up and every frame is accounted for";
   const open = windows.filter((window) => window.microseconds !== null);
   const longest = Math.max(0, ...open.map((window) => window.microseconds ?? 0));

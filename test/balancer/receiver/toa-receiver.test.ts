@@ -145,6 +145,23 @@ describe("the segment that completes the handshake", () => {
   });
 });
 
+describe("a busy machine", () => {
+  it("a SYN-ACK that is read after the ACK that it wants takes no address away", () => {
+    const server = new Server();
+    server.opens(V4_OPTION);
+    server.sends({ flags: SYN | ACK, sequence: F - 1 });
+    expect(server.peer()).toBe(V4_TEXT);
+    expect(server.receiver.counts().syn_recv_sock_toa).toBe(1);
+  });
+
+  it("a SYN-ACK of another connection with the same addresses and ports does", () => {
+    const server = new Server();
+    server.opens(V4_OPTION);
+    server.sends({ flags: SYN | ACK, sequence: 5 });
+    expect(server.peer()).toBe("-");
+  });
+});
+
 describe("behaviour 12: IPv6", () => {
   it("an IPv4 option on an IPv6 socket is a v4-mapped address", () => {
     const server = new Server();
