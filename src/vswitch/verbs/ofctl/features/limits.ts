@@ -5,7 +5,7 @@ import { OFPP } from "../../../../flow/types.js";
 import { formatGroupMod } from "../../../../ofctl/format-groups.js";
 import { parseGroupFile, parseGroupMod, type GroupMod } from "../../../../ofctl/groups.js";
 import { FORMATS, formatsToString } from "../../../../ofctl/protocols.js";
-import { ACTIONS_12 } from "../../../../ofctl/table-features.js";
+import { ACTIONS_12 } from "../../../../ofctl/print/table-features.js";
 import { formatPort } from "../../../../ofctl/text/ports.js";
 import { SWITCH_FLAG } from "../../../../pipeline/ports.js";
 import { type Call, type Verb, VerbError } from "../../call.js";

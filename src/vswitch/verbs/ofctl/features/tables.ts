@@ -5,7 +5,7 @@ import {
   formatTableFeatures,
   formatTableStats,
   type TableView,
-} from "../../../../ofctl/table-features.js";
+} from "../../../../ofctl/print/table-features.js";
 import { TABLES, type TableMiss } from "../../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../../control.js";
 import { type Call, type Verb, VerbError } from "../../call.js";

@@ -2,7 +2,7 @@
 // (lib/ofp-table.c ofputil_table_features_format of Open vSwitch 3.1). The lists of fields and
 // actions are Open vSwitch's own: an answer of another length would not be its answer. Pure
 // functions; any thread.
-import type { OpenFlowVersion } from "./protocols.js";
+import type { OpenFlowVersion } from "../protocols.js";
 
 /** A table, as a dump shows it. */
 export interface TableView {
