@@ -1,6 +1,7 @@
 // What the parts of the explorer share: the kinds of steps, a loaded program, results. Types and
 // constants only; any thread.
 import type { Context, KernelKind, KernelLayout } from "./search/kernel/layout.js";
+import type { Questions } from "./search/questions.js";
 
 /** Address of a cell or a lock; 0 is NULL. */
 export type Cell = number;
@@ -227,6 +228,8 @@ export interface Frames {
   seen: Set<string>;
   /** Whether a loop head replaced a key since the last shared access. */
   isReset: boolean;
+  /** What the code asks of its case; absent: nothing. */
+  readonly questions?: Questions;
 }
 
 export interface TimelineStep {

@@ -63,6 +63,25 @@ function nameOf({ guard, kind, hint, profile, event }: MatrixCell): string {
   return [guard, kind, hint, profile, event].join("/");
 }
 
+describe("what was searched before a cell", () => {
+  it("changes nothing of what is said of it, the numbers of states neither", async () => {
+    const kinds = ["veth", "tun", "bond"];
+    const request = {
+      kinds,
+      profiles: ["5.4-stable", "6.12"],
+      events: ["link-delete", "del-port"],
+    };
+    const forwards = (await openMatrix(request)).run().cells;
+    const matrix = await openMatrix(request);
+    const backwards = matrix
+      .coordinates()
+      .reverse()
+      .map((at) => matrix.decide(at));
+    const said = ({ seconds: _s, sameAs: _as, ...rest }: MatrixCell) => rest;
+    expect(backwards.reverse().map(said)).toEqual(forwards.map(said));
+  });
+});
+
 describe("packets of two CPUs together", () => {
   it.each(["dummy", "ifb"])("say the same as one by one: %s", async (kind) => {
     const request = { kinds: [kind], profiles: ["6.12"], events: ["link-delete"] };
@@ -143,6 +162,8 @@ describe("a guard of a user's own", () => {
     ["that reads nothing", "export default () => true;", "LOCKUP"],
     ["that refuses everything", "export default () => false;", "SAFE"],
     ["of the packet", "export default (dev, skb) => skb.queueMapping === 0;", "SAFE"],
+    // Nobody writes that word: no step in the loop is one that anybody else could notice.
+    ["that waits for ever", "export default (d) => { while (d.numTxQueues); }", "LOCKUP"],
     ["of the registration", "export default (d) => { return d.regState === 1; };", "SAFE"],
   ])("%s", async (_name, text, verdict) => {
     const { cells } = await runMatrix(guard(text));

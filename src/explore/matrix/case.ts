@@ -33,7 +33,7 @@ export interface DecideOptions {
   /** What `queue_mapping` packets can have; absent: those that the case sends. */
   readonly sorts?: readonly number[] | undefined;
   readonly bounds?: Bounds;
-  /** Gets the fields of the kernel profile that were read, with their values. */
+  /** Gets what the threads asked of the case beside shared memory, with the answers. */
   readonly reads?: Map<string, unknown>;
 }
 
@@ -82,7 +82,7 @@ function decidePart(
   const schedule = isFailure
     ? fewestSwitches(machine, failureTest(machine, final, found.spins))
     : null;
-  for (const [field, value] of cell.profileRead()) how.reads?.set(field, value);
+  for (const [name, answer] of cell.answers()) how.reads?.set(name, answer);
   const failure = schedule === null ? null : { ...schedule, options };
   const { states, transitions, bound } = found;
   const { verdict, message } = schedule?.failure ?? firstOf(found);
@@ -91,7 +91,7 @@ function decidePart(
 }
 
 function stepsOf({ threads }: SystemMachine) {
-  return threads.map(({ automaton }) => automaton.steps);
+  return threads.map((one) => one.steps());
 }
 
 /** What there is to say without a schedule. */

@@ -4,7 +4,7 @@ import { replay } from "../explore.js";
 import { decodeToken } from "../text/token.js";
 import type { Counterexample, Verdict } from "../types.js";
 import { OP } from "../types.js";
-import { isRead } from "../reduced/thread.js";
+import { isRead } from "../reduced/sets.js";
 import type { Decision } from "./case.js";
 import type { CellOptions, Cells } from "../system/cell.js";
 

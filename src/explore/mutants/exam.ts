@@ -148,6 +148,10 @@ export class Examinee {
     return { cell: cellName(options), verdict, message, token, bound, states, transitions, ends };
   }
 
+  private noteEnd(m: Int32Array): void {
+    this.ends.add(createHash("sha256").update(withoutSections(m)).digest("base64"));
+  }
+
   /** Notes the sites, and ends a set-up that never comes to its end. */
   private watch(): void {
     const { runtime } = this.graph;
@@ -173,9 +177,10 @@ export class Examinee {
         return alone(m, start);
       } finally {
         left = Infinity;
-        this.ends.add(createHash("sha256").update(withoutSections(m)).digest("base64"));
+        this.noteEnd(m);
       }
     };
+    this.cells.onEnd = (m) => this.noteEnd(m);
   }
 }
 

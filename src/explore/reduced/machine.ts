@@ -1,70 +1,99 @@
-// A system as a machine over one vector: the slots of shared memory, then the local state of each
-// thread. Takes steps and tells which commute; knows nothing of searching.
+// A system as a machine over one vector: the local state of each thread, then the words of shared
+// memory that threads have touched, in the order in which they did. Takes steps and tells which
+// commute; knows nothing of searching.
 import { BAD_VALUE } from "../search/automaton.js";
 import { OP, type Step } from "../types.js";
-import { isRead, mayConflict, mayWrite, type Sets, type SystemThread } from "./thread.js";
+import { isRead, type Sets } from "./sets.js";
+import type { SharedThread } from "./shared-thread.js";
+import { START, SystemThread } from "./thread.js";
 
 export type Vector = Int32Array;
 
+/** Most words that threads touch. */
+export const WORDS_MAX = 256;
+
 export class SystemMachine {
   readonly threads: readonly SystemThread[];
-  /** Index of the first thread's local state: the number of slots. */
-  readonly firstThread: number;
-  readonly width: number;
-  /** Slots that are known to be written: the words of a state. */
+  /** Words of a state so far. */
+  width: number;
+  /** Slots by word, from the first behind the threads on. */
+  readonly slots: number[] = [];
+  /** Words that are known to be written, and how many those are. */
   readonly written: Uint8Array;
-  /** Whether no step has written another slot since this was set. */
-  isComplete = true;
-  /** Per thread: a slot that only it writes and that others wait on, or 0. */
+  writtenCount = 0;
+  /** Whether local states that are new since `settle` are taken to touch everything, or nothing. */
+  isWary = true;
+  private readonly memory: Vector;
+  private readonly words = new Map<number, number>();
+  private readonly valueOf: (slot: number) => number;
+  /** Per thread: a word that only it writes and that others wait on, or 0. */
   private readonly own: number[];
-  /** Per slot, bits of the threads that may ever touch it, and of those that may write it. */
-  private readers = new Int32Array(0);
-  private writers = new Int32Array(0);
-  private readonly memory: readonly number[];
-  /** Those that are in use; see `learn`. */
+  /** Per word, bits of the threads that may ever touch it, and of those that may write it. */
+  private readonly readers: Int32Array;
+  private readonly writers: Int32Array;
+  /** Those that are in use; see `wordOf`. */
   private readonly vectors: Vector[] = [];
 
-  /** `memory`: what the slots hold at the start; it may get more values as slots come into use. */
-  constructor(threads: readonly SystemThread[], memory: readonly number[]) {
-    this.threads = threads;
-    this.memory = memory;
-    this.firstThread = memory.length;
-    this.width = memory.length + threads.length;
-    this.written = new Uint8Array(memory.length);
+  /** `valueOf`: what a slot of the automata's steps holds at the start. */
+  constructor(threads: readonly SharedThread[], valueOf: (slot: number) => number) {
+    const most = threads.length + WORDS_MAX;
+    this.valueOf = valueOf;
+    this.width = threads.length;
+    this.memory = new Int32Array(most);
+    this.written = new Uint8Array(most);
+    this.readers = new Int32Array(most);
+    this.writers = new Int32Array(most);
     this.own = threads.map(() => 0);
+    this.vectors.push(this.memory);
+    const wordOf = (slot: number) => this.wordOf(slot);
+    this.threads = threads.map((one) => new SystemThread(one, wordOf));
+    this.memory.fill(START, 0, threads.length);
   }
 
   initial(): Vector {
-    const s = new Int32Array(this.width);
-    s.set(this.memory);
-    this.threads.forEach((one, t) => (s[this.firstThread + t] = one.automaton.start));
+    const s = this.memory.slice();
     this.vectors.push(s);
     return s;
   }
 
   /**
-   * A slot has come into use. Nobody has touched its word so far, so it holds this value in every
-   * state. Without it a thread would load 0, and go where it never goes.
+   * The word that stands for a slot. When it comes into use, nobody has touched it so far, so that
+   * it holds its first value in every state. Without it a thread would load 0, and go where it
+   * never goes.
    */
-  learn(slot: number, value: number): void {
-    for (const s of this.vectors) s[slot] = value;
+  private wordOf(slot: number): number {
+    if (slot === 0) return 0;
+    const known = this.words.get(slot);
+    if (known !== undefined) return known;
+    const word = this.width++;
+    if (word === this.memory.length) throw new Error(`more than ${WORDS_MAX} words are touched`);
+    this.words.set(slot, word);
+    this.slots.push(slot);
+    const value = this.valueOf(slot);
+    for (const s of this.vectors) s[word] = value;
+    return word;
+  }
+
+  /** The word that stands for a slot that some step has touched; else 0. */
+  wordAt(slot: number): number {
+    return this.words.get(slot) ?? 0;
   }
 
   kind(s: Vector, t: number): number {
-    return this.threads[t]!.kinds[s[this.firstThread + t]!]!;
+    return this.threads[t]!.kinds[s[t]!]!;
   }
 
   step(s: Vector, t: number): Step {
-    return this.threads[t]!.step(s[this.firstThread + t]!);
+    return this.threads[t]!.step(s[t]!);
   }
 
   isEnabled(s: Vector, t: number): boolean {
     const thread = this.threads[t]!;
-    const node = s[this.firstThread + t]!;
+    const node = s[t]!;
     const kind = thread.kinds[node]!;
-    if (kind === OP.lock) return s[thread.slots[node]!] === 0;
-    if (kind === OP.waitWhile) return s[thread.slots[node]!] !== thread.as[node];
-    if (kind === OP.waitUntil) return s[thread.slots[node]!] === thread.as[node];
+    if (kind === OP.lock) return s[thread.words[node]!] === 0;
+    if (kind === OP.waitWhile) return s[thread.words[node]!] !== thread.as[node];
+    if (kind === OP.waitUntil) return s[thread.words[node]!] === thread.as[node];
     return kind < OP.done;
   }
 
@@ -86,58 +115,97 @@ export class SystemMachine {
   /** Takes an enabled step; returns the value that it got. */
   take(s: Vector, t: number): number {
     const thread = this.threads[t]!;
-    const at = this.firstThread + t;
-    const node = s[at]!;
-    const slot = thread.slots[node]!;
+    const node = s[t]!;
+    const word = thread.words[node]!;
     const kind = thread.kinds[node]!;
-    const a = thread.as[node]!;
-    const old = s[slot]!;
+    const old = s[word]!;
     let value = old;
     if (!isRead(kind)) {
-      if (this.written[slot] === 0) {
-        this.written[slot] = 1;
-        this.isComplete = false;
-      }
+      if (this.written[word] === 0) this.addWritten(word);
       if (kind === OP.st || kind === OP.lock || kind === OP.unlock) value = 0;
       if (kind === OP.unlock && old !== t + 1) value = BAD_VALUE;
-      else s[slot] = after(kind, old, a, thread.bs[node]!, t);
+      else s[word] = after(kind, old, thread.as[node]!, thread.bs[node]!, t);
     }
-    s[at] = thread.next(node, value);
+    s[t] = thread.next(node, value);
     return value;
+  }
+
+  private addWritten(word: number): void {
+    this.written[word] = 1;
+    this.writtenCount++;
   }
 
   /**
    * Takes a thread's steps as long as no other thread ever touches what they touch, at most `most`;
-   * returns how many. The same as `take` again and again, without looking around.
+   * returns how many, or -1 if it would go on for ever. The same as `take` again and again, without
+   * looking around.
    */
   advance(s: Vector, t: number, most: number): number {
     const thread = this.threads[t]!;
-    const { kinds, slots, as, firstValues, firstNodes } = thread;
+    const { kinds, words, as, firstNodes } = thread;
     const { readers, writers, written } = this;
-    const at = this.firstThread + t;
     const others = ~(1 << t);
     let count = 0;
-    for (; count < most; count++) {
-      const node = s[at]!;
-      const slot = slots[node]!;
-      // Loads are most of it, and the rest of them are of words that nobody writes.
-      if (kinds[node] === OP.ld) {
-        if ((writers[slot]! & others) !== 0) break;
-        const value = s[slot]!;
-        const next = firstNodes[node]!;
-        s[at] = next !== 0 && firstValues[node] === value ? next : thread.next(node, value);
+    let start = 0;
+    for (let rounds = 1; count < most; rounds++) {
+      const node = s[t]!;
+      const word = words[node]!;
+      const kind = kinds[node]!;
+      if (kind === OP.ld) {
+        if ((writers[word]! & others) !== 0) break;
+        // Brent: back at a local state with nothing written.
+        if (node === start) return -1;
+        if ((rounds & (rounds - 1)) === 0) start = node;
+        const taken = writers[word] === 0 ? this.glide(s, t, most - count) : 1;
+        if (taken < 0) return -1;
+        if (writers[word] !== 0) s[t] = thread.next(node, s[word]!);
+        count += taken;
         continue;
       }
-      if (kinds[node] === OP.st && (readers[slot]! & others) === 0 && written[slot] === 1) {
-        s[slot] = as[node]!;
-        s[at] = firstNodes[node]! !== 0 ? firstNodes[node]! : thread.next(node, 0);
+      start = 0;
+      if (kind === OP.st && (readers[word]! & others) === 0 && written[word] === 1) {
+        s[word] = as[node]!;
+        s[t] = firstNodes[node]! !== 0 ? firstNodes[node]! : thread.next(node, 0);
+        count++;
         continue;
       }
-      if (kinds[node]! >= OP.done) break;
-      const touching = isRead(kinds[node]!) ? writers[slot]! : readers[slot]!;
+      if (kind >= OP.done) break;
+      const touching = isRead(kind) ? writers[word]! : readers[word]!;
       if ((touching & others) !== 0 || !this.isEnabled(s, t)) break;
       this.take(s, t);
+      count++;
     }
+    return count;
+  }
+
+  /**
+   * Takes loads of words that nobody writes, which lead the same way each time: where to is kept.
+   * Returns how many, or -1 if it would go on for ever.
+   */
+  private glide(s: Vector, t: number, most: number): number {
+    const thread = this.threads[t]!;
+    const { kinds, words, aheadNodes, aheadCounts } = thread;
+    const first = s[t]!;
+    let node = first;
+    let start = first;
+    let count = 0;
+    for (let rounds = 1; ; rounds++) {
+      const ahead = aheadCounts[node]!;
+      if (ahead > 0 && count + ahead <= most) {
+        count += ahead;
+        node = aheadNodes[node]!;
+      } else {
+        const word = words[node]!;
+        if (count === most || kinds[node] !== OP.ld || this.writers[word] !== 0) break;
+        count++;
+        node = thread.next(node, s[word]!);
+      }
+      if (node === start) return -1;
+      if ((rounds & (rounds - 1)) === 0) start = node;
+    }
+    aheadNodes[first] = node;
+    aheadCounts[first] = count;
+    s[t] = node;
     return count;
   }
 
@@ -146,25 +214,24 @@ export class SystemMachine {
    * before has proved too little: then a search that went by it has to be repeated.
    */
   settle(): boolean {
-    const { threads, firstThread } = this;
-    let isTooLittle = !this.isComplete;
-    this.isComplete = true;
-    this.readers = new Int32Array(firstThread);
-    this.writers = new Int32Array(firstThread);
+    const { threads, readers, writers } = this;
+    let isTooLittle = false;
+    readers.fill(0);
+    writers.fill(0);
     const awaited = new Set<number>();
     threads.forEach((thread, t) => {
       if (thread.settle()) isTooLittle = true;
-      for (const slot of thread.touched(false)) this.readers[slot]! |= 1 << t;
-      for (const slot of thread.touched(true)) this.writers[slot]! |= 1 << t;
-      for (const slot of thread.awaited.keys()) awaited.add(slot);
+      for (const word of thread.sets.touched(START, false)) readers[word]! |= 1 << t;
+      for (const word of thread.sets.touched(START, true)) writers[word]! |= 1 << t;
+      for (const word of thread.awaited.keys()) awaited.add(word);
     });
-    this.writers.forEach((bits, slot) => {
+    for (let word = threads.length; word < this.width; word++) {
       // Who writes a word conflicts with those who write it, too.
-      this.readers[slot]! |= bits;
-      if (bits !== 0) this.written[slot] = 1;
-    });
+      readers[word]! |= writers[word]!;
+      if (writers[word] !== 0 && this.written[word] === 0) this.addWritten(word);
+    }
     threads.forEach((_thread, t) => {
-      this.own[t] = [...awaited].find((slot) => this.writers[slot] === 1 << t) ?? 0;
+      this.own[t] = [...awaited].find((word) => writers[word] === 1 << t) ?? 0;
     });
     return isTooLittle;
   }
@@ -176,17 +243,16 @@ export class SystemMachine {
    */
   commutes(s: Vector, t: number): boolean {
     const thread = this.threads[t]!;
-    const node = s[this.firstThread + t]!;
-    const slot = thread.slots[node]!;
+    const node = s[t]!;
+    const word = thread.words[node]!;
     const isWrite = !isRead(thread.kinds[node]!);
-    const touching = isWrite ? this.readers[slot]! : this.writers[slot]!;
+    const touching = isWrite ? this.readers[word]! : this.writers[word]!;
     const others = touching & ~(1 << t);
-    if (slot === 0 || others === 0) return true;
+    if (word === 0 || others === 0) return true;
     let blocked = 0;
     for (let u = 0; others >> u !== 0; u++) {
       if ((others & (1 << u)) === 0) continue;
-      const { sets } = this.whileStanding(s, u, t);
-      if (!mayConflict(sets, s[this.firstThread + u]!, slot, isWrite)) continue;
+      if (!this.whileStanding(s, u, t).mayConflict(s[u]!, word, isWrite, this.isWary)) continue;
       if (this.isEnabled(s, u)) return false;
       blocked |= 1 << u;
     }
@@ -194,10 +260,10 @@ export class SystemMachine {
   }
 
   /** What thread u may touch while thread t stands still. */
-  private whileStanding(s: Vector, u: number, t: number): { readonly sets: Sets } {
+  private whileStanding(s: Vector, u: number, t: number): Sets {
     const own = this.own[t]!;
     const thread = this.threads[u]!;
-    return own === 0 ? thread : thread.settledWhile(own, s[own]!);
+    return own === 0 ? thread.sets : thread.setsWhile(own, s[own]!);
   }
 
   /** Bits of the threads that can take a step while thread t stands still. */
@@ -222,12 +288,11 @@ export class SystemMachine {
   }
 
   private canBeWoken(s: Vector, u: number, t: number, by: number): boolean {
-    const slot = this.threads[u]!.slots[s[this.firstThread + u]!]!;
-    let able = by & this.writers[slot]!;
+    const word = this.threads[u]!.words[s[u]!]!;
+    let able = by & this.writers[word]!;
     for (let v = 0; able !== 0; v++, able >>>= 1) {
       if ((able & 1) === 0) continue;
-      const { sets } = this.whileStanding(s, v, t);
-      if (mayWrite(sets, s[this.firstThread + v]!, slot)) return true;
+      if (this.whileStanding(s, v, t).mayWrite(s[v]!, word, this.isWary)) return true;
     }
     return false;
   }

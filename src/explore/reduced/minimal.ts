@@ -6,7 +6,7 @@ import { OP, VERDICTS } from "../types.js";
 import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
 import { ENDLESS, type Failure, type FinalCheck, STUCK } from "./search.js";
-import { isRead } from "./thread.js";
+import { isRead } from "./sets.js";
 
 export interface Schedule {
   readonly failure: Failure;
@@ -76,7 +76,7 @@ class Search {
           if (failure !== null) {
             return { failure, moves: this.movesTo(index), switches, minimal: true };
           }
-          if (table.count > STATES_MAX || !machine.isComplete) return null;
+          if (table.count > STATES_MAX) return null;
           if (machine.ended(from) < 0) this.expand(index, from, now, next);
         }
       }
@@ -119,6 +119,8 @@ class Search {
 /** Takes a thread's steps up to the first that others can notice; returns how many. */
 function run(machine: SystemMachine, s: Vector, t: number): number {
   const count = machine.advance(s, t, CHAIN_MAX);
+  // It never comes to that: where it stands is a failure by itself.
+  if (count < 0) return 0;
   if (!machine.isEnabled(s, t)) return count;
   machine.take(s, t);
   return count + 1;
@@ -145,14 +147,13 @@ const ROUND_MAX = 16;
 
 /** Whether a thread goes round a loop that reads only what nobody will write any more. */
 function spinsForEver(machine: SystemMachine, from: Vector, t: number): boolean {
-  const at = machine.firstThread + t;
   if (!isRead(machine.kind(from, t))) return false;
   const s = from.slice();
   for (let steps = 0; steps < ROUND_MAX; steps++) {
     if (!machine.isEnabled(s, t) || !isRead(machine.kind(s, t))) return false;
     if (!machine.commutes(s, t)) return false;
     machine.take(s, t);
-    if (s[at] === from[at]) return true;
+    if (s[t] === from[t]) return true;
   }
   return false;
 }

@@ -6,7 +6,7 @@
 // observers write themselves is seen by observers only; where it does not hold, the product is
 // explored.
 import { OP, type Site, type Step } from "../types.js";
-import { isRead } from "./thread.js";
+import { isRead } from "./sets.js";
 
 /** Functions that return nothing, and whose effect on others is only that they wait. */
 const OBSERVERS: ReadonlySet<string> = new Set([
@@ -41,30 +41,22 @@ export function independentReader(
 
 /** Slots that a thread touches. */
 interface Touches {
-  /** Steps that have been looked at. */
-  count: number;
   /** Written by any of its steps; in observers only; touched by any other step. */
-  readonly written: Set<number>;
-  readonly toldBy: Set<number>;
-  readonly used: Set<number>;
+  readonly written: ReadonlySet<number>;
+  readonly toldBy: ReadonlySet<number>;
+  readonly used: ReadonlySet<number>;
 }
 
-/** Threads are kept over many cases and only grow, so only what is new is looked at. */
-const known = new WeakMap<readonly Step[], Touches>();
-
 function touchesOf(steps: readonly Step[], sites: readonly Site[]): Touches {
-  let one = known.get(steps);
-  if (one === undefined) {
-    one = { count: 0, written: new Set(), toldBy: new Set(), used: new Set() };
-    known.set(steps, one);
-  }
-  for (; one.count < steps.length; one.count++) {
-    const { kind, addr, site } = steps[one.count]!;
+  const written = new Set<number>();
+  const toldBy = new Set<number>();
+  const used = new Set<number>();
+  for (const { kind, addr, site } of steps) {
     if (kind >= OP.done) continue;
     const observes = OBSERVERS.has(sites[site]?.within ?? "");
-    if (!isRead(kind) && addr !== 0) one.written.add(addr);
-    if (!isRead(kind) && observes) one.toldBy.add(addr);
-    if (!observes) one.used.add(addr);
+    if (!isRead(kind) && addr !== 0) written.add(addr);
+    if (!isRead(kind) && observes) toldBy.add(addr);
+    if (!observes) used.add(addr);
   }
-  return one;
+  return { written, toldBy, used };
 }

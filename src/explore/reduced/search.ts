@@ -7,7 +7,7 @@ import { nowMs } from "../../base/clock.js";
 import { OP, VERDICTS, type Verdict } from "../types.js";
 import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
-import { isRead } from "./thread.js";
+import { isRead } from "./sets.js";
 
 export interface Bounds {
   readonly maxStates: number;
@@ -44,17 +44,26 @@ export type FinalCheck = (s: Vector) => string | null;
 const CHAIN_MAX = 2_000;
 const ROUNDS_MAX = 200;
 
+/**
+ * The first rounds only look ahead: one sees each thread by itself, the next one so many states. In
+ * those what is not known yet is taken to be harmless.
+ */
+const LOOKS = 2;
+const LOOK_STATES = 20;
+
 /** Searches until a round meets nothing new. */
 export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds: Bounds): Reduced {
   const endMs = nowMs() + 1000 * bounds.maxSeconds;
   machine.settle();
   for (let rounds = 1; ; rounds++) {
+    const isLook = rounds <= LOOKS;
+    machine.isWary = !isLook;
     const round = new Round(machine, final, bounds, endMs);
-    round.run();
-    const isStable = !machine.settle();
+    round.run(isLook ? LOOK_STATES : Infinity);
+    const isStable = !machine.settle() && !isLook;
     const { states, transitions, violations, spins } = round;
     const bound = isStable || rounds < ROUNDS_MAX ? round.bound : `${ROUNDS_MAX} rounds`;
-    if (isStable || bound !== null) {
+    if (isStable || (bound !== null && !isLook)) {
       return { states, transitions, rounds, bound, violations, spins };
     }
   }
@@ -80,15 +89,15 @@ class Round {
     this.table = new StateTable(machine);
   }
 
-  run(): void {
+  /** Expands at most `most` states. */
+  run(most: number): void {
     const { table, bounds, machine } = this;
     const s = machine.initial();
     const from = machine.initial();
     if (this.chain(s)) table.add(s);
-    // A state that lacks a word is no state: then only another round can tell.
-    for (let state = 0; state < table.count && machine.isComplete; state++) {
+    for (let state = 0; state < Math.min(most, table.count); state++) {
       table.restore(state, from);
-      this.expand(from, s);
+      this.expand(state, from, s);
       if (table.count > bounds.maxStates) this.bound = `${bounds.maxStates} states`;
       if ((state & 0xff) === 0 && nowMs() > this.endMs) this.bound = `${bounds.maxSeconds} s`;
       if (this.bound !== null) break;
@@ -102,15 +111,14 @@ class Round {
    */
   private chain(s: Vector): boolean {
     const count = this.machine.threads.length;
-    for (let length = 0; length < CHAIN_MAX;) {
-      const before = length;
-      for (let t = 0; t < count; t++) {
-        const taken = this.chainOf(s, t, CHAIN_MAX - length);
-        if (taken < 0) return false;
-        length += taken;
-      }
-      this.transitions += length - before;
-      if (length === before) break;
+    let length = 0;
+    // A thread that has stopped is looked at again when another one has moved.
+    for (let t = 0, idle = 0; idle < count && length < CHAIN_MAX; t = t + 1 < count ? t + 1 : 0) {
+      const taken = this.chainOf(s, t, CHAIN_MAX - length);
+      if (taken < 0) return false;
+      idle = taken > 0 ? 1 : idle + 1;
+      length += taken;
+      this.transitions += taken;
     }
     return true;
   }
@@ -118,25 +126,28 @@ class Round {
   /** The same for one thread; returns how many steps it took, -1 for a loop that never ends. */
   private chainOf(s: Vector, t: number, most: number): number {
     const { machine } = this;
-    const at = machine.firstThread + t;
     let start = -1;
     let length = 0;
     for (let rounds = 1; length < most; rounds++) {
-      length += machine.advance(s, t, most - length);
+      const taken = machine.advance(s, t, most - length);
+      if (taken < 0) return this.spin();
+      length += taken;
       if (length === most || !this.isAlone(s, t)) break;
       const isWrite = !isRead(machine.kind(s, t));
       machine.take(s, t);
       length++;
       // Back at a local state with nothing written, and nobody will write what it reads.
-      if (s[at] === start && !isWrite) {
-        this.spins = true;
-        this.violations.set(ENDLESS.verdict, ENDLESS.message);
-        return -1;
-      }
+      if (s[t] === start && !isWrite) return this.spin();
       // Brent: the local state to come back to moves on at powers of two, and after writes.
-      if (isWrite || (rounds & (rounds - 1)) === 0) start = s[at]!;
+      if (isWrite || (rounds & (rounds - 1)) === 0) start = s[t]!;
     }
     return length;
+  }
+
+  private spin(): number {
+    this.spins = true;
+    this.violations.set(ENDLESS.verdict, ENDLESS.message);
+    return -1;
   }
 
   private isAlone(s: Vector, t: number): boolean {
@@ -144,7 +155,7 @@ class Round {
     return machine.isEnabled(s, t) && machine.commutes(s, t);
   }
 
-  private expand(from: Vector, s: Vector): void {
+  private expand(state: number, from: Vector, s: Vector): void {
     const { machine, table } = this;
     let isStuck = true;
     const ended = machine.ended(from);
@@ -152,7 +163,7 @@ class Round {
     for (let t = 0; t < machine.threads.length; t++) {
       if (!machine.isEnabled(from, t)) continue;
       isStuck = false;
-      s.set(from);
+      table.restore(state, s);
       machine.take(s, t);
       this.transitions++;
       if (this.chain(s)) table.add(s);

@@ -1,33 +1,36 @@
-// The states of a search, each kept whole and once: the words that some thread may write, then the
-// local state of each thread. Words that nobody writes are the same in all states.
+// The states of a search, each kept whole and once: the local state of each thread, then the words
+// that some thread writes. Words that nobody has written so far are the same in all states; when
+// one of them is written after all, the states that are there get it, too.
 import type { SystemMachine, Vector } from "./machine.js";
 
 export class StateTable {
   count = 0;
+  private readonly machine: SystemMachine;
   /** Indices into the machine's vector that a state consists of. */
-  private readonly live: Int32Array;
-  private readonly width: number;
-  private arena = new Int32Array(1 << 14);
-  private table = new Int32Array(1 << 10);
+  private live = new Int32Array(0);
+  private width = 0;
+  /** Words that were known to be written when `live` was made. */
+  private written = -1;
+  private arena = new Int32Array(1 << 12);
+  private table = new Int32Array(1 << 9);
+
+  /** What all words hold that no state has. */
+  private readonly scratch: Vector;
 
   constructor(machine: SystemMachine) {
-    const live: number[] = [];
-    for (let slot = 1; slot < machine.firstThread; slot++) {
-      if (machine.written[slot] === 1) live.push(slot);
-    }
-    for (let t = machine.firstThread; t < machine.width; t++) live.push(t);
-    this.live = Int32Array.from(live);
-    this.width = live.length;
+    this.machine = machine;
+    this.scratch = machine.initial();
   }
 
   /** The state's number; it is new if that is the last one. */
   add(s: Vector): number {
+    if (this.written !== this.machine.writtenCount) this.widen();
     const { live, width } = this;
     const at = this.count * width;
-    if (at + width > this.arena.length) this.growArena();
+    if (at + width > this.arena.length) this.arena = enlarged(this.arena, 2 * this.arena.length);
     const { arena } = this;
     for (let i = 0; i < width; i++) arena[at + i] = s[live[i]!]!;
-    if (2 * this.count > this.table.length) this.growTable();
+    if (2 * this.count > this.table.length) this.place(4 * this.table.length);
     const mask = this.table.length - 1;
     for (let place = this.hash(at) & mask; ; place = (place + 1) & mask) {
       const entry = this.table[place]!;
@@ -41,6 +44,7 @@ export class StateTable {
 
   /** Writes a state's words into a vector. */
   restore(state: number, s: Vector): void {
+    if (this.written !== this.machine.writtenCount) this.widen();
     const { live, width, arena } = this;
     const at = state * width;
     for (let i = 0; i < width; i++) s[live[i]!] = arena[at + i]!;
@@ -62,19 +66,39 @@ export class StateTable {
     return true;
   }
 
-  private growArena(): void {
-    const wider = new Int32Array(2 * this.arena.length);
-    wider.set(this.arena);
-    this.arena = wider;
+  /** Makes room for words that somebody has begun to write. */
+  private widen(): void {
+    const { machine, live: liveBefore, width: before, arena } = this;
+    const live: number[] = [];
+    for (let i = 0; i < machine.width; i++) {
+      if (i < machine.threads.length || machine.written[i] === 1) live.push(i);
+    }
+    this.live = Int32Array.from(live);
+    this.width = live.length;
+    this.written = machine.writtenCount;
+    if (this.count === 0) return;
+    this.arena = new Int32Array(2 * (this.count + 1) * this.width);
+    const s = this.scratch;
+    for (let state = 0; state < this.count; state++) {
+      for (let i = 0; i < before; i++) s[liveBefore[i]!] = arena[state * before + i]!;
+      for (let i = 0; i < this.width; i++) this.arena[state * this.width + i] = s[live[i]!]!;
+    }
+    this.place(this.table.length);
   }
 
-  private growTable(): void {
-    this.table = new Int32Array(4 * this.table.length);
-    const mask = this.table.length - 1;
+  private place(size: number): void {
+    this.table = new Int32Array(size);
+    const mask = size - 1;
     for (let state = 0; state < this.count; state++) {
       let place = this.hash(state * this.width) & mask;
       while (this.table[place] !== 0) place = (place + 1) & mask;
       this.table[place] = state + 1;
     }
   }
+}
+
+function enlarged(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const wider = new Int32Array(length);
+  wider.set(array);
+  return wider;
 }

@@ -1,117 +1,126 @@
-// One thread of an explored system: its automaton, and what it may still touch from every local
-// state that has been met, which is the ground on which the reduced search leaves schedules out.
-// Threads are kept over many cases, because a case often differs in one of them only.
-import { Automaton } from "../search/automaton.js";
-import { NodeTable } from "../search/node-table.js";
-import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
+// One thread of one case: the local states and edges of its automaton that the case has met, in the
+// order in which it met them. What earlier cases had met is not in here, so that a case is searched
+// in the same way whatever was searched before it. One owner, the case's machine.
+import type { Answer } from "../search/questions.js";
+import { OP, type Step, type ThreadCode } from "../types.js";
+import { type LocalGraph, Sets } from "./sets.js";
+import type { SharedThread } from "./shared-thread.js";
 
-/** 32-bit words of a set of slots. */
-const WORDS = 8;
-export const SLOTS_MAX = 32 * WORDS;
+/** The local state that a thread begins in; 0 is none. */
+export const START = 1;
 
-/** Whether a step of this kind never writes. */
-export function isRead(kind: number): boolean {
-  return kind === OP.ld || kind === OP.waitWhile || kind === OP.waitUntil;
-}
-
-/** Per local state: WORDS of what may be read, WORDS of what may be written. */
-export type Sets = Int32Array;
-
-/** Whether a thread, now in `node`, may still take a step that does not commute with this one. */
-export function mayConflict(sets: Sets, node: number, slot: number, isWrite: boolean): boolean {
-  const at = 2 * WORDS * node + (slot >> 5);
-  if (at + WORDS >= sets.length) return true;
-  const bit = 1 << (slot & 31);
-  if ((sets[at + WORDS]! & bit) !== 0) return true;
-  return isWrite && (sets[at]! & bit) !== 0;
-}
-
-/** Whether a thread, now in `node`, may still write a slot. */
-export function mayWrite(sets: Sets, node: number, slot: number): boolean {
-  return mayConflict(sets, node, slot, false);
-}
-
-/** A word that keeps its value while the one thread that writes it stands still. */
-interface Fixed {
-  readonly slot: number;
-  readonly value: number;
-}
-
-export class SystemThread {
-  readonly code: ThreadCode;
-  readonly automaton: Automaton;
-  /** Steps of the local states, as columns. */
-  readonly kinds: number[] = [];
-  readonly slots: number[] = [];
-  readonly as: number[] = [];
-  readonly bs: number[] = [];
-  /** Per local state, the value of the edge that was met first, and where it leads. */
-  readonly firstValues: number[] = [];
-  readonly firstNodes: number[] = [];
-  /** Edges met so far; a search whose sets are older than this is not sound yet. */
-  edges = 0;
+export class SystemThread implements LocalGraph {
+  // By local state.
+  readonly kinds: number[] = [OP.done];
+  readonly words: number[] = [0];
+  readonly as: number[] = [0];
+  readonly bs: number[] = [0];
+  readonly firstValues: number[] = [0];
+  readonly firstNodes: number[] = [0];
+  readonly others: (number[] | undefined)[] = [undefined];
+  /** Where loads of words that nobody writes lead, and how many these are; the machine's. */
+  readonly aheadNodes: number[] = [0];
+  readonly aheadCounts: number[] = [0];
   /** What may be touched, whatever the others do. */
-  sets: Sets = new Int32Array(0);
-  /** Slots that it waits on, each with the values that it waits to go away, or all (null). */
+  readonly sets = new Sets(null);
+  /** Words that it waits on, each with the values that it waits to go away, or all (null). */
   readonly awaited = new Map<number, Set<number> | null>();
+  /** What its code was told by the case. */
+  readonly answers = new Map<string, unknown>();
+  private readonly shared: SharedThread;
+  /** The word of a state that a step's slot stands for. */
+  private readonly wordOf: (slot: number) => number;
+  /** The automaton's nodes by local state, and the other way round. */
+  private readonly nodes: number[] = [0];
+  private locals: Int32Array;
+  /** Edges met so far, and those that the sets know of. */
+  private edges = 0;
   private settled = -1;
-  /** The last answer of `settledWhile`. */
-  private lastSlot = 0;
+  /** Words of a state, as far as this thread touches them. */
+  private width = 1;
+  private readonly fixed = new Map<number, Map<number, Sets>>();
+  /** The last answer of `setsWhile`. */
+  private lastWord = 0;
   private lastValue = 0;
-  private last: { readonly sets: Sets } = this;
-  /** Per local state: a value that its step got, where that led, and so on. */
-  private readonly successors: number[][] = [];
-  private readonly fixed = new Map<number, Map<number, { sets: Sets }>>();
+  private last = this.sets;
 
-  constructor(code: ThreadCode, frames: Frames, maxSteps: number) {
-    this.code = code;
-    const home = { table: new NodeTable(), thread: 0 };
-    this.automaton = new Automaton(code, frames, maxSteps, home);
-    this.widen();
+  constructor(shared: SharedThread, wordOf: (slot: number) => number) {
+    this.shared = shared;
+    this.wordOf = wordOf;
+    this.locals = new Int32Array(shared.count + 64);
+    this.note(shared.firstAnswers);
+    this.localOf(shared.start);
+  }
+
+  get code(): ThreadCode {
+    return this.shared.code;
   }
 
   step(node: number): Step {
-    return this.automaton.steps[node]!;
+    return this.shared.step(this.nodes[node]!);
+  }
+
+  /** The steps of all local states that were met. */
+  steps(): Step[] {
+    return this.nodes.slice(START).map((node) => this.shared.step(node));
   }
 
   /** Where a step that got `value` leads. */
   next(node: number, value: number): number {
-    const known = this.successors[node];
-    if (known === undefined) return this.follow(node, value);
-    for (let i = 0; i < known.length; i += 2) if (known[i] === value) return known[i + 1]!;
+    const first = this.firstNodes[node]!;
+    if (first !== 0 && this.firstValues[node] === value) return first;
+    const more = this.others[node];
+    if (more !== undefined) {
+      for (let i = 0; i < more.length; i += 2) if (more[i] === value) return more[i + 1]!;
+    }
     return this.follow(node, value);
   }
 
   private follow(node: number, value: number): number {
-    const to = this.automaton.next(node, value);
-    const known = this.successors[node];
-    if (known === undefined) {
-      this.successors[node] = [value, to];
+    const { shared } = this;
+    const to = this.localOf(shared.next(this.nodes[node]!, value));
+    this.note(shared.answers);
+    const more = this.others[node];
+    if (this.firstNodes[node] === 0) {
       this.firstValues[node] = value;
       this.firstNodes[node] = to;
-    } else known.push(value, to);
+    } else if (more === undefined) this.others[node] = [value, to];
+    else more.push(value, to);
     this.edges++;
-    this.widen();
     return to;
   }
 
-  private widen(): void {
-    const { steps } = this.automaton;
-    for (let node = this.kinds.length; node < steps.length; node++) {
-      const { kind, addr, a, b } = steps[node]!;
-      this.kinds.push(kind);
-      this.firstValues.push(0);
-      this.firstNodes.push(0);
-      if (kind === OP.waitUntil) this.awaited.set(addr, null);
-      else if (kind === OP.waitWhile) {
-        const values = this.awaited.get(addr);
-        if (values === undefined) this.awaited.set(addr, new Set([a]));
-        else values?.add(a);
-      }
-      this.slots.push(addr);
-      this.as.push(a);
-      this.bs.push(b);
+  private note(answers: readonly Answer[]): void {
+    for (const [name, answer] of answers) this.answers.set(name, answer);
+  }
+
+  private localOf(node: number): number {
+    if (node >= this.locals.length) {
+      const wider = new Int32Array(2 * node);
+      wider.set(this.locals);
+      this.locals = wider;
     }
+    const known = this.locals[node]!;
+    if (known !== 0) return known;
+    const { kind, addr, a, b } = this.shared.step(node);
+    const word = kind < OP.done ? this.wordOf(addr) : 0;
+    this.kinds.push(kind);
+    this.words.push(word);
+    this.width = Math.max(this.width, word + 1);
+    this.as.push(a);
+    this.bs.push(b);
+    this.firstValues.push(0);
+    this.firstNodes.push(0);
+    this.others.push(undefined);
+    this.aheadNodes.push(0);
+    this.aheadCounts.push(0);
+    if (kind === OP.waitUntil) this.awaited.set(word, null);
+    else if (kind === OP.waitWhile) {
+      const values = this.awaited.get(word);
+      if (values === undefined) this.awaited.set(word, new Set([a]));
+      else values?.add(a);
+    }
+    return (this.locals[node] = this.nodes.push(node) - 1);
   }
 
   /**
@@ -119,107 +128,41 @@ export class SystemThread {
    * local state that was there before; those that were not have been taken to touch everything.
    */
   settle(): boolean {
+    this.aheadCounts.fill(0);
     if (this.settled === this.edges) return false;
-    this.lastSlot = 0;
+    this.lastWord = 0;
     this.settled = this.edges;
-    let isChanged = false;
-    const again = (fixed: Fixed | null, before: Sets): Sets => {
-      const sets = this.close(fixed);
-      for (let i = 0; i < before.length && !isChanged; i++) isChanged = sets[i] !== before[i];
-      return sets;
-    };
-    this.sets = again(null, this.sets);
-    for (const [slot, values] of this.fixed) {
-      for (const [value, kept] of values) kept.sets = again({ slot, value }, kept.sets);
+    let isChanged = this.sets.close(this, this.width);
+    for (const values of this.fixed.values()) {
+      for (const sets of values.values()) if (sets.close(this, this.width)) isChanged = true;
     }
     return isChanged;
   }
 
-  /** Slots that the thread may ever read, or write. */
-  touched(isWrite: boolean): number[] {
-    const from = 2 * WORDS * this.automaton.start + (isWrite ? WORDS : 0);
-    const slots: number[] = [];
-    for (let i = 0; i < WORDS; i++) {
-      for (let bits = this.sets[from + i]!; bits !== 0; bits &= bits - 1) {
-        slots.push(32 * i + 31 - Math.clz32(bits & -bits));
-      }
-    }
-    return slots;
-  }
-
-  /** The sets for as long as a word keeps a value. */
-  settledWhile(slot: number, value: number): { readonly sets: Sets } {
-    if (this.lastSlot === slot && this.lastValue === value) return this.last;
-    this.lastSlot = slot;
+  /** What may be touched as long as a word keeps a value. */
+  setsWhile(word: number, value: number): Sets {
+    if (this.lastWord === word && this.lastValue === value) return this.last;
+    this.lastWord = word;
     this.lastValue = value;
-    this.last = this.settledFor(slot, value);
+    this.last = this.fixedSets(word, value);
     return this.last;
   }
 
-  private settledFor(slot: number, value: number): { readonly sets: Sets } {
-    const awaited = this.awaited.get(slot);
+  private fixedSets(word: number, value: number): Sets {
+    const awaited = this.awaited.get(word);
     // It never waits because of this value: then all of it may be touched.
-    if (awaited !== null && awaited?.has(value) !== true) return this;
-    let values = this.fixed.get(slot);
+    if (awaited !== null && awaited?.has(value) !== true) return this.sets;
+    let values = this.fixed.get(word);
     if (values === undefined) {
       values = new Map();
-      this.fixed.set(slot, values);
+      this.fixed.set(word, values);
     }
-    let settled = values.get(value);
-    if (settled === undefined) {
-      settled = { sets: this.close({ slot, value }) };
-      values.set(value, settled);
-    }
-    return settled;
-  }
-
-  private close(fixed: Fixed | null): Sets {
-    const count = this.kinds.length;
-    const sets = new Int32Array(2 * WORDS * count);
-    for (let node = 0; node < count; node++) this.addOwn(sets, node);
-    // Edges mostly lead to higher numbers: two or three rounds do.
-    for (let isChanged = true; isChanged;) {
-      isChanged = false;
-      for (let node = count - 1; node >= 0; node--) {
-        const known = this.successors[node];
-        if (known === undefined) continue;
-        for (let i = 0; i < known.length; i += 2) {
-          if (fixed !== null && !this.canGet(node, known[i]!, fixed)) continue;
-          if (include(sets, node, known[i + 1]!)) isChanged = true;
-        }
-      }
+    let sets = values.get(value);
+    if (sets === undefined) {
+      sets = new Sets({ word, value });
+      sets.close(this, this.width);
+      values.set(value, sets);
     }
     return sets;
   }
-
-  private addOwn(sets: Sets, node: number): void {
-    const kind = this.kinds[node]!;
-    const slot = this.slots[node]!;
-    if (slot === 0 || kind >= OP.done) return;
-    const at = 2 * WORDS * node + (isRead(kind) ? 0 : WORDS) + (slot >> 5);
-    sets[at]! |= 1 << (slot & 31);
-  }
-
-  /** Whether a step can be taken, and get this value, while a word keeps its own. */
-  private canGet(node: number, value: number, { slot, value: kept }: Fixed): boolean {
-    if (this.slots[node] !== slot) return true;
-    const kind = this.kinds[node]!;
-    if (kind === OP.ld) return value === kept;
-    if (kind === OP.waitWhile) return this.as[node] !== kept && value === kept;
-    return kind !== OP.waitUntil || this.as[node] === kept;
-  }
-}
-
-function include(sets: Sets, node: number, other: number): boolean {
-  const to = 2 * WORDS * node;
-  const from = 2 * WORDS * other;
-  let isChanged = false;
-  for (let i = 0; i < 2 * WORDS; i++) {
-    const before = sets[to + i]!;
-    const after = before | sets[from + i]!;
-    if (after === before) continue;
-    sets[to + i] = after;
-    isChanged = true;
-  }
-  return isChanged;
 }

@@ -6,6 +6,7 @@
 import { EndlessLoop, failStep, TooManyRounds } from "../runtime.js";
 import { PacketpathError } from "../../base/errors.js";
 import { NODE, NODE_SHIFT, type NodeTable, NOT_HELD } from "./node-table.js";
+import type { Answer } from "./questions.js";
 import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
 
 /** Not a 32-bit value: the edge of a step that cannot be taken rightly (unlock without lock). */
@@ -26,6 +27,8 @@ export class Automaton {
   private readonly parentValue = new Map<number, number>();
   private readonly depth = new Map<number, number>();
   private readonly byKey = new Map<string, number>();
+  /** What the code was told on the edge by which a node was met first; nothing: not in here. */
+  private readonly answers = new Map<number, readonly Answer[]>();
   private readonly code: ThreadCode;
   private readonly frames: Frames;
   private readonly maxDepth: number;
@@ -41,6 +44,7 @@ export class Automaton {
     this.thread = home.thread;
     const run = code.start();
     this.useKeys([""]);
+    this.forgetAsked();
     const step = this.resume(run, null);
     this.start = this.addNode(step, -1, 0);
     // A handler is at its start again after each run.
@@ -56,11 +60,20 @@ export class Automaton {
   /** The node that `value` leads to from `node`. */
   next(node: number, value: number): number {
     if (value === BAD_VALUE) return this.nextBad(node);
-    const known = this.table.next(node, value);
+    const known = this.known(node, value);
     if (known !== 0) return known;
     const made = this.grow(node, value);
-    this.table.setNext(node, value, made);
+    this.keep(node, value, made);
     return made;
+  }
+
+  /** The same if somebody has kept it; else 0. */
+  known(node: number, value: number): number {
+    return this.table.next(node, value);
+  }
+
+  keep(node: number, value: number, next: number): void {
+    this.table.setNext(node, value, next);
   }
 
   private nextBad(node: number): number {
@@ -73,8 +86,10 @@ export class Automaton {
     return this.table.words[at]!;
   }
 
-  private grow(node: number, value: number): number {
+  /** Runs the code on from `node` with `value`; returns the node where it then stands. */
+  grow(node: number, value: number): number {
     const from = this.steps[node] as Step;
+    this.forgetAsked();
     if (from.kind === OP.unlock && value === NOT_HELD) {
       return this.addNode(notHeld(from), node, value);
     }
@@ -102,15 +117,28 @@ export class Automaton {
       this.frames.keys = this.live.keys;
       return this.live.run;
     }
-    const values: number[] = [];
-    for (let one = node; one !== this.start; one = this.parent.get(one)!) {
-      values.push(this.parentValue.get(one)!);
+    const way: number[] = [];
+    for (let one = node; one !== this.start; one = this.parent.get(one)!) way.push(one);
+    way.push(this.start);
+    way.reverse();
+    if (this.answers.size > 0) {
+      this.frames.questions!.repeat(way.flatMap((one) => this.answersOf(one)));
     }
     const run = this.code.start();
     this.useKeys([""]);
     this.resume(run, null);
-    for (let i = values.length - 1; i >= 0; i--) this.resume(run, values[i] as number);
+    for (let i = 1; i < way.length; i++) this.resume(run, this.parentValue.get(way[i]!)!);
     return run;
+  }
+
+  /** What the code was told between the node before this one, by the way it was met first, and it. */
+  answersOf(node: number): readonly Answer[] {
+    return this.answers.get(node) ?? [];
+  }
+
+  private forgetAsked(): void {
+    const { questions } = this.frames;
+    if (questions !== undefined) questions.asked = [];
   }
 
   private keyOf(step: Step): string {
@@ -147,6 +175,8 @@ export class Automaton {
     this.parent.set(node, parent);
     this.parentValue.set(node, value);
     this.depth.set(node, parent < 0 ? 0 : this.depth.get(parent)! + 1);
+    const { asked = [] } = this.frames.questions ?? {};
+    if (asked.length > 0) this.answers.set(node, asked);
     return node;
   }
 }

@@ -1,11 +1,13 @@
 // One case of the headline system: a guard, a kind of device, packets with or without a recorded
 // queue, a kernel profile, what takes the device away. Main thread, or a worker that explores.
+import { SystemMachine, type Vector, WORDS_MAX } from "../reduced/machine.js";
+import { SharedThread } from "../reduced/shared-thread.js";
+import type { Setting } from "../search/questions.js";
 import type { LoadedProgram, Site, Step, ThreadCode } from "../types.js";
+import { FinalCheck } from "./final-check.js";
 import type { Graph } from "./graph.js";
-import { SystemMachine, type Vector } from "../reduced/machine.js";
 import { addressName } from "./names.js";
 import { MODEL, PARTS } from "./prepared.js";
-import { SLOTS_MAX, SystemThread } from "../reduced/thread.js";
 
 export interface CellOptions {
   readonly guard: string;
@@ -33,8 +35,8 @@ export interface Cell {
   program(): LoadedProgram;
   /** What is wrong when all is over, or null. */
   final(s: Vector): string | null;
-  /** Fields of the profile that decided something so far, with their values. */
-  profileRead(): Map<string, unknown>;
+  /** What the threads asked so far of the profile and the guard, with the answers. */
+  answers(): Map<string, unknown>;
 }
 
 interface Kernel {
@@ -46,11 +48,11 @@ interface Plugged {
   readonly other: number;
 }
 
-/** A kernel when the threads begin, its devices, what was read of the profile until then. */
+/** A kernel when the threads begin, its devices, and its memory as text. */
 interface Begun {
   readonly k: Kernel;
   readonly plugged: Plugged;
-  readonly reads: Reads;
+  readonly content: string;
 }
 type Explored = (...args: unknown[]) => unknown;
 
@@ -69,17 +71,29 @@ const INDIFFERENT: ReadonlySet<string> = new Set([
   "xmitRecursionLimit",
 ]);
 
+/** Prefix of what is asked of the guard; what is asked of the profile has none. */
+const GUARD_FIELD = "guard.";
+
 /** Makes cases that share what they have in common: the graph and its threads. */
 export class Cells {
+  /** Gets the memory that an execution ends in; set by who wants to see them all. */
+  onEnd: ((m: Int32Array) => void) | null = null;
   private readonly graph: Graph;
   private readonly user: GuardFunction | null;
   private readonly kernels = new Map<string, Begun>();
-  private readonly threads = new Map<string, { thread: SystemThread; reads: Reads }>();
+  private readonly threads = new Map<string, SharedThread[]>();
+  private readonly checks = new Map<string, FinalCheck>();
+  private readonly settings = new Map<string, Setting>();
+  /** The profile and the guard of whichever case runs. */
+  private readonly profileView: object;
+  private readonly guardView: object;
 
   /** `user`: the guard of cases whose guard is not a built-in one. */
   constructor(graph: Graph, user: GuardFunction | null) {
     this.graph = graph;
     this.user = user;
+    this.profileView = graph.runtime.asking("");
+    this.guardView = graph.runtime.asking(GUARD_FIELD);
   }
 
   /** What the sites of steps stand for. */
@@ -88,17 +102,15 @@ export class Cells {
   }
 
   /**
-   * Whether a case would be searched in the same way for another profile: the threads read the same
-   * of it, and the kernel is the same when they begin.
+   * Whether a case would be searched in the same way for another profile: the threads are told the
+   * same of it, and the kernel is the same when they begin.
    */
-  isSame(reads: ReadonlyMap<string, unknown>, options: CellOptions, profile: string): boolean {
-    const fields = this.profile(profile) as Record<string, unknown>;
-    for (const [field, value] of reads) {
-      if (fields[field] !== value && !INDIFFERENT.has(field)) return false;
+  isSame(answers: ReadonlyMap<string, unknown>, options: CellOptions, profile: string): boolean {
+    const setting = this.settingOf({ ...options, profile });
+    for (const [name, answer] of answers) {
+      if (setting[name] !== answer && !INDIFFERENT.has(name)) return false;
     }
-    const one = this.kernelOf(options).k.m;
-    const other = this.kernelOf({ ...options, profile }).k.m;
-    return one.every((word, i) => word === other[i]);
+    return this.kernelOf(options).content === this.kernelOf({ ...options, profile }).content;
   }
 
   /** Words of the kernel's memory. */
@@ -106,51 +118,86 @@ export class Cells {
     return this.kernelOf(options).k.m.length;
   }
 
+  /** One case at a time runs, the one that was made last. */
   make(options: CellOptions): Cell {
     const { runtime } = this.graph;
-    const { k, plugged, reads } = this.kernelOf(options);
-    const used = this.threadsOf(options, k, plugged);
-    const memory = new Array<number>(SLOTS_MAX).fill(0);
-    const useSlot = (slot: number, address: number): void => {
-      if (slot >= SLOTS_MAX) throw new Error(`more than ${SLOTS_MAX - 1} words are touched`);
-      memory[slot] = k.m[address]!;
-      machine?.learn(slot, memory[slot]);
-    };
-    let machine: SystemMachine | null = null;
-    runtime.addresses.forEach((address, slot) => useSlot(slot, address));
-    runtime.onSlot = useSlot;
-    const threads = used.map(({ thread }) => thread);
-    const { final } = this.graph.exportsOf(PARTS.final) as Record<string, Explored>;
-    const start = () => final!(k, options.event, plugged);
-    machine = new SystemMachine(threads, memory);
+    const { k, plugged } = this.kernelOf(options);
+    const setting = this.settingOf(options);
+    runtime.questions.setting = setting;
+    const threads = this.threadsOf(options, k, plugged);
+    const machine = new SystemMachine(threads, (slot) => k.m[runtime.addresses[slot]!]!);
     return {
       machine,
-      program: () => ({
-        name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
-        file: "src/path",
-        sourceHash: this.graph.hash,
-        sites: this.sites,
-        names: this.namesFor(k),
-        initial: memory,
-        firstLock: 0,
-        threads: threads.map(({ code }) => code),
-        final: {
-          name: "final",
-          isDaemon: false,
-          start: () => this.onCpu(0, reads, start() as never, true),
-        },
-        expect: "SAFE",
-        runtime,
-      }),
-      final: (s) => {
-        const m = k.m.slice();
-        runtime.addresses.forEach((address, slot) => (m[address] = s[slot]!));
-        runtime.reads = reads;
-        const wrong = runtime.runAlone(m, start);
-        return wrong === undefined ? null : (wrong as Step).message;
-      },
-      profileRead: () => new Map(used.flatMap((one) => [...one.reads])),
+      program: () => this.program(options, threads),
+      final: (s) => this.judge(options, machine, s),
+      answers: () => new Map(machine.threads.flatMap((one) => [...one.answers])),
     };
+  }
+
+  private program(options: CellOptions, threads: readonly SharedThread[]): LoadedProgram {
+    const { runtime, hash } = this.graph;
+    const { k } = this.kernelOf(options);
+    const setting = this.settingOf(options);
+    const memory = new Array<number>(WORDS_MAX).fill(0);
+    const useSlot = (slot: number, address: number): void => {
+      if (slot >= WORDS_MAX) throw new Error(`more than ${WORDS_MAX - 1} words are touched`);
+      memory[slot] = k.m[address]!;
+    };
+    runtime.addresses.forEach((address, slot) => useSlot(slot, address));
+    runtime.onSlot = useSlot;
+    const set = (start: () => Generator<Step, unknown, number>) => () => {
+      runtime.questions.setting = setting;
+      return start();
+    };
+    const final = () => this.onCpu(0, this.finalOf(options)() as never, true);
+    return {
+      name: `${options.guard}/${options.kind}/${options.profile}/${options.event}`,
+      file: "src/path",
+      sourceHash: hash,
+      sites: this.sites,
+      names: this.namesFor(k),
+      initial: memory,
+      firstLock: 0,
+      threads: threads.map(({ code }) => ({ ...code, start: set(() => code.start()) })),
+      final: { name: "final", isDaemon: false, start: set(final) },
+      expect: "SAFE",
+      runtime,
+    };
+  }
+
+  /** What is wrong when all is over, or null. */
+  private judge(options: CellOptions, machine: SystemMachine, s: Vector): string | null {
+    const { addresses } = this.graph.runtime;
+    const { k } = this.kernelOf(options);
+    const whole = (): Int32Array => {
+      const m = k.m.slice();
+      machine.slots.forEach((slot, i) => (m[addresses[slot]!] = s[machine.threads.length + i]!));
+      return m;
+    };
+    this.onEnd?.(whole());
+    const load = (address: number): number => {
+      const word = machine.wordAt(this.graph.runtime.slotAt(address));
+      return word === 0 ? k.m[address]! : s[word]!;
+    };
+    return this.checkOf(options).judge(load, whole);
+  }
+
+  private checkOf(options: CellOptions): FinalCheck {
+    const { cpus, queues } = kernelConfig(options);
+    const { dev, other } = this.kernelOf(options).plugged;
+    const key = `${options.event} ${dev} ${other} ${cpus} ${queues}`;
+    let check = this.checks.get(key);
+    if (check === undefined) {
+      check = new FinalCheck(this.graph.runtime, this.finalOf(options));
+      this.checks.set(key, check);
+    }
+    return check;
+  }
+
+  private finalOf(options: CellOptions): () => unknown {
+    const { k, plugged } = this.kernelOf(options);
+    const { final } = this.graph.exportsOf(PARTS.final) as Record<string, Explored>;
+    return () => final!(k, options.event, plugged);
   }
 
   /** Names by slot, of slots that come into use later as well. */
@@ -165,14 +212,14 @@ export class Cells {
     return names;
   }
 
-  private threadsOf(options: CellOptions, k: Kernel, plugged: Plugged) {
-    const { queues, guard, kind, profile, event, mappings } = options;
+  private threadsOf(options: CellOptions, k: Kernel, plugged: Plugged): SharedThread[] {
+    const { queues, kind, event, mappings } = options;
     const hasTimer = options.timer === true;
     const cpus = mappings.length;
     const model = this.graph.exportsOf(MODEL) as Record<string, Explored>;
     const rx = mappings.map((own, cpu) => {
       const sending = model.sendingDuring!(k, event, kind, options);
-      const key = `${cpu} ${guard} ${own.join()} ${JSON.stringify(sending)}`;
+      const key = `${cpu} ${own.join()} ${JSON.stringify(sending)}`;
       return [`rx${cpu}`, key, () => model.receive!(k, own, sending)] as const;
     });
     const { dev, other } = plugged;
@@ -192,38 +239,32 @@ export class Cells {
       const isDaemon = name === "kworker" || name === "rcu" || name === "timer";
       const ofTask = name === "timer" ? cpus : 0;
       const cpu = i < cpus ? i : ofTask;
-      const whole = `${name} ${key} ${profile} ${cpus} ${queues} ${hasTimer}`;
+      const whole = `${name} ${key} ${cpus} ${queues} ${hasTimer}`;
       return this.threadOf(whole, { name, isDaemon, start: start as () => never }, cpu);
     });
   }
 
-  private threadOf(key: string, code: ThreadCode, cpu: number) {
-    let known = this.threads.get(key);
-    if (known === undefined) {
-      const reads: Reads = new Map();
-      const start = () => this.onCpu(cpu, reads, code.start());
-      const { runtime } = this.graph;
-      known = { reads, thread: new SystemThread({ ...code, start }, runtime, STEPS_MAX) };
-      this.threads.set(key, known);
-    }
-    return known;
+  private threadOf(key: string, code: ThreadCode, cpu: number): SharedThread {
+    const { runtime } = this.graph;
+    const known = this.threads.get(key) ?? [];
+    this.threads.set(key, known);
+    const one = known.find(({ firstAnswers }) => runtime.questions.agrees(firstAnswers));
+    if (one !== undefined) return one;
+    const start = () => this.onCpu(cpu, code.start());
+    const made = new SharedThread({ ...code, start }, runtime, STEPS_MAX);
+    known.push(made);
+    return made;
   }
 
   /**
    * A thread's code, saying which CPU it runs on each time it goes on. `looksBack`: it is the final
    * check, which may see that something was freed.
    */
-  private onCpu(
-    cpu: number,
-    reads: Reads,
-    run: Generator<Step, unknown, number>,
-    looksBack = false,
-  ) {
+  private onCpu(cpu: number, run: Generator<Step, unknown, number>, looksBack = false) {
     const { runtime } = this.graph;
     const next = (...value: [] | [number]) => {
       runtime.cpu = cpu;
       runtime.looksBack = looksBack;
-      runtime.reads = reads;
       return run.next(...value);
     };
     return { next } as Generator<Step, unknown, number>;
@@ -231,18 +272,22 @@ export class Cells {
 
   /** The kernel when the threads begin: made once for all cases that begin alike. */
   private kernelOf(options: CellOptions): Begun {
-    const { guard, kind, profile, mappings, queues, event } = options;
+    const { kind, profile, mappings, queues, event } = options;
     const own = this.events.CHANGES_START.includes(event) ? event : "";
     const timer = options.timer === true;
-    const key = `${guard} ${kind} ${profile} ${mappings.length} ${queues} ${own} ${timer}`;
+    const key = `${kind} ${profile} ${mappings.length} ${queues} ${own} ${timer}`;
     let begun = this.kernels.get(key);
     if (begun === undefined) {
-      const reads: Reads = new Map();
-      this.graph.runtime.reads = reads;
+      const { runtime } = this.graph;
+      runtime.questions.setting = this.settingOf(options);
+      runtime.questions.asked = [];
       const k = this.createKernel(options);
       const { setUp } = this.graph.exportsOf(MODEL) as Record<string, Explored>;
       const start = () => setUp!(k, { kind, queues, event, timer });
-      begun = { k, plugged: this.graph.runtime.runAlone(k.m, start) as Plugged, reads };
+      const plugged = runtime.runAlone(k.m, start) as Plugged;
+      const isAsked = runtime.questions.asked.some(([name]) => name.startsWith(GUARD_FIELD));
+      if (isAsked) throw new Error("how the kernel is set up depends on the guard");
+      begun = { k, plugged, content: k.m.join() };
       this.kernels.set(key, begun);
     }
     return begun;
@@ -257,21 +302,35 @@ export class Cells {
   }
 
   private createKernel(options: CellOptions): Kernel {
-    const { graph, user } = this;
-    const { runtime } = graph;
-    const kernel = graph.exportsOf("path/kernel.ts") as Record<string, Explored>;
-    const guards = graph.exportsOf("path/guards.ts") as Record<string, Explored>;
+    const { runtime, exportsOf } = this.graph;
+    const kernel = exportsOf("path/kernel.ts") as Record<string, Explored>;
     const config = kernelConfig(options);
     const m = new Int32Array((kernel.kernelBytes!(config) as number) / 4);
-    const isBuiltIn = guards.isGuardName!(options.guard) as boolean;
-    const guard = isBuiltIn
-      ? guards.builtInGuard!(options.guard)
-      : guards.userGuard!(options.guard, user);
-    const profile = this.watched(options.profile);
-    const start = () => kernel.createKernel!(m, config, profile, guard);
+    const start = () => kernel.createKernel!(m, config, this.profileView, this.guardView);
     const k = runtime.runAlone(m, start) as Kernel;
-    for (const one of [k, m, profile]) runtime.constants.add(one);
+    for (const one of [k, m]) runtime.constants.add(one);
     return k;
+  }
+
+  /** What a case says of its profile and its guard. */
+  private settingOf({ profile, guard }: CellOptions): Setting {
+    const key = `${profile} ${guard}`;
+    let setting = this.settings.get(key);
+    if (setting === undefined) {
+      const fields = Object.entries(this.guard(guard)).map(([name, one]) => [
+        GUARD_FIELD + name,
+        one,
+      ]);
+      setting = { ...this.profile(profile), ...Object.fromEntries(fields) };
+      this.settings.set(key, setting!);
+    }
+    return setting!;
+  }
+
+  private guard(name: string): object {
+    const guards = this.graph.exportsOf("path/guards.ts") as Record<string, Explored>;
+    const isBuiltIn = guards.isGuardName!(name) as boolean;
+    return (isBuiltIn ? guards.builtInGuard!(name) : guards.userGuard!(name, this.user)) as object;
   }
 
   private profile(id: string): object {
@@ -279,18 +338,6 @@ export class Cells {
     const profile = (profiles.findProfile as (id: string) => object | null)(id);
     if (profile === null) throw new Error(`no kernel profile "${id}"`);
     return profile;
-  }
-
-  /** A kernel profile that tells which of its fields are read. */
-  private watched(id: string): object {
-    const { runtime } = this.graph;
-    return new Proxy(this.profile(id), {
-      get(target, key) {
-        const field: unknown = Reflect.get(target, key);
-        if (typeof key === "string") runtime.reads.set(key, field);
-        return field;
-      },
-    });
   }
 }
 
@@ -305,5 +352,3 @@ export function kernelConfig({ queues, mappings, timer }: CellOptions) {
   const cpus = mappings.length + (timer === true ? 1 : 0);
   return { cpus, devices: 4, queues, ports: 3, socks: 0, seed: 1 };
 }
-
-type Reads = Map<string, unknown>;

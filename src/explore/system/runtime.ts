@@ -2,6 +2,7 @@
 // one array of words as production lays it out: an address becomes a slot of the state when a step
 // first touches it, and the values of objects that never change are left out of local states.
 import { EndlessLoop, failStep, type Request, TooManyRounds } from "../runtime.js";
+import { Questions } from "../search/questions.js";
 import { type Frames, OP, type Step } from "../types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -23,8 +24,8 @@ export class SystemRuntime implements Frames {
   readonly addresses: number[] = [0];
   /** Objects that are the same in all local states: the kernel, its profile, its memory. */
   readonly constants = new WeakSet<object>();
-  /** Where fields of the kernel profile are noted that the running code reads. */
-  reads = new Map<string, unknown>();
+  /** Fields of the kernel profile and the guard. */
+  readonly questions = new Questions();
   /** Called when a step touches an address for the first time: states need one more word. */
   onSlot: (slot: number, address: number) => void = () => undefined;
   /** Whether the running code looks at what is left when all is over: at freed memory, too. */
@@ -37,10 +38,19 @@ export class SystemRuntime implements Frames {
   private read: { readonly name: string; readonly body: unknown } | null = null;
   /** Memory that steps go to at once, while nobody else sees it; null: they are scheduled. */
   private direct: Int32Array | null = null;
+  /** Loads from that memory, each with its value. */
+  private loads: Load[] = [];
+
+  /** Runs a check by itself; what is wrong, or null, and what it has loaded. */
+  checkAlone(m: Int32Array, start: () => unknown): { message: string | null; loads: Load[] } {
+    const wrong = this.runAlone(m, start) as Step | undefined;
+    return { message: wrong === undefined ? null : wrong.message, loads: this.loads };
+  }
 
   /** Runs explored code by itself, before there are threads. */
   runAlone(m: Int32Array, start: () => unknown): unknown {
     this.direct = m;
+    this.loads = [];
     this.words = m.length;
     try {
       const body = start();
@@ -60,7 +70,11 @@ export class SystemRuntime implements Frames {
     if (op === "tick") {
       return this.direct === null ? this.round(site, `t${site}:${this.text(args)}`) : undefined;
     }
-    if (this.direct !== null) return accessAlone(this.direct, op, args as readonly number[]);
+    if (this.direct !== null) {
+      const value = accessAlone(this.direct, op, args as readonly number[]);
+      this.loads.push([args[0] as number, value]);
+      return value;
+    }
     const step = this.stepOf(op, args as readonly number[], site);
     const value = yield step;
     if (value === POISON_FREE && step.kind < OP.done && !this.looksBack) {
@@ -132,6 +146,16 @@ export class SystemRuntime implements Frames {
     return true;
   }
 
+  /** An object of which each case has its own: what is read of it is asked of the case. */
+  asking(prefix: string): object {
+    const get = (_target: object, key: string | symbol): unknown => {
+      return typeof key === "string" ? this.questions.ask(prefix + key) : undefined;
+    };
+    const object = new Proxy({}, { get });
+    this.constants.add(object);
+    return object;
+  }
+
   /** Slot of an address. */
   slotOf(address: number): number {
     let slot = this.slots.get(address);
@@ -142,6 +166,11 @@ export class SystemRuntime implements Frames {
       this.onSlot(slot, address);
     }
     return slot;
+  }
+
+  /** The same of one that some step has touched; else 0. */
+  slotAt(address: number): number {
+    return this.slots.get(address) ?? 0;
   }
 
   private round(site: number, key: string): undefined {
@@ -173,6 +202,9 @@ export class SystemRuntime implements Frames {
     return `{${this.text(Object.values(value))}}`;
   }
 }
+
+/** An address and what was loaded from there. */
+export type Load = readonly [address: number, value: number];
 
 /** What a step does to memory that only one thread sees. */
 function accessAlone(m: Int32Array, op: string, args: readonly number[]): number {
