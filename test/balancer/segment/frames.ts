@@ -43,6 +43,9 @@ export interface FrameSpec {
   /** From the server's address and port to the client's. */
   readonly isAnswer?: boolean;
   readonly clientPort?: number;
+  readonly serverPort?: number;
+  readonly client?: string;
+  readonly server?: string;
   /** Bytes of Ethernet padding. */
   readonly padding?: number;
 }
@@ -70,7 +73,7 @@ function payloadOf(spec: FrameSpec): Uint8Array {
 }
 
 function transportOf(spec: FrameSpec): Uint8Array {
-  const [client, server] = [spec.clientPort ?? 40000, 80];
+  const [client, server] = [spec.clientPort ?? 40000, spec.serverPort ?? 80];
   const ports = {
     source: spec.isAnswer === true ? server : client,
     destination: spec.isAnswer === true ? client : server,
@@ -86,9 +89,12 @@ function transportOf(spec: FrameSpec): Uint8Array {
   });
 }
 
-function sides(spec: FrameSpec, client: string, server: string) {
-  const [source, destination] = spec.isAnswer === true ? [server, client] : [client, server];
-  return { source, destination };
+function sides(spec: FrameSpec): { source: string; destination: string } {
+  const client = spec.client ?? (spec.version === 6 ? CLIENT_V6 : CLIENT_V4);
+  const server = spec.server ?? (spec.version === 6 ? SERVER_V6 : SERVER_V4);
+  return spec.isAnswer === true
+    ? { source: server, destination: client }
+    : { source: client, destination: server };
 }
 
 function packetOf(spec: FrameSpec): { packet: Uint8Array; header: number } {
@@ -99,12 +105,12 @@ function packetOf(spec: FrameSpec): { packet: Uint8Array; header: number } {
     transportChecksum: isPartial ? ("partial" as const) : ("full" as const),
   };
   if (spec.version === 6) {
-    const packet = buildIpv6({ ...sides(spec, CLIENT_V6, SERVER_V6), ...fields });
+    const packet = buildIpv6({ ...sides(spec), ...fields });
     return { packet, header: 40 };
   }
   const options = hex(spec.ipOptions ?? "");
   const packet = buildIpv4({
-    ...sides(spec, CLIENT_V4, SERVER_V4),
+    ...sides(spec),
     fragment: spec.fragment ?? 0x4000,
     options,
     ...fields,

@@ -28,15 +28,12 @@ export interface ReadPacketView {
   readonly payload: string;
 }
 
-const hexOf = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** The sum of 16-bit words; of 64 KiB it stays below 2^32. */
 function sum16(bytes: Uint8Array): number {
   let sum = 0;
-  bytes.forEach((byte, i) => {
-    sum += i % 2 === 0 ? byte * 256 : byte;
-  });
+  for (let i = 0; i < bytes.length; i++) sum += i % 2 === 0 ? bytes[i]! * 256 : bytes[i]!;
   return sum;
 }
 
