@@ -19,7 +19,7 @@ import { NewConnections } from "./new-connections.js";
 import { Neighbors } from "./neighbors.js";
 import { readAddress, writeAddress } from "./segment/addresses.js";
 import { insertToa, wantsToa } from "./segment/insert-toa.js";
-import { insertUoa, putStandaloneUoa } from "./segment/uoa.js";
+import { blankUoas, insertUoa, putStandaloneUoa } from "./segment/uoa.js";
 import { newSegment, openSegment, sealSegment } from "./segment/segment.js";
 import {
   blankTimestamps,
@@ -208,6 +208,7 @@ export class Balancer {
       const own = at + CONN.serverSide;
       if (service.mode === "fullnat") {
         if (segment.places.protocol === IP_PROTO.tcp) this.editTowardsServer(at, service, server);
+        else if (profileOf(service) !== null) blankUoas(segment);
         const localPort = words[own + TUPLE.ports]! & 0xffff;
         writeAddress(segment, "source", words, own + TUPLE.destination, localPort);
       }

@@ -6,6 +6,7 @@ import { put16 } from "../../wire/bytes.js";
 import { checksum, pseudoSumIpv4, pseudoSumIpv6 } from "../../wire/checksum.js";
 import { IP_PROTO, IPV4, ipv4HeaderLength } from "../../wire/ipv4.js";
 import { IPV6 } from "../../wire/ipv6.js";
+import { optionSize } from "../../wire/options/tcp-options.js";
 import type { ClientAddress } from "../../wire/options/toa.js";
 import {
   putUoa,
@@ -42,6 +43,8 @@ const IP_LENGTH_MAX = 0xffff;
 const IPV4_HEADER_MAX = 60;
 const PLAIN_IPV4 = 0x45;
 const DONT_FRAGMENT = 0x4000;
+/** Kind 1, as in TCP. */
+const NO_OPERATION = 1;
 
 function uoaGrowth(client: ClientAddress, form: UoaForm): number {
   return uoaSize(client.family) + (form === "protocol" ? UOA.header : 0);
@@ -101,6 +104,21 @@ export function insertUoa(
   putUoa(frame.bytes, at, client);
   frame.bytes[places.network] = frame.bytes[places.network]! + size / 4;
   return 0;
+}
+
+/**
+ * Overwrites address options that the client sent itself with NOPs; the counterpart of `blankToas`.
+ * Between `openSegment` and `sealSegment`. A header of protocol 248 from a client is no datagram and
+ * gets no further than `openSegment`.
+ */
+export function blankUoas(segment: Segment): void {
+  const { places, frame } = segment;
+  if (places.kind !== 4) return;
+  const end = places.network + ipv4HeaderLength(frame.bytes, places.network);
+  let at = places.network + IPV4.headerMin;
+  for (let size = 0; (size = optionSize(frame.bytes, at, end)) > 0; at += size) {
+    if (frame.bytes[at] === UOA.kind) frame.bytes.fill(NO_OPERATION, at, at + size);
+  }
 }
 
 /**

@@ -74,6 +74,22 @@ function toaOf(address: string, port: number, isV6: boolean): string {
   return `fd14${portText}${head!.padEnd(32 - tail!.length, "0")}${tail!}`;
 }
 
+/** The IPv4 option for UDP, by hand. */
+const uoaOf = (address: string, port: number): string =>
+  `1f08${toaOf(address, port, false).slice(4)}`;
+
+/** The first option of this kind in a list of hex digits, or null. */
+function firstOption(text: string, kind: number): string | null {
+  const bytes = text.match(/../g)?.map((pair) => Number.parseInt(pair, 16)) ?? [];
+  for (let at = 0; at < bytes.length && bytes[at] !== 0;) {
+    const size = bytes[at] === 1 ? 1 : (bytes[at + 1] ?? 0);
+    if (size === 0 || (size === 1 && bytes[at] !== 1) || at + size > bytes.length) return null;
+    if (bytes[at] === kind) return text.slice(2 * at, 2 * (at + size));
+    at += size;
+  }
+  return null;
+}
+
 function must(isRight: boolean, sentence: string): void {
   if (!isRight) throw new Error(sentence);
 }
@@ -316,6 +332,10 @@ class Rig {
     const after = this.translated(spec);
     this.forwarded++;
     must(after.payload === before.payload, "payload of a datagram");
+    const own = uoaOf(spec.client!, spec.clientPort!);
+    // Hex digits of the options; an address of somebody else would have been noise under 31.
+    const uoa = firstOption(after.between, 31);
+    must(uoa === null || uoa === own, `an address of somebody else: ${uoa}`);
   }
 
   step(i: number): void {

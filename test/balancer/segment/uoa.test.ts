@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { refusalName } from "../../../src/balancer/segment/refusals.js";
 import { newSegment, openSegment, sealSegment } from "../../../src/balancer/segment/segment.js";
 import {
+  blankUoas,
   insertUoa,
   putStandaloneUoa,
   takeUoa,
@@ -105,6 +106,17 @@ describe("refusals, with the packet untouched", () => {
       expect(insert(spec, form, client, mtu).refusal).toBe(refusal);
     },
   );
+});
+
+describe("what the client wrote itself", () => {
+  it("is blanked, wherever it stands in the list", () => {
+    const laid = lay({ protocol: "udp", ipOptions: `94040000${V4_OPTION}01${V4_OPTION}010101` });
+    const segment = newSegment();
+    openSegment(segment, laid.frame, laid.floor);
+    blankUoas(segment);
+    sealSegment(segment);
+    expect(laid.read().between).toBe(`94040000${"01".repeat(20)}`);
+  });
 });
 
 describe("ahead of a datagram that has no room", () => {
