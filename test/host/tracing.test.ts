@@ -1,5 +1,5 @@
-// Trace instances: they are made, fenced off from the host's own trace, and gone afterwards; and the
-// small things that observations need of the host.
+// Trace instances: they are made, fenced off from the host's own trace, and gone afterwards; and
+// the small things that observations need of the host.
 import { once } from "node:events";
 import { fork } from "node:child_process";
 import {
@@ -100,7 +100,9 @@ describe("what the kernel counts", () => {
   ].join("\n");
   const words = (processed: string, dropped: string, cpu: string) =>
     [processed, dropped, ...Array.from({ length: 10 }, () => "00000000"), cpu, "0"].join(" ");
-  const SOFTNET = `${words("0000000a", "00000000", "00000000")}\n${words("00000010", "000000ff", "00000002")}\n`;
+  const SOFTNET = [words("0000000a", "0", "00000000"), words("00000010", "ff", "00000002")].join(
+    "\n",
+  );
 
   it("is read by the CPU's number, also where CPUs are offline", () => {
     expect(receiveCounters(SOFTIRQS, SOFTNET, 0)).toEqual({
