@@ -76,7 +76,8 @@ export function setIpv6Conf(device: string, key: string, value: string): void {
   if (existsSync(path)) writeFileSync(path, value);
 }
 
-function loopbackUp(): void {
+/** Brings `lo` up in the namespace of the calling thread. */
+export function loopbackUp(): void {
   const request = block(40);
   const fd = must("socket in", "new", socket(C.AF_INET, C.SOCK_DGRAM | C.SOCK_CLOEXEC, 0));
   request.bytes.set([0x6c, 0x6f]); // "lo"

@@ -94,6 +94,26 @@ const OBSERVATIONS: readonly Observation[] = [
       };
     },
   },
+  {
+    name: "netns",
+    summary: "namespaces that come and go, fail half-way, and are held",
+    description:
+      "Makes and destroys namespaces on several threads at once, under a limit of its own, with too\n" +
+      "little kernel memory and without descriptors; moves a TAP between two, and looks whose\n" +
+      "settings a new one begins with. Nothing of the host is changed. Needs root.",
+    addOptions: (command) => countOption(command, "namespaces to make (200)", 100_000),
+    async observe({ count = 200 }, signal) {
+      const { netnsAsExpected, observeNetns } =
+        await import("../../observe/netns/observe-netns.js");
+      const { netnsJson, netnsText } = await import("../../observe/netns/text.js");
+      const result = await observeNetns(count, signal);
+      return {
+        asExpected: netnsAsExpected(result),
+        json: netnsJson(result),
+        text: netnsText(result),
+      };
+    },
+  },
 ];
 
 function countOption(command: Command, what: string, most: number): Command {
