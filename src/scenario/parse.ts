@@ -40,6 +40,11 @@ export function parseScenario(text: string, file: string, options: ParseOptions 
     });
     problems.throwIfAny();
   }
+  if ("endpoint" in raw) {
+    const fix = "Use packetpath run, or for its model packetpath explore --system endpoint.";
+    problems.add([], "this scenario is of an endpoint, not of a switch", { key: "endpoint", fix });
+    problems.throwIfAny();
+  }
   const result = scenarioSchema.safeParse(raw);
   if (!result.success) {
     addIssues(problems, result.error.issues, { root: raw, schema: scenarioSchema });

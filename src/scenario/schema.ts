@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { balancer } from "./balancer/schema.js";
 import { bridge, portSettings, portVlan } from "./bridge/schema.js";
+import { endpointSchema } from "./endpoint/schema.js";
 import { modelSchema } from "./model/schema.js";
 import { expandRange } from "./check/addresses.js";
 import {
@@ -253,10 +254,12 @@ export const scenarioSchema = z
 export type ScenarioText = z.output<typeof scenarioSchema>;
 
 /**
- * JSON Schema (draft 2020-12) of what may be written, here or in a scenario of a model; editors
- * use it for completion.
+ * JSON Schema (draft 2020-12) of what may be written, here or in a scenario of a model or of an
+ * endpoint; editors use it for completion.
  */
 export function scenarioJsonSchema(): string {
-  const schema = z.toJSONSchema(z.union([scenarioSchema, modelSchema]), { io: "input" });
+  const schema = z.toJSONSchema(z.union([scenarioSchema, modelSchema, endpointSchema]), {
+    io: "input",
+  });
   return `${JSON.stringify(schema, null, 2)}\n`;
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { scenarioCell } from "../../src/cli/exploration/scenario-cell.js";
+import { isEndpointText } from "../../src/scenario/endpoint/parse.js";
 import { isModelText } from "../../src/scenario/model/parse.js";
 import { parseScenario } from "../../src/scenario/parse.js";
 
@@ -38,11 +39,14 @@ function explored(file: string, ...args: readonly string[]) {
 const LINK = "scenarios/ovs-link-delete.yaml";
 /** Their faults take nothing away. */
 const OTHERS = ["scenarios/flap.yaml", "scenarios/two-hosts.yaml"];
-/** Those of models have a test of their own. */
+/** Those of models and endpoints have tests of their own. */
 const FILES = readdirSync(join(root, "scenarios"))
   .filter((file) => file.endsWith(".yaml"))
   .map((file) => `scenarios/${file}`)
-  .filter((file) => !isModelText(readFileSync(join(root, file), "utf8")));
+  .filter((file) => {
+    const text = readFileSync(join(root, file), "utf8");
+    return !isModelText(text) && !isEndpointText(text);
+  });
 
 const CASES = FILES.filter((file) => !OTHERS.includes(file)).flatMap((file) => {
   const { guard, expect: verdicts } = parseScenario(readFileSync(join(root, file), "utf8"), file);

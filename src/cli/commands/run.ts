@@ -1,9 +1,6 @@
 // `packetpath run FILE`: one scenario to its verdict. Everything the user wrote is checked before
 // anything is created; the runner itself is loaded only then. Main thread only.
-import { chownSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
-import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { wallClock } from "../../base/clock.js";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { RunRecord } from "../../report/types.js";
 import { parseScenario } from "../../scenario/parse.js";
@@ -20,6 +17,8 @@ import {
   readText,
   seedOption,
 } from "../input.js";
+import { endpointScenario, runEndpoint } from "../running/endpoint.js";
+import { giveBack, makeFolder, removeIfEmpty, repeatCommand } from "../running/folder.js";
 import { listenForStop, type StopRequest } from "../signals.js";
 
 interface RunFlags {
@@ -37,7 +36,8 @@ export function addRunCommand(program: Command, exit: (code: number) => void): v
     .summary("run one scenario to its verdict")
     .description(
       "Builds the scenario's topology, runs its load and faults, and says the verdict. The scenario\n" +
-        "of a model (system: ...) is explored instead, without root.",
+        "of a model (system: ...) is explored instead, without root. That of an endpoint\n" +
+        "(endpoint: ...) is attached and detached under load.",
     )
     .argument("<file>", "scenario (YAML); - reads standard input")
     .option("--guard <guard>", "guard of do_output: a name, or a module such as ./my-guard.js")
@@ -53,25 +53,40 @@ Examples:
   sudo packetpath run scenarios/ovs-netns-delete.yaml --guard none
   packetpath run scenarios/dummy-sink.yaml --backend memory --guard ./my-guard.js
   packetpath run scenarios/softirq-loopback.yaml
+  sudo packetpath run scenarios/endpoint-shutdown.yaml --set endpoint.design=buggy
   packetpath run scenarios/flap.yaml --set load.http.requests=50 --set ports.server.queues=2`,
     )
     .action(async (file: string, flags: RunFlags, command: Command) => {
       const text = readText(file);
+      const endpoint = endpointScenario(text, nameOf(file), flags.set);
+      if (endpoint !== null) {
+        refuse(["guard", "seed"], command, "an endpoint");
+        exit(await runEndpoint(endpoint, file, flags));
+        return;
+      }
       const model = await modelScenario(text, nameOf(file), flags.set);
       if (model === null) exit(await run(file, text, flags));
       else exit(await runModel(model, modelFlags(flags, command)));
     });
 }
 
-/** @throws PacketpathError USAGE for flags that mean nothing where nothing is built. */
 function modelFlags(flags: RunFlags, command: Command): ModelRunFlags {
-  for (const name of ["guard", "backend", "seed"] as const) {
-    if (command.getOptionValueSource(name) !== "cli") continue;
-    throw new PacketpathError("USAGE", `--${name} is not for the scenario of a model`, {
-      fix: "Use packetpath explore for more ways to explore it.",
-    });
-  }
+  const fix = "Use packetpath explore for more ways to explore it.";
+  refuse(["guard", "backend", "seed"], command, "a model", { fix });
   return flags;
+}
+
+/** @throws PacketpathError USAGE for flags that mean nothing for a kind of scenario. */
+function refuse(
+  names: readonly (keyof RunFlags)[],
+  command: Command,
+  kind: string,
+  details: { readonly fix?: string } = {},
+): void {
+  for (const name of names) {
+    if (command.getOptionValueSource(name) !== "cli") continue;
+    throw new PacketpathError("USAGE", `--${name} is not for the scenario of ${kind}`, details);
+  }
 }
 
 async function run(file: string, text: string, flags: RunFlags): Promise<number> {
@@ -79,7 +94,7 @@ async function run(file: string, text: string, flags: RunFlags): Promise<number>
   const guard = await checkGuard(flags.guard ?? scenario.guard);
   try {
     needRoot(flags.backend);
-    const outFolder = makeFolder(flags.out, scenario, guard.name);
+    const outFolder = makeFolder(flags.out, scenario.name, guard.name);
     const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
     try {
       return await runAndReport(scenario, { file, flags, guard, outFolder, stop });
@@ -117,7 +132,7 @@ async function runAndReport(scenario: Scenario, around: Surroundings): Promise<n
       backend: flags.backend,
       seed,
       outFolder,
-      command: repeatCommand(around.file, flags, { guard: guard.name, seed }),
+      command: repeatCommand(around.file, flags, ["--guard", guard.name, "--seed", `${seed}`]),
       signal: stop.signal,
       onProgress: (sample) => progress.update(sample),
     });
@@ -142,54 +157,4 @@ async function printResult(record: RunRecord, json: boolean): Promise<void> {
   const { summary, wantsColor } = await import("../../report/summary.js");
   const color = wantsColor(process.stdout, process.env);
   await writeOut(process.stdout, summary(record, { color }));
-}
-
-/** The folder exists before the run: if it cannot be written, the user learns it now. */
-function makeFolder(out: string | undefined, scenario: Scenario, guard: string): string {
-  const time = wallClock().slice(0, 19).replaceAll(":", "").replace("T", "-");
-  const guardWord = guard.replace(/^.*\//, "").replace(/[^A-Za-z0-9.-]/g, "_");
-  const folder = resolve(out ?? join("runs", `${time}-${scenario.name}-${guardWord}`));
-  try {
-    mkdirSync(folder, { recursive: true });
-    giveBack(folder);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const fix = "Name another folder with --out.";
-    throw new PacketpathError("FILE_UNUSABLE", `cannot make the run folder: ${reason}`, { fix });
-  }
-  return folder;
-}
-
-/** Under sudo the folder belongs to the user who asked, not to root. */
-function giveBack(folder: string): void {
-  const [uid, gid] = [Number(process.env["SUDO_UID"]), Number(process.env["SUDO_GID"])];
-  if (process.geteuid?.() !== 0 || !(uid > 0) || !Number.isInteger(gid)) return;
-  chownSync(folder, uid, gid);
-  for (const name of readdirSync(folder)) chownSync(join(folder, name), uid, gid);
-}
-
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Not empty: the run left its files there.
-  }
-}
-
-/** The command that does the same again, with every choice spelled out. */
-function repeatCommand(
-  file: string,
-  flags: RunFlags,
-  chosen: { readonly guard: string; readonly seed: number },
-): string {
-  const words = flags.backend === "linux" ? ["sudo"] : [];
-  words.push("./scripts/packetpath", "run", file, "--guard", chosen.guard);
-  words.push("--backend", flags.backend, "--seed", String(chosen.seed));
-  for (const set of flags.set) words.push("--set", set);
-  return words.map(quoted).join(" ");
-}
-
-/** A word as a POSIX shell must see it. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -249,6 +249,11 @@ export class Endpoint {
     return Atomics.load(this.m, this.e.wg[0]! + GROUP.state) >> 16;
   }
 
+  /** Loops that sleep until their queue has a frame or they are told to stop. */
+  idle(): number {
+    return this.loops().filter((loop) => this.of(loop, THREAD.wait) === WAIT.device).length;
+  }
+
   /** Loops that sleep between two Attaches, and use no CPU. */
   parked(): number {
     const isParked = (loop: number) =>
@@ -271,6 +276,11 @@ export class Endpoint {
 
   private sum(word: number): number {
     return this.loops().reduce((sum, loop) => sum + this.of(loop, word), 0);
+  }
+
+  /** Packets read by each loop. */
+  takenByLoop(): number[] {
+    return this.loops().map((loop) => this.of(loop, LOOP.taken));
   }
 
   /** Looks at the queues so far: stands still where all loops sleep. */
