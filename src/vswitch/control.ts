@@ -9,6 +9,7 @@ import type { GroupEntry } from "../pipeline/tables/group-table.js";
 import type { PacketOut } from "../ofctl/packet-out.js";
 import type { Megaflow } from "../flow/odp.js";
 import type { Misses } from "../pipeline/tables/own-records.js";
+import type { BalancerView } from "./balancer.js";
 import type { SwitchClock } from "./clock.js";
 import type { Meters } from "./meters.js";
 
@@ -66,6 +67,8 @@ export interface BridgeControl {
   readonly connections: ConnectionTable;
   /** For traces: translates without side effects. */
   readonly pipeline: Pipeline;
+  /** The load balancer behind one of its ports; null or absent: none is. */
+  readonly balancer?: BalancerView | null;
   /** In the order of their numbers, LOCAL last. */
   ports(): readonly PortView[];
   portStats(port: number): PortStats;

@@ -104,6 +104,12 @@ export interface ServerSideTuple {
   readonly own: ClientAddress;
 }
 
+/** A connection and what its server knows of it. */
+export interface LearnedClient extends ServerSideTuple {
+  /** null: no address came with the handshake. */
+  readonly client: ClientAddress | null;
+}
+
 export class ToaReceiver {
   private readonly connections: Connections;
   private readonly records: Int32Array;
@@ -181,6 +187,23 @@ export class ToaReceiver {
     if (!isTold) return this.count("getname_toa_empty", false);
     if (out.family > socketFamily) return this.count("getname_toa_mismatch", false);
     return this.count("getname_toa_ok", true);
+  }
+
+  /** All connections whose handshake is over, as they are just now; for listings. */
+  entries(): LearnedClient[] {
+    const { connections, records } = this;
+    return connections.all().flatMap((at) => {
+      const state = records[recordOf(at) + RECORD.state];
+      if (state !== STATE.told && state !== STATE.untold) return [];
+      const tuple = at + CONN.client;
+      const protocol = connections.words[tuple + TUPLE.protocol] === IP_PROTO.udp ? "udp" : "tcp";
+      const client = newClientAddress();
+      if (state === STATE.told) this.readRecord(recordOf(at), client);
+      const ports = connections.words[tuple + TUPLE.ports]!;
+      const peer = readSide(connections.words, tuple + TUPLE.source, ports >>> 16);
+      const own = readSide(connections.words, tuple + TUPLE.destination, ports & 0xffff);
+      return [{ protocol, peer, own, client: state === STATE.told ? client : null }];
+    });
   }
 
   counts(): ReceiverCounts {
@@ -338,6 +361,14 @@ export class ToaReceiver {
 /** Where the record of the connection at this place lies: places are CONN.words apart. */
 function recordOf(at: number): number {
   return Math.floor(at / CONN.words) * RECORD.size;
+}
+
+function readSide(words: Int32Array, at: number, port: number): ClientAddress {
+  const side = newClientAddress();
+  side.words.set(words.subarray(at, at + 4));
+  side.port = port;
+  if (side.words[0] !== 0 || side.words[1] !== 0 || side.words[2] !== 0xffff) side.family = 6;
+  return side;
 }
 
 function writeSide(tuple: Int32Array, at: number, { words }: ClientAddress): void {

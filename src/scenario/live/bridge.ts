@@ -19,6 +19,7 @@ import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
 import { type Misses, sumOwnRecord } from "../../pipeline/tables/own-records.js";
 import { type GroupEntry, sumRecord } from "../../pipeline/tables/group-table.js";
 import { Pipeline } from "../../pipeline/translate.js";
+import type { BalancerView } from "../../vswitch/balancer.js";
 import { PORT_COUNTER } from "../../sync/counters.js";
 import {
   type BridgeControl,
@@ -28,6 +29,7 @@ import {
   type PortView,
 } from "../../vswitch/control.js";
 import { Meters } from "../../vswitch/meters.js";
+import { balancerView } from "../balancer/view.js";
 import type { Lab } from "../lab.js";
 
 /** PORT_CONFIG bits and the flag of the slow path that each stands for. */
@@ -47,6 +49,7 @@ export class LabBridge implements BridgeControl {
   readonly connections: ConnectionTable;
   readonly pipeline: Pipeline;
   readonly portTable: PortTable;
+  readonly balancer: BalancerView | null;
   private readonly lab: Lab;
   private readonly records: readonly Float64Array[];
   private readonly counters: readonly Float64Array[];
@@ -66,6 +69,7 @@ export class LabBridge implements BridgeControl {
     this.meters = new Meters(new MeterTable(parts.meters));
     this.connections = new ConnectionTable(parts.connections);
     this.portTable = new PortTable(parts.ports);
+    this.balancer = parts.balancer === null ? null : balancerView(parts.balancer);
     const { tables, portTable: ports, macs } = this;
     this.pipeline = new Pipeline({ tables, ports, macs, clock: realClock });
     this.records = parts.flowRecords.map((shared) => new Float64Array(shared));

@@ -2,6 +2,7 @@
 import { type Call, type Verb, VerbError } from "../call.js";
 import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import type { ToolSpec } from "../tool.js";
+import { BALANCER_VERBS } from "./balancer.js";
 import { CONNTRACK_VERBS } from "./conntrack.js";
 import { DPIF_VERBS } from "./dpif.js";
 import { DUMMY_VERBS } from "./dummy.js";
@@ -24,6 +25,7 @@ const VERBS: readonly Verb[] = [
   ...DUMMY_VERBS,
   ...DUMP_VERBS,
   ...CONNTRACK_VERBS,
+  ...BALANCER_VERBS,
   ...TRACE_VERBS,
 ].sort((a, b) => (a.name < b.name ? -1 : 1));
 

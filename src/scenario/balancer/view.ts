@@ -1,0 +1,100 @@
+// A running lab's balancer for the verbs of ovs-appctl: reads the workers' shared memories as they
+// are at this moment. Main thread only.
+import { CONN, Connections, ticksOf, TICKS_PER_SECOND, TUPLE } from "../../balancer/connections.js";
+import { sumCounts } from "../../balancer/counters.js";
+import { type LearnedClient, ToaReceiver } from "../../balancer/receiver/toa-receiver.js";
+import { stateText } from "../../balancer/tcp-states.js";
+import type { AddressWords } from "../../balancer/types.js";
+import { nowMs } from "../../base/clock.js";
+import { formatIpv4, formatIpv6 } from "../../ofctl/text/addresses.js";
+import type {
+  BalancedConnectionView,
+  BalancerServiceView,
+  BalancerView,
+  LearnedClientView,
+} from "../../vswitch/balancer.js";
+import type { BalancerShared } from "../../worker/shared.js";
+
+const UDP = 17;
+const MAPPED_PREFIX = 0xffffn;
+
+export function balancerView(shared: BalancerShared): BalancerView {
+  const { config, port } = shared;
+  const table = new Connections(shared.connections);
+  const receivers = shared.receivers.map(({ memory }) => new ToaReceiver(memory));
+  const blocks = shared.counters.map((one) => new Float64Array(one));
+  return {
+    port,
+    connectionsMax: config.connectionsMax,
+    services: () => servicesOf(shared, table),
+    connections: () => connectionsOf(shared, table),
+    clients: () => receivers.flatMap((receiver) => receiver.entries().map(learned)),
+    counts: () => {
+      const { untold, ...counts } = sumCounts(blocks);
+      const seen = receivers.map((receiver, i) => {
+        return [`receiver ${shared.receivers[i]!.memory.profile}`, receiver.counts()] as const;
+      });
+      return { counters: counts, untold, ...Object.fromEntries(seen) };
+    },
+  };
+}
+
+function servicesOf({ config }: BalancerShared, table: Connections): BalancerServiceView[] {
+  const { words } = table;
+  const places = table.all();
+  return config.services.map((service, index) => {
+    const { name, protocol, mode, scheduler, toa } = service;
+    const servers = service.servers.map((server, i) => ({
+      at: endText(server.address, server.port),
+      weight: server.weight,
+      connections: places.filter(
+        (at) => words[at + CONN.service] === index && words[at + CONN.server] === i,
+      ).length,
+    }));
+    const at = endText(service.address, service.port);
+    return { name, at, protocol, mode, scheduler, toa, servers };
+  });
+}
+
+function connectionsOf({ config }: BalancerShared, table: Connections): BalancedConnectionView[] {
+  const { words } = table;
+  const now = ticksOf(nowMs());
+  return table.all().map((at) => {
+    const client = at + CONN.client;
+    const server = at + CONN.serverSide;
+    return {
+      protocol: words[client + TUPLE.protocol] === UDP ? "udp" : "tcp",
+      service: config.services[words[at + CONN.service]!]!.name,
+      client: sideText(words, client, TUPLE.source),
+      virtual: sideText(words, client, TUPLE.destination),
+      from: sideText(words, server, TUPLE.destination),
+      server: sideText(words, server, TUPLE.source),
+      state: stateText(words[at + CONN.state]!),
+      seconds: Math.max(0, Math.ceil((words[at + CONN.expires]! - now) / TICKS_PER_SECOND)),
+    };
+  });
+}
+
+function learned({ protocol, peer, own, client }: LearnedClient): LearnedClientView {
+  return {
+    protocol,
+    peer: endText([...peer.words], peer.port),
+    own: endText([...own.words], own.port),
+    client: client === null ? null : endText([...client.words], client.port),
+  };
+}
+
+/** One side of a tuple in shared memory. */
+function sideText(words: Int32Array, tuple: number, side: 0 | 4): string {
+  const from = tuple + side;
+  const ports = words[tuple + TUPLE.ports]!;
+  const port = side === TUPLE.source ? ports >>> 16 : ports & 0xffff;
+  return endText([...words.subarray(from, from + 4)], port);
+}
+
+/** `10.0.0.80:80`, `[fd00::80]:80` */
+function endText(words: AddressWords, port: number): string {
+  const value = words.reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n);
+  if (value >> 32n === MAPPED_PREFIX) return `${formatIpv4(value & 0xffff_ffffn)}:${port}`;
+  return `[${formatIpv6(value)}]:${port}`;
+}

@@ -1,0 +1,74 @@
+// Verbs of ovs-appctl about a load balancer: balancer/show, balancer/connections and
+// balancer/clients. Open vSwitch has none such; they print text, or with --json one object. Main
+// thread.
+import type { BalancerView } from "../../balancer.js";
+import type { Call, Verb } from "../call.js";
+import { Refusal } from "./refusal.js";
+
+function balancerOf(call: Call): BalancerView {
+  for (const bridge of call.control.bridges()) {
+    if (bridge.balancer !== undefined && bridge.balancer !== null) return bridge.balancer;
+  }
+  throw new Refusal("no port of this switch is a balancer");
+}
+
+/** Whether JSON is asked for; any other argument is refused. */
+function wantsJson(call: Call): boolean {
+  const [argument] = call.args;
+  if (argument !== undefined && argument !== "--json") {
+    throw new Refusal(`${argument}: expected --json or nothing`);
+  }
+  return argument !== undefined;
+}
+
+function print(call: Call, value: object, lines: readonly string[]): void {
+  if (wantsJson(call)) call.out(`${JSON.stringify({ schemaVersion: 1, ...value }, null, 2)}\n`);
+  else for (const line of lines) call.out(`${line}\n`);
+}
+
+function show(call: Call): void {
+  const balancer = balancerOf(call);
+  const services = balancer.services();
+  const counts = balancer.counts();
+  const lines = services.flatMap((service) => {
+    const { name, protocol, at, mode, scheduler, toa } = service;
+    const servers = service.servers.map(
+      (server) =>
+        `  ${server.at} weight ${server.weight}, ` +
+        `${server.connections} connection${server.connections === 1 ? "" : "s"}`,
+    );
+    return [`${name}: ${protocol} ${at} ${mode} ${scheduler} toa=${toa}`, ...servers];
+  });
+  const counters = Object.entries(counts).flatMap(([title, group]) => [
+    `${title}:`,
+    ...Object.entries(group).map(([name, count]) => `  ${name} ${count}`),
+  ]);
+  const { port, connectionsMax } = balancer;
+  const size = balancer.connections().length;
+  const head = `port ${port}: ${size} of at most ${connectionsMax} connections`;
+  print(call, { port, connectionsMax, services, counts }, [head, ...lines, ...counters]);
+}
+
+function showConnections(call: Call): void {
+  const connections = balancerOf(call).connections();
+  const lines = connections.map(
+    (one) =>
+      `${one.protocol} ${one.client} > ${one.virtual} (${one.service}), ` +
+      `${one.from} > ${one.server}, ${one.state}, ${one.seconds} s`,
+  );
+  print(call, { connections }, lines);
+}
+
+function showClients(call: Call): void {
+  const clients = balancerOf(call).clients();
+  const lines = clients.map(
+    ({ protocol, peer, own, client }) => `${protocol} ${peer} > ${own}: ${client ?? "not told"}`,
+  );
+  print(call, { clients }, lines);
+}
+
+export const BALANCER_VERBS: readonly Verb[] = [
+  { name: "balancer/show", min: 0, max: 1, usage: "[--json]", run: show },
+  { name: "balancer/connections", min: 0, max: 1, usage: "[--json]", run: showConnections },
+  { name: "balancer/clients", min: 0, max: 1, usage: "[--json]", run: showClients },
+];
