@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.js";
 import { extractKey } from "../flow/extract.js";
 import {
   flowHash,
+  foldTags,
   identityWords,
   KEY_PACKET_WORDS,
   KEY_WORDS,
@@ -66,6 +67,8 @@ export type Miss = (frame: Frame, key: Uint32Array) => Megaflow | null;
 export interface Revisions {
   stamp(): number;
   macStamp(): number;
+  /** Whether frames are read up to their first tag only. */
+  readsOneTag?(): boolean;
   /** Told now and then which recirculation ids are in use; others may be forgotten. */
   retainRecirculations?(used: ReadonlySet<number>): void;
 }
@@ -121,6 +124,7 @@ export class Datapath {
   private nowMs: number;
   private sweptMs: number;
   private framesOfBurst = 0;
+  private oneTag = false;
 
   /**
    * @param options.records statistics records of this worker's flow tables.
@@ -162,6 +166,7 @@ export class Datapath {
     this.framesOfBurst = 0;
     this.nowMs = Math.floor(this.clock.nowMs());
     this.lists.nowMs = this.nowMs;
+    this.oneTag = this.revisions.readsOneTag?.() ?? false;
     if (this.nowMs - this.sweptMs < SWEEP_MS) return;
     this.sweep(MAX_IDLE_MS);
     // Nothing is under way, unless a port led back into this datapath.
@@ -178,6 +183,7 @@ export class Datapath {
     const key = this.keys[this.level]!;
     const runt = extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
     if (runt !== 0) return this.transmit.drop(frame, runt);
+    if (this.oneTag) foldTags(key);
     const words = identityWords(key);
     const hash = keyHash(key, words) | 0;
     const place = this.cache.find(key, words, hash);
@@ -202,6 +208,7 @@ export class Datapath {
     key.set(metadata);
     const runt = extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
     if (runt !== 0) return this.transmit.drop(frame, runt);
+    if (this.oneTag) foldTags(key);
     this.perform(frame, translate(key), key);
     key.fill(0, KEY_PACKET_WORDS);
   }
@@ -229,6 +236,7 @@ export class Datapath {
     for (let i = WORD.pktMark; i < KEY_WORDS; i++) key[i] = from[i]!;
     key[WORD.recircId] = id;
     extractKey(frame.bytes, frame.offset, frame.length, frame.inPort, key);
+    if (this.oneTag) foldTags(key);
     this.rounds++;
     const megaflow = this.find(frame, key, this.roundMegaflows);
     if (megaflow === null) this.transmit.drop(frame, DROP["translation-limit"]);

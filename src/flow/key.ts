@@ -102,6 +102,19 @@ export const STAGE_WORDS: readonly (readonly number[])[] = [
   [WORD.ports, WORD.tcpFlags, WORD.ctPorts, ...range(WORD.ndTarget, KEY_PACKET_WORDS)],
 ];
 
+/**
+ * Makes the key of a frame with two tags that of a reader who sees one only: the inner tag is then
+ * an ethertype that nobody knows (other_config:vlan-limit=1).
+ */
+export function foldTags(key: Uint32Array): void {
+  const inner = key[WORD.innerVlan]!;
+  if (inner === 0) return;
+  const outer = key[WORD.outerTpid]!;
+  key[WORD.typeVlan] = (inner & 0xffff0000) | (key[WORD.typeVlan]! & 0xffff);
+  key.fill(0, WORD.ip, KEY_PACKET_WORDS);
+  key[WORD.outerTpid] = outer;
+}
+
 export function newKey(): Uint32Array {
   return new Uint32Array(KEY_WORDS);
 }

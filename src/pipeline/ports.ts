@@ -68,6 +68,8 @@ export const SWITCH_FLAG = {
   dropFragments: 2,
   /** First fragments have ports in tables (set-frags nx-match). */
   matchFragments: 4,
+  /** Frames are read up to their first tag only (other_config:vlan-limit=1). */
+  oneTag: 8,
 } as const;
 
 /** How a port carries VLANs (ovs-vswitchd.conf.db(5), Port, vlan_mode). */

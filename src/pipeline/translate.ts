@@ -4,7 +4,7 @@
 // a frame or a flow contains.
 import type { Clock } from "../base/clock.js";
 import { DROP } from "../base/drop-reasons.js";
-import { KEY_PACKET_WORDS } from "../flow/key.js";
+import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD } from "../flow/key.js";
 import { isPlain, type Megaflow } from "../flow/odp.js";
 import type { Action } from "../flow/types.js";
 import type { LearnSink } from "./actions/learn.js";
@@ -12,12 +12,15 @@ import { megaflowKey, newContext, resetContext, type Context } from "./context.j
 import type { FlowTables } from "./flow-tables.js";
 import type { MacTable } from "./mac-table.js";
 import type { Observer } from "./observer.js";
-import type { PortTable } from "./ports.js";
+import { SWITCH_FLAG, type PortTable } from "./ports.js";
 import { Recirculations } from "./walk/recirculation.js";
 import { Walk } from "./walk/walk.js";
 
 /** A longer list of actions would not fit a Netlink attribute; OVS does not cache it, nor do we. */
 const ACTION_BYTES_MAX = 65_531;
+
+/** Whether there is a tag, and its VLAN. */
+const VLAN_BITS = VLAN_PRESENT | 0x0fff;
 
 export class Pipeline {
   readonly tables: FlowTables;
@@ -54,6 +57,11 @@ export class Pipeline {
   /** Rises when the MAC table changes; concerns megaflows that asked it. */
   macStamp(): number {
     return this.macs.revision();
+  }
+
+  /** Whether frames are read up to their first tag only. */
+  readsOneTag(): boolean {
+    return (this.ports.switchFlags() & SWITCH_FLAG.oneTag) !== 0;
   }
 
   /** Forgets where packets go on that no megaflow sends round any more. Between bursts. */
@@ -94,6 +102,8 @@ export class Pipeline {
 
   private megaflow(original: Uint32Array, stamp: number): Megaflow {
     const { ctx } = this;
+    // Open vSwitch's datapaths look at the VLAN when nobody does (dpif_netdev_flow_put).
+    if ((ctx.wildcards[WORD.typeVlan]! & 0xffff) === 0) ctx.wildcards[WORD.typeVlan]! |= VLAN_BITS;
     if (this.isExact) ctx.wildcards.fill(0xffffffff, 0, KEY_PACKET_WORDS);
     const { key, mask } = megaflowKey(original, ctx.wildcards);
     const actions = Int32Array.from(ctx.actions);

@@ -3,7 +3,7 @@
 // and options. Slow path; on the thread of the bridges.
 import { PacketpathError } from "../base/errors.js";
 import { extractKey } from "../flow/extract.js";
-import { KEY_PACKET_WORDS, newKey, WORD } from "../flow/key.js";
+import { foldTags, KEY_PACKET_WORDS, newKey, WORD } from "../flow/key.js";
 import type { Action } from "../flow/types.js";
 import { parseExactFlow } from "../ofctl/exact-flow.js";
 import { parseOdpFlow, type OdpFlow } from "../ofctl/odp/parse-odp-flow.js";
@@ -53,8 +53,11 @@ function read(
   const packet = generates ? null : takePacket(positional);
   const rest = packet === null ? positional : positional.slice(0, -1);
   if (rest.length < 1 || rest.length > 2) refuse("Syntax error");
-  const { bridge, key } = findFlow(bridges, rest);
+  const flow = findFlow(bridges, rest);
+  const { bridge, key } = flow;
   if (packet !== null) readPacket(packet, key);
+  const saysBytes = packet !== null || flow.isDatapath;
+  if (saysBytes && bridge.pipeline.readsOneTag()) foldTags(key);
   const sideEffects = mayHaveEffects && (generates || packet !== null);
   return { bridge, key, options: { ...options, sideEffects } };
 }
@@ -131,18 +134,18 @@ function readPacket(packet: Uint8Array, key: Uint32Array): void {
 function findFlow(
   bridges: readonly TraceBridge[],
   args: readonly string[],
-): { bridge: TraceBridge; key: Uint32Array } {
+): { bridge: TraceBridge; key: Uint32Array; isDatapath: boolean } {
   const text = args[args.length - 1]!;
   const hasDatapath = args.length === 1 || DATAPATHS.includes(args[0]!);
   const flow = readOdpFlow(text, hasDatapath ? bridges : []);
   if (typeof flow !== "string") {
     if (!hasDatapath) refuse("Cannot find the datapath");
-    return enter(bridges, flow);
+    return { ...enter(bridges, flow), isDatapath: true };
   }
   if (args.length === 1) refuse(`${flow} (or the bridge name was omitted)`);
   const bridge = bridges.find(({ name }) => name === args[0]);
   if (bridge === undefined) return refuse(`${args[0]!}: unknown bridge`);
-  return { bridge, key: readBridgeFlow(bridge, text) };
+  return { bridge, key: readBridgeFlow(bridge, text), isDatapath: false };
 }
 
 function readOdpFlow(text: string, bridges: readonly TraceBridge[]): OdpFlow | string {

@@ -26,6 +26,9 @@ export function applySettings(bridge: ConfiguredBridge, database: Database, row:
     const number = numbers.get(textOf(port, "name"));
     if (number !== undefined) applyPortSettings(bridge.portTable, number, port);
   }
+  // Frames are read up to the first tag unless somebody says else (LEGACY_MAX_VLAN_HEADERS).
+  const limit = optionOf(database.root, "other_config", "vlan-limit") ?? "1";
+  bridge.portTable.setSwitchFlags(limit === "1" ? SWITCH_FLAG.oneTag : 0, SWITCH_FLAG.oneTag);
   applyBridgeSettings(bridge.portTable, bridge.macs, row);
   applyMirrors(bridge.portTable, database, row, numbers);
 }

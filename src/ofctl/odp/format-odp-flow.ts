@@ -112,10 +112,12 @@ export function fieldText(
   const words = new Uint32Array(part.field.words);
   getFieldWords(mask, part.field, words);
   const bits = numberOf(words);
-  const isFlags = part.style === "flags" || part.style === "state";
-  if (bits === 0n && (!all || isFlags)) return all ? "0/0" : "";
+  if (bits === 0n && !all) return "";
   getFieldWords(key, part.field, words);
   const value = numberOf(words);
+  // A packet without TCP flags has none to show.
+  if (bits === 0n && part.style === "flags" && value === 0n) return "";
+  if (bits === 0n && (part.style === "flags" || part.style === "state")) return "0/0";
   if (part.style === "frag") return formatFragment(Number(value), Number(bits));
   if (part.style === "flags") {
     return formatFlags(Number(value), Number(bits), TCP_FLAG_NAMES, 0xfff);

@@ -2,7 +2,7 @@
 // while it runs: VLAN settings of ports, mirrors, flood VLANs, the MAC table's ageing, and whether
 // a port of the scenario is on the bridge. Anything else is refused. Main thread only.
 import { Database, get, type Row, textOf } from "../../vswitch/database/database.js";
-import { setOf } from "../../vswitch/database/datum.js";
+import { mapOf, setOf } from "../../vswitch/database/datum.js";
 import { applySettings } from "../../vswitch/settings.js";
 import { type Target, VerbError } from "../../vswitch/verbs/call.js";
 import type { Lab } from "../lab.js";
@@ -42,6 +42,8 @@ function fill(database: Database, { scenario }: Lab): void {
   bridge.columns.set("fail_mode", setOf(["secure"]));
   bridge.columns.set("datapath_type", setOf(["netdev"]));
   database.root.columns.set("bridges", setOf([bridge.uuid]));
+  // A lab's workers read both tags from the start.
+  database.root.columns.set("other_config", mapOf([["vlan-limit", "2"]]));
   for (const { name, kind } of scenario.ports) insertPort(database, bridge, name, kind);
 }
 
