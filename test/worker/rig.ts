@@ -1,6 +1,7 @@
 // A queue worker without threads and devices: a real kernel memory, a real path, datapath and
 // loop, over queues that a test fills by hand. One worker, CPU 0, bound to the test's thread.
-import type { Action } from "../../src/flow/types.js";
+import type { Datapath } from "../../src/datapath/datapath.js";
+import type { Action, Flow } from "../../src/flow/types.js";
 import type { QueueIo } from "../../src/host/types.js";
 import { linkwatchEvent } from "../../src/path/core/link-watch.js";
 import { KIND, type KindName, registerNetdevice } from "../../src/path/core/netdevice.js";
@@ -88,6 +89,8 @@ export interface RigPort {
 export interface RigOptions {
   readonly guard?: Guard;
   readonly actions?: readonly Action[];
+  /** All flows; default: one that executes `actions`. */
+  readonly flows?: readonly Flow[];
   readonly profile?: string;
   readonly queues?: number;
   readonly workers?: number;
@@ -104,6 +107,9 @@ export class Rig {
   readonly table: QueueTable;
   readonly blocks: CounterBlocks;
   readonly transmit: PathTransmit;
+  readonly datapath: Datapath;
+  /** This worker's block. */
+  readonly counters: Float64Array;
   readonly pool: SharedArrayBuffer;
   loop: Loop;
   private readonly queues: number;
@@ -138,10 +144,12 @@ export class Rig {
     const counters = this.blocks.block(cpu);
     this.transmit = new PathTransmit(this.k, this.io, counters, cpu);
     const { datapath } = lab(
-      [flow({}, options.actions ?? [output(2)])],
+      options.flows ?? [flow({}, options.actions ?? [output(2)])],
       [1, 2, 3, 4],
       this.transmit,
     );
+    this.datapath = datapath;
+    this.counters = counters;
     const { k, io, table, transmit } = this;
     const parts = { k, cpu, io, table, datapath, transmit, counters, pool, capture: null };
     this.newLoop = () => new Loop(parts);

@@ -190,9 +190,11 @@ export class ToaReceiver {
   }
 
   /** All connections whose handshake is over, as they are just now; for listings. */
-  entries(): LearnedClient[] {
+  entries(nowMs: number): LearnedClient[] {
     const { connections, records } = this;
+    const nowTicks = ticksOf(nowMs);
     return connections.all().flatMap((at) => {
+      if (connections.words[at + CONN.expires]! - nowTicks < 0) return [];
       const state = records[recordOf(at) + RECORD.state];
       if (state !== STATE.told && state !== STATE.untold) return [];
       const tuple = at + CONN.client;

@@ -28,7 +28,7 @@ export function balancerView(shared: BalancerShared): BalancerView {
     connectionsMax: config.connectionsMax,
     services: () => servicesOf(shared, table),
     connections: () => connectionsOf(shared, table),
-    clients: () => receivers.flatMap((receiver) => receiver.entries().map(learned)),
+    clients: () => receivers.flatMap((receiver) => receiver.entries(nowMs()).map(learned)),
     counts: () => {
       const { untold, ...counts } = sumCounts(blocks);
       const seen = receivers.map((receiver, i) => {
