@@ -37,9 +37,12 @@ export async function memoryRollback(signal: AbortSignal): Promise<MemoryResult 
   const entry = new URL("./memory-worker.js", import.meta.url);
   const worker = new Worker(entry, { workerData: words });
   const ended = new Promise((resolve) => worker.once("exit", resolve));
+  let failure: unknown = null;
+  worker.once("error", (error) => (failure = error));
   try {
-    const isThere = (): boolean => Atomics.load(words, 0) !== 0;
+    const isThere = (): boolean => Atomics.load(words, 0) !== 0 || failure !== null;
     await eventually("the thread with limited memory", isThere, { timeoutMs: ATTEMPT_MS });
+    if (failure !== null) throw failure;
     group.write("memory.oom_control", "1");
     group.write("tasks", String(Atomics.load(words, 0)));
     return { attempts: await climb(group, words, signal) };
@@ -66,7 +69,7 @@ async function climb(group: OwnCgroup, words: Int32Array, signal: AbortSignal) {
     Atomics.notify(words, 1);
     const isDone = (): boolean => Atomics.load(words, 1) === IDLE;
     await eventually("an attempt to make a namespace", isDone, { timeoutMs: ATTEMPT_MS });
-    const errno = -Atomics.load(words, 2);
+    const errno = Math.abs(Atomics.load(words, 2));
     attempts.push({ limitBytes, errno, milliseconds: nowMs() - from });
     if (errno === 0) break;
   }

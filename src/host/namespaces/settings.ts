@@ -86,7 +86,7 @@ function tryIpv6(): { bind: number; raw: number } {
   close(fd);
   const raw = socket(C.AF_INET6, C.SOCK_RAW | C.SOCK_CLOEXEC, IPPROTO_ICMPV6);
   if (raw >= 0) close(raw);
-  return { bind: -bound, raw: Math.max(0, -raw) };
+  return { bind: Math.abs(bound), raw: raw < 0 ? -raw : 0 };
 }
 
 const IPPROTO_ICMPV6 = 58;
