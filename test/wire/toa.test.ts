@@ -143,6 +143,12 @@ describe("behaviour 11: broken lists", () => {
     expect(read(text, "kind")).toBe(expected);
   });
 
+  it("a kind whose length would lie behind the list is no option", () => {
+    expect(optionSize(hex("fe"), 0, 1)).toBe(0);
+    expect(optionSize(hex("fe02"), 0, 1)).toBe(0);
+    expect(optionSize(hex("fe02"), 0, 2)).toBe(2);
+  });
+
   it("a walk ends within the list, whatever the bytes; found options lie wholly in it", () => {
     const lists = fc.uint8Array({ maxLength: 44 });
     fc.assert(

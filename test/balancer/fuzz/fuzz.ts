@@ -51,6 +51,8 @@ const [SYN, ACK, PSH, URG] = [2, 16, 8, 32];
 const F = 0x0000_0005;
 const CLIENTS = 16;
 const MS_PER_FRAME = 1;
+/** More than are open within the 900 s that an established one lives on without a frame. */
+const CONNECTIONS_MAX = 16_384;
 /** Frames after which those connections are opened anew that broken headers may have closed. */
 const REOPEN = 500;
 
@@ -120,7 +122,8 @@ class Rig {
         }),
         service({ protocol: "udp", port: 53 }),
       ],
-      connectionsMax: 4096,
+      connectionsMax: CONNECTIONS_MAX,
+      local: { ...config().local, lastPort: 60_000 },
     });
     const { buffer } = Connections.create(settings.connectionsMax);
     this.balancer = new Balancer({
@@ -132,8 +135,8 @@ class Rig {
       own: { bytes: new Uint8Array(256), offset: 64, length: 0, vnetOffset: -1 },
     });
     this.receivers = {
-      4: new ToaReceiver(newReceiverMemory(4096, "dpvs")),
-      6: new ToaReceiver(newReceiverMemory(4096, "kind")),
+      4: new ToaReceiver(newReceiverMemory(CONNECTIONS_MAX, "dpvs")),
+      6: new ToaReceiver(newReceiverMemory(CONNECTIONS_MAX, "kind")),
     };
     for (let i = 0; i < CLIENTS; i++) this.sane.push(this.open(i, false));
   }

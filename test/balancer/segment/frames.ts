@@ -39,6 +39,8 @@ export interface FrameSpec {
   readonly gsoSize?: number;
   /** IPv4 flags and fragment offset. */
   readonly fragment?: number;
+  /** Extension headers of IPv6: number of the first one, hex digits of all. */
+  readonly extensions?: { readonly nextHeader: number; readonly hex: string };
   readonly headroom?: number;
   /** From the server's address and port to the client's. */
   readonly isAnswer?: boolean;
@@ -105,8 +107,10 @@ function packetOf(spec: FrameSpec): { packet: Uint8Array; header: number } {
     transportChecksum: isPartial ? ("partial" as const) : ("full" as const),
   };
   if (spec.version === 6) {
-    const packet = buildIpv6({ ...sides(spec), ...fields });
-    return { packet, header: 40 };
+    const nextHeader = spec.extensions?.nextHeader ?? fields.protocol;
+    const bytes = hex(spec.extensions?.hex ?? "");
+    const packet = buildIpv6({ ...sides(spec), ...fields, extensions: { nextHeader, bytes } });
+    return { packet, header: 40 + bytes.length };
   }
   const options = hex(spec.ipOptions ?? "");
   const packet = buildIpv4({

@@ -15,6 +15,13 @@ const TS = "0101080a0000000100000002";
 /** Two NOPs, then SACK blocks, as Linux writes them. */
 const sack = (blocks: number): string =>
   `010105${(2 + 8 * blocks).toString(16).padStart(2, "0")}${"0102030405060708".repeat(blocks)}`;
+/** Hop-by-hop options of 8 bytes, destination options of 16; TCP follows. */
+const OPTIONS_V6 = `3c00010400000000${"0601010c"}${"00".repeat(12)}`;
+/** A fragment header with this offset and flags, other headers in front of it. */
+const fragment = (offset: string, before = "") => ({
+  nextHeader: before === "" ? 44 : 0,
+  hex: `${before.replace("0601010c", "2c01010c")}0600${offset}00000001`,
+});
 const V4_OPTION = "fe08d431c000020a";
 const V6_OPTION = "fe1401bb20010db8000000000000000000000010";
 
@@ -46,6 +53,11 @@ describe("behaviour 6: the segment afterwards, by an independent reader", () => 
     ["IPv4, odd payload", { payload: 333 }],
     ["IPv6", { version: 6, payload: 100 }],
     ["IPv6 with timestamps", { version: 6, options: TS }],
+    [
+      "IPv6 behind extension headers",
+      { version: 6, extensions: { nextHeader: 0, hex: OPTIONS_V6 } },
+    ],
+    ["IPv6, an atomic fragment", { version: 6, extensions: fragment("0000") }],
     ["IPv4, an empty vnet header", { vnet: "plain", payload: 5 }],
     ["IPv4, partial checksum", { vnet: "partial", payload: 99 }],
     ["IPv6, partial checksum", { version: 6, vnet: "partial", payload: 99, options: TS }],
@@ -215,6 +227,9 @@ describe("refusals", () => {
     ["not-ip", lay({}), (bytes: Uint8Array) => bytes.set([0x88, 0xb5], 12)],
     ["fragment", lay({ fragment: 0x2000 }), () => undefined],
     ["fragment", lay({ fragment: 0x0001 }), () => undefined],
+    ["fragment", lay({ version: 6, extensions: fragment("0001") }), () => undefined],
+    ["fragment", lay({ version: 6, extensions: fragment("0008") }), () => undefined],
+    ["fragment", lay({ version: 6, extensions: fragment("0001", OPTIONS_V6) }), () => undefined],
     ["not-tcp-or-udp", lay({}), (bytes: Uint8Array) => bytes.set([132], 23)],
     ["truncated", lay({}), (bytes: Uint8Array) => bytes.set([0x60], 46)],
     ["truncated", lay({}), (bytes: Uint8Array) => bytes.set([0x40], 46)],

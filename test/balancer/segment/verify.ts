@@ -12,7 +12,7 @@ export interface ReadPacketView {
   readonly source: string;
   readonly destination: string;
   readonly protocol: number;
-  /** Hex digits of IPv4 options, or of what lies between the IP and the UDP header. */
+  /** Hex digits of IPv4 options, or of what lies between the IP header and the transport's. */
   readonly between: string;
   readonly packetBytes: number;
   readonly sourcePort: number;
@@ -138,6 +138,12 @@ export function readFrame(frame: Uint8Array, vnet: Vnet | null = null): ReadPack
   let start = network.header;
   let between = version === 4 ? hexOf(packet.subarray(20, network.header)) : "";
   let { protocol } = network;
+  while (version === 6 && [0, 43, 44, 60].includes(protocol)) {
+    const size = protocol === 44 ? 8 : (packet[start + 1]! + 1) * 8;
+    between += hexOf(packet.subarray(start, start + size));
+    protocol = packet[start]!;
+    start += size;
+  }
   if (protocol === 248) {
     const size = (packet[start + 2]! << 8) | packet[start + 3]!;
     must(packet[start + 1] === 17, "protocol 248 with something else than UDP");
