@@ -134,7 +134,7 @@ export class DeadlockDetector {
         const has = holds.length === 0 ? "" : ` holds ${holds.join(" and ")}, and`;
         return `${thread}${has} waits in ${call} for ${waitsFor}`;
       }),
-      ...(others.length === 0 ? [] : [`${others.join(", ")} wait for these`]),
+      ...others.map((one) => `${one} waits for one of these`),
     ].join("; ");
     return { sides, others, confirmedAfterMs: nowMs() - this.firstMs, text };
   }

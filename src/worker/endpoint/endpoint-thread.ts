@@ -34,7 +34,9 @@ async function beLoop(data: EndpointThreadData, m: Int32Array): Promise<void> {
   const slot = slotOffset(loop);
   const cell = e.fd[loop]!;
   const group = e.wg[0]!;
-  const register = new QueueRegister({ m, cell, loop, group, io, queue, pool, slot, mac });
+  const readsPastStop = !parameters.checksStopEachRound;
+  const place = { m, cell, loop, group, io, queue, pool, slot, mac, readsPastStop };
+  const register = new QueueRegister(place);
   const ask = () => post({ type: "asks" });
   const make = await handlerOf(data.handler);
   const handler = make(contextOf({ m, loop, io, queue, mac, address, ask }));

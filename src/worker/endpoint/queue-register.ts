@@ -30,6 +30,8 @@ export interface RegisterParts {
   /** Where in the pool this loop's frame lies. */
   readonly slot: number;
   readonly mac: string;
+  /** The program takes what there is before it looks for the stop. */
+  readonly readsPastStop: boolean;
 }
 
 export class QueueRegister implements Device {
@@ -56,14 +58,19 @@ export class QueueRegister implements Device {
     this.block = loopWord(parts.loop, 0);
   }
 
-  /** STOP, GONE, and 1 (with FOREIGN) if there is a frame. After a stop, none is read any more. */
+  /**
+   * STOP, GONE, and 1 (with FOREIGN) if there is a frame. A stop that comes while a frame is read
+   * is told with the next load: what has been read is taken first.
+   */
   load(): number {
-    const { m, cell } = this.p;
+    const { m, cell, readsPastStop } = this.p;
     setMembership(this.p.group);
     m[this.block + LOOP.inHand] = 0;
     m[this.block + LOOP.looks]!++;
-    if (this.held === 0 && Atomics.load(m, cell) === 0) this.read();
-    return Atomics.load(m, cell) | this.held;
+    const word = Atomics.load(m, cell);
+    const mayRead = word === 0 || (word === STOP && readsPastStop);
+    if (this.held === 0 && mayRead) this.read();
+    return word | this.held | (Atomics.load(m, cell) & GONE);
   }
 
   /** Takes the frame that a load has found. */
