@@ -146,10 +146,12 @@ export const C: Layout<
   | "IFA_LOCAL"
   | "IFA_BROADCAST"
   | "IFA_F_NODAD"
+  | "RTA_DST"
   | "RTA_OIF"
   | "RTA_GATEWAY"
   | "RT_TABLE_MAIN"
   | "RTPROT_STATIC"
   | "RT_SCOPE_UNIVERSE"
+  | "RT_SCOPE_LINK"
   | "RTN_UNICAST"
 >;

@@ -105,8 +105,8 @@ export function readNetworkStats(ref: NamespaceRef): NetworkStats {
   });
 }
 
-/** Pairs of lines: `TcpExt: names...` and `TcpExt: numbers...`. */
-function counters(text: string): Map<string, number> {
+/** Pairs of lines, `TcpExt: names...` and `TcpExt: numbers...`, as "TcpExt.ListenDrops". */
+export function counters(text: string): Map<string, number> {
   const found = new Map<string, number>();
   const lines = text.split("\n");
   for (let i = 0; i + 1 < lines.length; i += 2) {

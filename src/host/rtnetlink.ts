@@ -131,17 +131,32 @@ export class RtnetlinkSocket {
   /** RTM_NEWROUTE: the default route of the gateway's family. */
   addDefaultRoute(ifindex: number, gateway: string): number {
     const address = addressBytes(gateway);
-    this.begin(C.RTM_NEWROUTE, C.NLM_F_ACK | C.NLM_F_CREATE | C.NLM_F_EXCL, rtmsg.size);
-    const at = nlmsghdr.size;
-    const view = this.request.view;
-    view.setUint8(at + rtmsg.family, address.length === 4 ? C.AF_INET : C.AF_INET6);
-    view.setUint8(at + rtmsg.table, C.RT_TABLE_MAIN);
-    view.setUint8(at + rtmsg.protocol, C.RTPROT_STATIC);
-    view.setUint8(at + rtmsg.scope, C.RT_SCOPE_UNIVERSE);
-    view.setUint8(at + rtmsg.type, C.RTN_UNICAST);
+    this.beginRoute(address.length, C.RT_SCOPE_UNIVERSE, 0);
     this.attribute(C.RTA_GATEWAY, address);
     this.attribute32(C.RTA_OIF, ifindex);
     return this.transact();
+  }
+
+  /** RTM_NEWROUTE: addresses that are on the link itself. @param cidr "10.9.0.0/16". */
+  addLinkRoute(ifindex: number, cidr: string): number {
+    const [text = "", prefix = "0"] = cidr.split("/");
+    const address = addressBytes(text);
+    this.beginRoute(address.length, C.RT_SCOPE_LINK, Number(prefix));
+    this.attribute(C.RTA_DST, address);
+    this.attribute32(C.RTA_OIF, ifindex);
+    return this.transact();
+  }
+
+  private beginRoute(addressLength: number, scope: number, prefix: number): void {
+    this.begin(C.RTM_NEWROUTE, C.NLM_F_ACK | C.NLM_F_CREATE | C.NLM_F_EXCL, rtmsg.size);
+    const at = nlmsghdr.size;
+    const view = this.request.view;
+    view.setUint8(at + rtmsg.family, addressLength === 4 ? C.AF_INET : C.AF_INET6);
+    view.setUint8(at + rtmsg.dst_len, prefix);
+    view.setUint8(at + rtmsg.table, C.RT_TABLE_MAIN);
+    view.setUint8(at + rtmsg.protocol, C.RTPROT_STATIC);
+    view.setUint8(at + rtmsg.scope, scope);
+    view.setUint8(at + rtmsg.type, C.RTN_UNICAST);
   }
 
   /** @param which an index or a name. @returns the link, or a negative errno (-ENODEV). */

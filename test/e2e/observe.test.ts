@@ -9,7 +9,7 @@ import { LEDGER_DIR } from "../../src/host/ledger.js";
 import { allowedCpus } from "../../src/host/stimulus/pinned.js";
 import { openTracefs } from "../../src/host/tracing/tracefs.js";
 import { observeLoopback } from "../../src/observe/receive/loopback.js";
-import { NEEDS_ROOT } from "../host/linux-support.js";
+import { NEEDS_ROOT, needsRoot } from "../host/linux-support.js";
 import { endAll, packetpath, Program, ROOT } from "./program.js";
 
 /** Why there can be nothing to see here; null if there is. */
@@ -134,6 +134,19 @@ describe.skipIf(LACKING !== null)(`observe tap${needs}`, () => {
   });
 });
 
+describe.skipIf(NEEDS_ROOT)(`observe backlog${needsRoot}`, () => {
+  it("3.5 #10 takes its limit and one; the sender never learns of the rest", async () => {
+    const program = new Program(["observe", "backlog", "--count", "5", "--json"]);
+    const code = await program.ended();
+    expect(code, program.stdout + program.stderr).toBe(0);
+    const result = JSON.parse(program.stdout);
+    expect(result.rounds).toHaveLength(5);
+    expect(broken(result)).toEqual([]);
+    for (const { written, given } of result.rounds) expect(written).toBe(given);
+    expect(leftOf(program.pid)).toEqual([]);
+  });
+});
+
 describe.skipIf(LACKING !== null)(`what an observation leaves${needs}`, () => {
   /** Runs until it has its trace instance, and strikes then. */
   async function struck(what: string, count: string, signal: NodeJS.Signals): Promise<Program> {
@@ -171,13 +184,15 @@ describe("what cannot be observed", () => {
   it.each(["loopback", "tap"])("%s without a tracefs: exit 3, with the fix", async (what) => {
     const { code, stdout, stderr } = await packetpath(["observe", what, "--tracefs", "/proc"]);
     expect([code, stdout]).toEqual([3, ""]);
-    expect(stderr).toMatch(NEEDS_ROOT ? /needs root/ : /"\/proc" is not a mounted tracefs/);
+    expect(stderr).toMatch(
+      process.geteuid?.() !== 0 ? /needs root/ : /"\/proc" is not a mounted tracefs/,
+    );
     expect(stderr).toContain("fix: ");
   });
 
   it.skipIf(process.geteuid?.() !== 0)("as an ordinary user: exit 3 (needs root)", () => {
     const main = join(ROOT, "dist/cli/main.js");
-    for (const what of ["loopback", "tap"]) {
+    for (const what of ["loopback", "tap", "backlog"]) {
       const ran = spawnSync(process.execPath, [main, "observe", what], { uid: 65534, cwd: "/" });
       expect([ran.status, ran.stdout.toString()]).toEqual([3, ""]);
       expect(ran.stderr.toString()).toContain("needs root");

@@ -98,29 +98,23 @@ describe("what the kernel counts", () => {
     "      NET_TX:          5          6",
     "      NET_RX:        700        900",
   ].join("\n");
-  const words = (processed: string, dropped: string, cpu: string) =>
-    [processed, dropped, ...Array.from({ length: 10 }, () => "00000000"), cpu, "0"].join(" ");
-  const SOFTNET = [words("0000000a", "0", "00000000"), words("00000010", "ff", "00000002")].join(
-    "\n",
-  );
+  const rest = Array.from({ length: 9 }, () => "00000000").join(" ");
+  const SOFTNET = `0000000a 00000000 ${rest} 00000003 00000000 0 0
+00000010 000000ff ${rest} 00000000 00000002 0 0
+`;
 
   it("is read by the CPU's number, also where CPUs are offline", () => {
-    expect(receiveCounters(SOFTIRQS, SOFTNET, 0)).toEqual({
-      netRx: 700,
-      processed: 10,
-      dropped: 0,
-    });
-    expect(receiveCounters(SOFTIRQS, SOFTNET, 2)).toEqual({
-      netRx: 900,
-      processed: 16,
-      dropped: 255,
-    });
-    expect(receiveCounters(SOFTIRQS, SOFTNET, 1)).toEqual({ netRx: 0, processed: 0, dropped: 0 });
+    const first = { netRx: 700, processed: 10, dropped: 0, waiting: 3 };
+    const last = { netRx: 900, processed: 16, dropped: 255, waiting: 0 };
+    const absent = { netRx: 0, processed: 0, dropped: 0, waiting: null };
+    expect(receiveCounters(SOFTIRQS, SOFTNET, 0)).toEqual(first);
+    expect(receiveCounters(SOFTIRQS, SOFTNET, 2)).toEqual(last);
+    expect(receiveCounters(SOFTIRQS, SOFTNET, 1)).toEqual(absent);
   });
 
   it("is read by the line where kernels before 5.14 do not say the CPU", () => {
     const old = "0000000a 00000000 00000000\n00000010 00000001 00000000\n";
-    expect(receiveCounters(SOFTIRQS, old, 0).processed).toBe(10);
+    expect(receiveCounters(SOFTIRQS, old, 0)).toMatchObject({ processed: 10, waiting: null });
   });
 
   it.each([

@@ -2,6 +2,7 @@
 // claim is also held against a trace in which it is wrong.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { backlogClaims, piecesFor } from "../../src/observe/receive/backlog.js";
 import { claimLine, claimOf } from "../../src/observe/receive/claims.js";
 import { pingClaims, steeredClaims, writeClaims } from "../../src/observe/receive/judge.js";
 import {
@@ -181,6 +182,39 @@ describe("what kernels do, by version", () => {
     expect(rules.tracesSoftirqsOff).toBe(tells);
     const flagged = pingClaims(pings(recorded("loopback")), rules).map(({ claim }) => claim);
     expect(flagged.some((claim) => claim.includes("flag b"))).toBe(tells);
+  });
+});
+
+describe("a backlog that overflows", () => {
+  const round = { written: 60_062, given: 60_062, pieces: 1251, received: 1001, counted: 250 };
+  const quiet = { ...round, waiting: 0 };
+
+  it("3.5 #10 takes its limit and one, undisturbed exactly so many", () => {
+    expect(broken(backlogClaims([quiet, quiet], 1000, 1251))).toEqual([]);
+  });
+
+  it.each([
+    ["write() returned", { written: -105 }],
+    ["the packet became 1251 pieces", { pieces: 1250, counted: 249 }],
+    ["the backlog took no more", { received: 1002, counted: 300 }],
+    ["undisturbed, it took exactly", { received: 1000, counted: 251 }],
+  ])("%s: no, where the counters say otherwise", (claim, wrong) => {
+    const claims = broken(backlogClaims([quiet, { ...quiet, ...wrong }], 1000, 1251));
+    expect(claims).toHaveLength(1);
+    expect(claims[0]).toContain(claim);
+  });
+
+  it("that others use meanwhile is not held against the exact number", () => {
+    const others = { ...round, received: 990, counted: 261, waiting: 11 };
+    const dropping = { ...round, received: 995, counted: 280, waiting: 0 };
+    const claims = backlogClaims([others, dropping, quiet], 1000, 1251);
+    expect(broken(claims)).toEqual([]);
+    expect(claims.at(-1)).toMatchObject({ holds: 1, of: 1 });
+  });
+
+  it("whose limit no packet can reach is named, and not changed", () => {
+    expect(piecesFor(1000)).toBe(1251);
+    expect(() => piecesFor(5000)).toThrow("netdev_max_backlog is 5000; one packet fills at most");
   });
 });
 

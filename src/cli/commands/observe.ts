@@ -1,7 +1,7 @@
 // `packetpath observe WHAT`: what the models say, looked at on the running kernel of this host. One
 // row of the table per observation; each is loaded when it is asked for. Main thread only.
 import { type Command, InvalidArgumentError } from "commander";
-import { EXIT } from "../../base/errors.js";
+import { EXIT, PacketpathError } from "../../base/errors.js";
 import { writeOut } from "../failure.js";
 import { listenForStop } from "../signals.js";
 
@@ -39,9 +39,9 @@ const OBSERVATIONS: readonly Observation[] = [
     name: "loopback",
     summary: "where a ping over loopback is received: in whose context, on which CPU",
     description:
-      "Pings 127.0.0.1 in a namespace of its own and shows, by the kernel's trace events, that a\n" +
-      "packet is received in the sender's context, as a softirq, before the send returns; and that\n" +
-      "receive packet steering moves it to another CPU. Needs root.",
+      "Pings 127.0.0.1 in a namespace of its own and shows, by the kernel's trace events,\n" +
+      "that a packet is received in the sender's context, as a softirq, before the send\n" +
+      "returns; and that receive packet steering moves it to another CPU. Needs root.",
     addOptions: (command) => tracefsOption(countOption(command, "pings in each part (10)", 100)),
     async observe({ count = 10, tracefs }, signal) {
       const { observeLoopback } = await import("../../observe/receive/loopback.js");
@@ -58,9 +58,9 @@ const OBSERVATIONS: readonly Observation[] = [
     name: "tap",
     summary: "that a write to a TAP receives, and answers, before it returns",
     description:
-      "Writes ICMP echo requests and TCP SYNs to a TAP in a namespace of its own and shows, by the\n" +
-      "kernel's trace events, that receive and answer run inside of write(), with softirqs off, and\n" +
-      "that every answer can be read right after. Needs root.",
+      "Writes ICMP echo requests and TCP SYNs to a TAP in a namespace of its own and shows,\n" +
+      "by the kernel's trace events, that receive and answer run inside of write(), with\n" +
+      "softirqs off, and that every answer can be read right after. Needs root.",
     addOptions: (command) =>
       tracefsOption(countOption(command, "frames to write, ten of them recorded (200)", 10_000)),
     async observe({ count = 200, tracefs }) {
@@ -75,12 +75,32 @@ const OBSERVATIONS: readonly Observation[] = [
     },
   },
   {
+    name: "backlog",
+    summary: "that a full backlog drops packets, and the sender never learns of it",
+    description:
+      "Writes a packet to a TAP that the kernel forwards to the loopback device of a\n" +
+      "namespace of its own in more pieces than the backlog of a CPU takes, before any\n" +
+      "softirq can run; and counts what was received. No setting of the host is changed.\n" +
+      "Needs root.",
+    addOptions: (command) => countOption(command, "how often to write (10)", 100),
+    async observe({ count = 10 }, signal) {
+      const { observeBacklog } = await import("../../observe/receive/backlog.js");
+      const text = await import("../../observe/receive/backlog-text.js");
+      const result = await observeBacklog(count, signal);
+      return {
+        asExpected: text.backlogAsExpected(result),
+        json: text.backlogJson(result),
+        text: text.backlogText(result),
+      };
+    },
+  },
+  {
     name: "socket",
     summary: "which errno socket(2) answers, row by row, against the rules of its model",
     description:
-      "Asks the kernel for sockets of every family, type and protocol that decide something, in a\n" +
-      "namespace of its own, under limits, without capabilities, behind a seccomp filter and in a\n" +
-      "cgroup that refuses; each answer must be the predicted one. Needs root.",
+      "Asks the kernel for sockets of every family, type and protocol that decide something,\n" +
+      "in a namespace of its own, under limits, without capabilities, behind a seccomp filter\n" +
+      "and in a cgroup that refuses; each answer must be the predicted one. Needs root.",
     addOptions: (command) => command.option("--all", "print every row, not only what differs"),
     async observe({ all = false }, signal) {
       const { observeSocket, socketAsExpected } =
@@ -98,9 +118,10 @@ const OBSERVATIONS: readonly Observation[] = [
     name: "netns",
     summary: "namespaces that come and go, fail half-way, and are held",
     description:
-      "Makes and destroys namespaces on several threads at once, under a limit of its own, with too\n" +
-      "little kernel memory and without descriptors; moves a TAP between two, and looks whose\n" +
-      "settings a new one begins with. Nothing of the host is changed. Needs root.",
+      "Makes and destroys namespaces on several threads at once, under a limit of its own,\n" +
+      "with too little kernel memory and without descriptors; moves a TAP between two, and\n" +
+      "looks whose settings a new one begins with. Nothing of the host is changed. Needs\n" +
+      "root.",
     addOptions: (command) => countOption(command, "namespaces to make (200)", 100_000),
     async observe({ count = 200 }, signal) {
       const { netnsAsExpected, observeNetns } =
@@ -145,6 +166,11 @@ export function addObserveCommand(program: Command, exit: (code: number) => void
 }
 
 async function observe(row: Observation, flags: ObserveFlags): Promise<number> {
+  if (process.geteuid?.() !== 0) {
+    throw new PacketpathError("ENVIRONMENT", `observe ${row.name} needs root`, {
+      fix: "Use sudo.",
+    });
+  }
   const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
   try {
     const { asExpected, json, text } = await row.observe(flags, stop.signal);

@@ -10,6 +10,8 @@ export interface ReceiveCounters {
   readonly processed: number;
   /** ... and packets that found the backlog full. */
   readonly dropped: number;
+  /** Packets in the backlog now; null on kernels that do not say it (before 5.10). */
+  readonly waiting: number | null;
 }
 
 export function readReceiveCounters(cpu: number): ReceiveCounters {
@@ -30,6 +32,7 @@ export function receiveCounters(softirqs: string, softnet: string, cpu: number):
     netRx: column < 0 ? 0 : netRx,
     processed: parseInt(words[0] || "0", 16),
     dropped: parseInt(words[1] ?? "0", 16),
+    waiting: words.length > 12 ? parseInt(words[11]!, 16) : null,
   };
 }
 

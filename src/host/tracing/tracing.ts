@@ -46,9 +46,6 @@ let made = 0;
  * @throws PacketpathError ENVIRONMENT naming what the machine lacks; nothing is left then.
  */
 export function openTracing(request: TracingRequest): Tracing {
-  if (process.geteuid?.() !== 0) {
-    throw new PacketpathError("ENVIRONMENT", "tracing the kernel needs root", { fix: "Use sudo." });
-  }
   const tracefs = openTracefs(request.folder);
   const name = `packetpath-${processIdentity(process.pid)}-${++made}`;
   let folder: string;

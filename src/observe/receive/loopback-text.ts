@@ -43,7 +43,8 @@ function partLines(part: LoopbackPart): string[] {
 }
 
 function countersLine(cpu: number, { before, after }: LoopbackPart["counters"]): string {
-  const grown = (key: keyof typeof before) => `${before[key]} +${after[key] - before[key]}`;
+  const grown = (key: "netRx" | "processed" | "dropped") =>
+    `${before[key]} +${after[key] - before[key]}`;
   const packets = `${grown("processed")} processed, ${grown("dropped")} dropped`;
   return ` counters of CPU ${cpu}: NET_RX ${grown("netRx")}; packets ${packets}`;
 }

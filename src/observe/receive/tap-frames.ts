@@ -1,5 +1,6 @@
-// The frames that `observe tap` writes, and how it knows their answers: ARP, ICMP echo, TCP SYN to
-// a port where nobody listens. Pure; any thread. RFC 826, 792, 9293.
+// The frames that observations write to a TAP, and how they know the answers: ARP, ICMP echo, TCP
+// SYN to a port where nobody listens; and a packet that is too big for where it goes. Pure; any
+// thread. RFC 826, 792, 9293.
 import { ARP, ARP_REPLY, ARP_REQUEST, arpOperation, buildArp, checkArp } from "../../wire/arp.js";
 import { get16 } from "../../wire/bytes.js";
 import { buildEthernet, ETHERNET, ETHERTYPE, etherType } from "../../wire/ethernet.js";
@@ -11,7 +12,16 @@ import {
   ipv4Number,
   ipv4Protocol,
 } from "../../wire/ipv4.js";
-import { buildIcmp, buildTcp, ICMP, TCP, TCP_FLAG, tcpFlags } from "../../wire/transport.js";
+import {
+  buildIcmp,
+  buildTcp,
+  buildUdp,
+  ICMP,
+  TCP,
+  TCP_FLAG,
+  tcpFlags,
+  UDP,
+} from "../../wire/transport.js";
 
 /** The kernel's side of the TAP, and ours. */
 export const KERNEL = { ip: "10.0.0.1", mac: "02:00:00:00:00:01" } as const;
@@ -49,6 +59,20 @@ export function isArpReply(frame: Uint8Array): boolean {
   const at = ETHERNET.header;
   if (frame.length < at + ARP.size || etherType(frame, 0) !== ETHERTYPE.arp) return false;
   return checkArp(frame, at, frame.length - at) === 0 && arpOperation(frame, at) === ARP_REPLY;
+}
+
+/**
+ * A UDP packet to somewhere behind the kernel, with so many bytes after its IP header. It may be
+ * forwarded once: its pieces come back on the loopback device and end there.
+ */
+export function bigPacket(destination: string, bytes: number): Uint8Array {
+  const payload = buildUdp({
+    source: 1,
+    destination: 9,
+    payload: new Uint8Array(bytes - UDP.header),
+  });
+  const fields = { source: OURS.ip, destination, protocol: IP_PROTO.udp, payload, ttl: 2 };
+  return toKernel(ETHERTYPE.ipv4, buildIpv4(fields));
 }
 
 /** Echo requests and SYNs in turn. @param index 0 to 9999. */
