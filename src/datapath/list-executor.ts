@@ -4,7 +4,7 @@
 import { DROP } from "../base/drop-reasons.js";
 import { extractKey } from "../flow/extract.js";
 import { flowHash, KEY_PACKET_WORDS, newKey, rehash, tupleHash, WORD } from "../flow/key.js";
-import { HASH_ALGORITHM, ODP, ODP_WORDS, type Megaflow } from "../flow/odp.js";
+import { HASH_ALGORITHM, ODP, ODP_WORDS, operationWords, type Megaflow } from "../flow/odp.js";
 import { clearTracked, CT_STATE, type Tracker } from "./conntrack/tracked.js";
 import type { Frame, Transmit } from "./datapath.js";
 import { NO_TRUNCATION, popTag, pushTag, type Executor } from "./execute.js";
@@ -65,7 +65,7 @@ export class ListExecutor {
     let located = false;
     let maxBytes = NO_TRUNCATION;
     // The | 0 keeps the index an integer for the compiler; without it, each step allocates.
-    for (let i = from; i < to; i = (i + wordsAt(actions, i)) | 0) {
+    for (let i = from; i < to; i = (i + operationWords(actions, i)) | 0) {
       const operation = actions[i]!;
       if (operation === ODP.set && actions[i + 1]! < KEY_PACKET_WORDS) {
         if (!located) plain.locate(frame);
@@ -235,12 +235,6 @@ function endsCopy(actions: Int32Array, at: number): boolean {
   if (operation === ODP.clone) return actions[at + 2] !== 0;
   if (operation === ODP.checkLength) return (actions[at + 3]! | actions[at + 5]!) !== 0;
   return operation === ODP.output || operation === ODP.recirc;
-}
-
-function wordsAt(actions: Int32Array, at: number): number {
-  const words = ODP_WORDS[actions[at]!]!;
-  if (actions[at] === ODP.clone) return words + actions[at + 1]!;
-  return actions[at] === ODP.checkLength ? words + actions[at + 2]! + actions[at + 4]! : words;
 }
 
 function setMetadata(key: Uint32Array, actions: Int32Array, at: number): void {

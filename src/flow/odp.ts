@@ -43,6 +43,13 @@ export const ODP = {
 /** Words of each operation with its operands, by operation number; without lists. */
 export const ODP_WORDS: readonly number[] = [0, 2, 4, 2, 1, 2, 2, 2, 3, 2, 2, 1, 3, 6];
 
+/** Words of the operation at `at`, with the lists that belong to it. */
+export function operationWords(actions: Int32Array, at: number): number {
+  const words = ODP_WORDS[actions[at]!]!;
+  if (actions[at] === ODP.clone) return words + actions[at + 1]!;
+  return actions[at] === ODP.checkLength ? words + actions[at + 2]! + actions[at + 4]! : words;
+}
+
 /** ovs_hash_alg: of `hash`, and of `selection_method_param >> 32`. */
 export const HASH_ALGORITHM = { l4: 0, symmetricL4: 1 } as const;
 

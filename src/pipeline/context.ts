@@ -13,6 +13,7 @@ import {
 import { ODP, type Operand } from "../flow/odp.js";
 import { OFPP, type Action, type Nat } from "../flow/types.js";
 import type { Observer, TranslationError } from "./observer.js";
+import type { PatchPeer, Wiring } from "./walk/patch.js";
 
 /** The bits of word `typeVlan` that hold the TCI. */
 const TCI_BITS = 0xffff;
@@ -80,6 +81,10 @@ export interface Context {
   uncacheable: boolean;
   /** Bits of the mirrors that have this packet already. */
   mirrors: number;
+  /** Of the bridge whose tables are walked; null: it is alone. */
+  wiring: Wiring | null;
+  /** Takes the packet through a patch cable. */
+  follow: ((peer: PatchPeer, isLast: boolean) => void) | null;
 }
 
 export function newContext(): Context {
@@ -112,6 +117,8 @@ export function newContext(): Context {
     refreshes: false,
     uncacheable: false,
     mirrors: 0,
+    wiring: null,
+    follow: null,
   };
 }
 

@@ -114,11 +114,12 @@ export class FlowTables {
   private readonly misses: TableMiss[] = new Array<TableMiss>(TABLES).fill("default");
   private hasLearners = false;
 
-  constructor(options: { clock: Clock; records?: Float64Array }) {
+  /** @param options.pool of records, shared with the tables of other bridges. */
+  constructor(options: { clock: Clock; records?: Float64Array; pool?: RecordPool }) {
     this.clock = options.clock;
-    this.records = options.records ?? createFlowRecords();
-    this.pool = new RecordPool(this.records);
-    this.own = new OwnRecords(this.records);
+    this.pool = options.pool ?? new RecordPool(options.records ?? createFlowRecords());
+    this.records = this.pool.records;
+    this.own = new OwnRecords(this.pool);
   }
 
   /** Number of flows in all tables. */
@@ -149,6 +150,15 @@ export class FlowTables {
     if (!altered) return;
     if (learners.length > 0) this.deleteOrphans(learners);
     this.generation++;
+  }
+
+  /** Gives all records back; for tables that are given up while others use the same pool. */
+  close(): void {
+    this.apply([
+      { type: "replace", flows: [] },
+      { type: "delete-group", group: null },
+    ]);
+    this.pool.giveBack(this.own.first);
   }
 
   add(...flows: readonly Flow[]): void {

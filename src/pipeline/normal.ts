@@ -27,6 +27,8 @@ const ARP_REQUEST = 1;
 export interface Learning {
   readonly ports: PortTable;
   readonly macs: MacTable;
+  /** What a translation that asks the MAC table depends on. */
+  macStamp(): number;
 }
 
 export function normal(ctx: Context, env: Learning): void {
@@ -44,7 +46,7 @@ export function normal(ctx: Context, env: Learning): void {
   if (ctx.sideEffects && !isNoPort(inPort)) learnSource(ctx, env, vlan);
   // After our own learning, before the lookup: whatever changes from here on makes this
   // translation stale.
-  if (ctx.macStamp < 0) ctx.macStamp = macs.revision();
+  if (ctx.macStamp < 0) ctx.macStamp = env.macStamp();
 
   const dstHigh = flow[WORD.ethDst]!;
   const isGroup = (dstHigh & 0x01000000) !== 0;

@@ -39,12 +39,14 @@ export const SLOW = {
 } as const;
 
 /**
- * Methods that open a node (table, bucket, thaw, actionSet) are followed by exactly one `leave`,
+ * Methods that open a node (bridge, table, bucket, thaw, actionSet) are followed by exactly one `leave`,
  * after all that happened inside; a translation that is given up leaves what is open too.
  */
 export interface Observer {
   /** A table was looked up. @param fate of the packet, if no flow matched. */
   table(table: number, entry: FlowEntry | null, fate: Fate | null): void;
+  /** The packet goes through a patch cable into another bridge. */
+  bridge(name: string): void;
   bucket(id: number): void;
   /** A recirculated packet goes on where it was frozen. */
   thaw(): void;

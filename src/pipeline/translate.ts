@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.js";
 import { DROP } from "../base/drop-reasons.js";
 import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD } from "../flow/key.js";
-import { isPlain, type Megaflow } from "../flow/odp.js";
+import { isPlain, ODP, ODP_WORDS, operationWords, type Megaflow } from "../flow/odp.js";
 import type { Action } from "../flow/types.js";
 import type { LearnSink } from "./actions/learn.js";
 import { megaflowKey, newContext, resetContext, type Context } from "./context.js";
@@ -14,6 +14,7 @@ import type { MacTable } from "./mac-table.js";
 import type { Observer } from "./observer.js";
 import { SWITCH_FLAG, type PortTable } from "./ports.js";
 import { Recirculations } from "./walk/recirculation.js";
+import type { Wiring } from "./walk/patch.js";
 import { Walk } from "./walk/walk.js";
 
 /** A longer list of actions would not fit a Netlink attribute; OVS does not cache it, nor do we. */
@@ -26,7 +27,11 @@ export class Pipeline {
   readonly tables: FlowTables;
   readonly ports: PortTable;
   readonly macs: MacTable;
-  readonly recirculations = new Recirculations();
+  readonly recirculations: Recirculations;
+  /** null: the bridge has the datapath for itself. */
+  readonly wiring: Wiring | null;
+  /** Takes what packets change in the tables; null: nothing is learned. */
+  readonly sink: LearnSink | null;
   /** A megaflow for each packet that differs in anything (upcall/disable-megaflows). */
   isExact = false;
   private readonly clock: Clock;
@@ -34,29 +39,36 @@ export class Pipeline {
   private readonly walk: Walk;
   private translations = 0;
 
-  /** @param options.sink takes learned flows; without one nothing is learned. */
+  /**
+   * @param options.sink takes learned flows; without one nothing is learned.
+   * @param options.wiring of a bridge that shares its datapath with others.
+   */
   constructor(options: {
     tables: FlowTables;
     ports: PortTable;
     macs: MacTable;
     clock: Clock;
     sink?: LearnSink;
+    wiring?: Wiring;
   }) {
     this.tables = options.tables;
     this.ports = options.ports;
     this.macs = options.macs;
     this.clock = options.clock;
-    this.walk = new Walk(this.ctx, this, options.sink ?? null);
+    this.sink = options.sink ?? null;
+    this.wiring = options.wiring ?? null;
+    this.recirculations = this.wiring?.recirculations ?? new Recirculations();
+    this.walk = new Walk(this.ctx, this);
   }
 
   /** Rises when flows or ports change; a megaflow with an older one must be translated again. */
   stamp(): number {
-    return this.tables.generation + this.ports.revision();
+    return this.wiring?.stamp() ?? this.tables.generation + this.ports.revision();
   }
 
   /** Rises when the MAC table changes; concerns megaflows that asked it. */
   macStamp(): number {
-    return this.macs.revision();
+    return this.wiring?.macStamp() ?? this.macs.revision();
   }
 
   /** Whether frames are read up to their first tag only. */
@@ -66,7 +78,8 @@ export class Pipeline {
 
   /** Forgets where packets go on that no megaflow sends round any more. Between bursts. */
   retainRecirculations(used: ReadonlySet<number>): void {
-    this.recirculations.retain(used);
+    if (this.wiring === null) this.recirculations.retain(used);
+    else this.wiring.retain(used);
   }
 
   /**
@@ -106,14 +119,14 @@ export class Pipeline {
     if ((ctx.wildcards[WORD.typeVlan]! & 0xffff) === 0) ctx.wildcards[WORD.typeVlan]! |= VLAN_BITS;
     if (this.isExact) ctx.wildcards.fill(0xffffffff, 0, KEY_PACKET_WORDS);
     const { key, mask } = megaflowKey(original, ctx.wildcards);
-    const actions = Int32Array.from(ctx.actions);
+    const { actions, ends } = unwrapped(Int32Array.from(ctx.actions), ctx.ends);
     return {
       mask,
       key,
       actions,
       operands: [...ctx.operands],
       isPlain: isPlain(actions),
-      ends: ctx.ends,
+      ends,
       dropReason: ctx.dropReason,
       flowRecords: Int32Array.from(ctx.flowRecords),
       stamp,
@@ -128,4 +141,15 @@ export class Pipeline {
       dead: false,
     };
   }
+}
+
+/** Nothing comes after a clone at the end of a list, which then need not be one. */
+function unwrapped(actions: Int32Array, ends: number): { actions: Int32Array; ends: number } {
+  let last = -1;
+  for (let i = 0; i < actions.length; i += operationWords(actions, i)) last = i;
+  if (last < 0 || actions[last] !== ODP.clone) return { actions, ends };
+  const inside = actions[last + 2]!;
+  const inner = last + ODP_WORDS[ODP.clone]!;
+  const list = Int32Array.from([...actions.subarray(0, last), ...actions.subarray(inner)]);
+  return { actions: list, ends: inside > 0 ? ends + inside - 1 : ends };
 }

@@ -59,7 +59,7 @@ function read(
   const saysBytes = packet !== null || flow.isDatapath;
   if (saysBytes && bridge.pipeline.readsOneTag()) foldTags(key);
   const sideEffects = mayHaveEffects && (generates || packet !== null);
-  return { bridge, key, options: { ...options, sideEffects } };
+  return { bridge, key, options: { ...options, sideEffects, neighbours: bridges } };
 }
 
 /**

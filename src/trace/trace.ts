@@ -34,6 +34,8 @@ export interface TraceOptions {
   readonly names?: boolean;
   /** Learns what the packet teaches. Default false. */
   readonly sideEffects?: boolean;
+  /** All bridges that share the datapath. Default: this one is alone. */
+  readonly neighbours?: readonly TraceBridge[];
   /** Actions of a packet-out, done instead of those of a flow of table 0. */
   readonly actions?: readonly Action[];
   /** ct_state of each packet that comes back from the tracker; then "trk|new". */
@@ -109,12 +111,18 @@ function onePass(
   const ports = bridge.ports();
   const names = new Map(ports.map((port) => [port.number, port.name]));
   const format: FormatOptions = options.names === true ? { portNames: names } : {};
-  const watch = new Watch(bridge.name, names, format);
+  const portNames = new Map(
+    (options.neighbours ?? []).map((each) => [
+      each.name,
+      new Map(each.ports().map((port) => [port.number, port.name])),
+    ]),
+  ).set(bridge.name, names);
+  const watch = new Watch(bridge.name, portNames, options.names === true);
   const sideEffects = options.sideEffects ?? false;
   const given = from === null && options.actions !== undefined ? { actions: options.actions } : {};
   const megaflow = bridge.pipeline.translate(key, { sideEffects, observer: watch, ...given });
   const { actions, operands } = megaflow;
-  const byName = datapathNames(ports, options.names === true);
+  const byName = datapathNames(bridge, options.neighbours ?? [bridge], options.names === true);
   const odpNames = { ...byName, isTrial: !sideEffects };
   const failed = watch.failure !== null;
   const step: TraceStep = {
@@ -132,8 +140,17 @@ function onePass(
 }
 
 /** How the datapath calls ports. */
-export function datapathNames(ports: readonly TracePort[], byName: boolean): OdpNames {
-  const byNumber = new Map(ports.map((port) => [port.number, port]));
+export function datapathNames(
+  bridge: TraceBridge,
+  neighbours: readonly TraceBridge[],
+  byName: boolean,
+): OdpNames {
+  // Bridges that share a datapath call ports by its numbers, those of their neighbours too.
+  const isShared = bridge.pipeline.wiring !== null;
+  const ports = (isShared ? neighbours : [bridge]).flatMap((each) => each.ports());
+  const byNumber = new Map(
+    ports.map((port) => [isShared ? port.datapathNumber : port.number, port]),
+  );
   return {
     port: (number: number): string => {
       const port = byNumber.get(number);

@@ -28,17 +28,32 @@ export class Watch implements Observer {
   finalFlow: Uint32Array = new Uint32Array(0);
   wildcards: Uint32Array = new Uint32Array(0);
   failure: TranslationError | null = null;
-  private readonly open: TraceNode[][];
-  private readonly names: ReadonlyMap<number, string>;
-  private readonly options: FormatOptions;
+  private readonly open: TraceNode[][] = [];
+  /** The bridge of each level that is open. */
+  private readonly bridges: string[] = [];
+  private readonly names: ReadonlyMap<string, ReadonlyMap<number, string>>;
+  private readonly showsNames: boolean;
 
-  /** @param names of the ports; `options` says how matches and actions show ports. */
-  constructor(bridge: string, names: ReadonlyMap<number, string>, options: FormatOptions) {
+  /**
+   * @param names of the ports of each bridge.
+   * @param showsNames matches and actions show ports by name.
+   */
+  constructor(
+    bridge: string,
+    names: ReadonlyMap<string, ReadonlyMap<number, string>>,
+    showsNames: boolean,
+  ) {
     this.names = names;
-    this.options = options;
+    this.showsNames = showsNames;
     const root: TraceNode = { type: "bridge", text: `bridge("${bridge}")`, nodes: [] };
     this.roots.push(root);
-    this.open = [root.nodes];
+    this.open.push(root.nodes);
+    this.bridges.push(bridge);
+  }
+
+  bridge(name: string): void {
+    this.enter({ type: "bridge", text: `bridge("${name}")` });
+    this.bridges[this.bridges.length - 1] = name;
   }
 
   table(table: number, entry: FlowEntry | null, fate: Fate | null): void {
@@ -64,6 +79,7 @@ export class Watch implements Observer {
 
   leave(): void {
     this.open.pop();
+    this.bridges.pop();
   }
 
   action(action: Action): void {
@@ -110,6 +126,7 @@ export class Watch implements Observer {
     const isOver = this.open.length === 1 && first !== undefined;
     (isOver ? first.nodes : this.level()).push(node);
     this.open.push(node.nodes);
+    this.bridges.push(this.bridges[this.bridges.length - 1]!);
   }
 
   subField(sub: SubField, ctx: Context): void {
@@ -129,7 +146,7 @@ export class Watch implements Observer {
   }
 
   portName(port: number): string {
-    return this.names.get(port) ?? String(port);
+    return this.portNames.get(port) ?? String(port);
   }
 
   end(ctx: Context, error: TranslationError | null): void {
@@ -138,10 +155,19 @@ export class Watch implements Observer {
     this.failure = error;
   }
 
+  private get portNames(): ReadonlyMap<number, string> {
+    return this.names.get(this.bridges[this.bridges.length - 1]!) ?? new Map();
+  }
+
+  private get options(): FormatOptions {
+    return this.showsNames ? { portNames: this.portNames } : {};
+  }
+
   private enter(node: Omit<TraceNode, "nodes">): void {
     const opened: TraceNode = { ...node, nodes: [] };
     this.level().push(opened);
     this.open.push(opened.nodes);
+    this.bridges.push(this.bridges[this.bridges.length - 1]!);
   }
 
   private say(type: TraceNodeType, text: string): void {

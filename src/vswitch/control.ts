@@ -29,10 +29,12 @@ export interface PortView {
   readonly name: string;
   /** OpenFlow port number. */
   readonly number: number;
-  /** Port number of the datapath: what datapath flows are written with. */
+  /** Port number of the datapath: what datapath flows are written with; -1: it has no such port. */
   readonly datapathNumber: number;
   /** Type of the interface: "dummy", "internal", "veth" ... */
   readonly type: string;
+  /** Of a patch port: the name of the port at the other end. */
+  readonly peer?: string;
   /** `aa:55:aa:55:00:01` */
   readonly mac: string;
   /** Bits of PORT_CONFIG. */

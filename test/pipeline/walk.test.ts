@@ -22,7 +22,11 @@ function told({ pipeline }: Lab, frame = udp(), inPort = 1): string[] {
     ...{ leave: write("leave"), action: write("action"), actions: write("actions") },
     ...{ learned: write("learned"), detail: write("detail"), warning: write("warning") },
     ...{ error: write("error"), line: write("line"), subField: write("subField") },
-    ...{ actionSet: write("actionSet"), recirculation: write("recirculation") },
+    ...{
+      actionSet: write("actionSet"),
+      bridge: write("bridge"),
+      recirculation: write("recirculation"),
+    },
     portName: String,
     end: (_ctx, error) => lines.push(`end: ${error}`),
   };

@@ -10,8 +10,8 @@ import type { PortTable } from "../ports.js";
 import { composeOutput } from "../switching/compose-output.js";
 
 /** To a port, unless it is the one that the packet came from: only IN_PORT sends it back. */
-export function outputToOther(ctx: Context, ports: PortTable, port: number): void {
-  if (port !== ctx.flow[WORD.inPort]) return composeOutput(ctx, ports, port);
+export function outputToOther(ctx: Context, ports: PortTable, port: number, isLast = false): void {
+  if (port !== ctx.flow[WORD.inPort]) return composeOutput(ctx, ports, port, 0, isLast);
   ctx.observer?.warning("skipping output to input port");
   noteDrop(ctx, DROP["in-port"]);
 }
@@ -48,7 +48,8 @@ export function outputTruncated(
     return noteDrop(ctx, DROP["no-output"]);
   }
   if (port === ctx.flow[WORD.inPort]) return outputToOther(ctx, ports, port);
-  if (ports.generationOf(port) === 0) {
+  const isPatch = ctx.wiring !== null && ctx.wiring.datapathPort(port) < 0;
+  if (ports.generationOf(port) === 0 || isPatch) {
     ctx.observer?.error(`output_trunc does not support patch port ${portText(port)}`);
     return noteDrop(ctx, DROP["no-vport"]);
   }

@@ -56,8 +56,15 @@ export function admitInput(ctx: Context, ports: PortTable): boolean {
 /**
  * Sends the packet as it is now to a port, if there is one and it takes the packet.
  * @param snapLength the copy is cut to so many bytes; 0: it is not.
+ * @param isLast nothing is done with the packet afterwards.
  */
-export function composeOutput(ctx: Context, ports: PortTable, port: number, snapLength = 0): void {
+export function composeOutput(
+  ctx: Context,
+  ports: PortTable,
+  port: number,
+  snapLength = 0,
+  isLast = false,
+): void {
   const { observer } = ctx;
   if (ports.generationOf(port) === 0) {
     observer?.warning("Nonexistent output port");
@@ -73,7 +80,15 @@ export function composeOutput(ctx: Context, ports: PortTable, port: number, snap
     observer?.warning("Flow is between protected ports, skipping output.");
     return noteDrop(ctx, DROP["port-refused"]);
   }
-  emitOutput(ctx, port);
+  const { wiring } = ctx;
+  const datapathPort = wiring === null ? port : wiring.datapathPort(port);
+  if (datapathPort < 0) {
+    if (snapLength !== 0) observer?.warning("Mirror truncate to ODPP_NONE, skipping output");
+    const peer = snapLength === 0 ? wiring!.peerOf(port) : null;
+    if (peer !== null) return ctx.follow!(peer, isLast);
+    return noteDrop(ctx, DROP["no-vport"]);
+  }
+  emitOutput(ctx, datapathPort);
   if (snapLength > 0 && snapLength < 0xffff) {
     // The cut concerns the output alone: it goes between the sets of its commit and the output.
     const output = ctx.actions.splice(-ODP_WORDS[ODP.output]!);

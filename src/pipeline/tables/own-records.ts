@@ -1,6 +1,7 @@
 // Records that belong to no flow: packets that met no flow, by table and by what then happened to
 // them. They lie behind the records of flows, at the same place in every replica. One per replica.
 import { RECORD } from "../../flow/odp.js";
+import type { RecordPool } from "./records.js";
 
 /** What happens to a packet that meets no flow; Open vSwitch's own flows of table 254. */
 export const FATES = ["packet-in", "miss", "fragment"] as const;
@@ -18,11 +19,14 @@ export interface Misses {
 }
 
 export class OwnRecords {
-  private readonly first: number;
+  /** Offset of the first. */
+  readonly first: number;
 
-  /** @param records of one worker, with OWN_RECORDS more of them than flows can have. */
-  constructor(records: Float64Array) {
-    this.first = records.length - OWN_RECORDS * RECORD.size;
+  /** @param pool must have room for OWN_RECORDS. */
+  constructor(pool: RecordPool) {
+    const { records } = pool;
+    this.first = pool.reserve(OWN_RECORDS);
+    records.fill(0, this.first, this.first + OWN_RECORDS * RECORD.size);
     for (let i = 0; i < OWN_RECORDS; i++) {
       records[this.first + i * RECORD.size + RECORD.flowId] = OWN_ID;
     }

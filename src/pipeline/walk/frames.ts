@@ -32,7 +32,8 @@ export interface Frame {
    * it, for longer packets and for the others. action-set: at the end of the pipeline or a clone.
    */
   readonly kind:
-    ("table" | "given" | "thawed" | "bucket" | "clone" | "group" | "check" | "branch") | "action-set";
+    | ("table" | "given" | "thawed" | "bucket" | "clone" | "group" | "check" | "branch")
+    | "action-set";
   readonly actions: readonly Action[];
   next: number;
   readonly table: number;

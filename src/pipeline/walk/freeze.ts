@@ -11,17 +11,18 @@ import {
   restoreMetadata,
   type FrozenList,
   type FrozenState,
-  type Recirculations,
 } from "./recirculation.js";
+import type { Pipeline } from "../translate.js";
 
 /** The id under which the packet as it is now can go on; 0, and an error, if there is none left. */
 export function freezeState(
   ctx: Context,
-  recirculations: Recirculations,
+  pipeline: Pipeline,
   table: number,
   lists: readonly FrozenList[],
 ): number {
-  const id = recirculations.freeze({
+  const id = pipeline.recirculations.freeze({
+    pipeline,
     table,
     lists,
     stack: [...ctx.stack],
@@ -43,11 +44,11 @@ export function freezeState(
  */
 export function finishFreezing(
   ctx: Context,
-  recirculations: Recirculations,
+  pipeline: Pipeline,
   lists: readonly FrozenList[],
 ): void {
   commit(ctx);
-  const id = freezeState(ctx, recirculations, 0, lists);
+  const id = freezeState(ctx, pipeline, 0, lists);
   if (id === 0) return;
   const { freezeHash } = ctx;
   if (freezeHash !== null) ctx.actions.push(ODP.hash, freezeHash.algorithm, freezeHash.basis | 0);
@@ -60,12 +61,12 @@ export function finishFreezing(
 /** A copy goes round and on in `table`, with what the connection tracker says of it. */
 export function forkConntracked(
   ctx: Context,
-  recirculations: Recirculations,
+  pipeline: Pipeline,
   table: number,
   zone: number,
 ): void {
   ctx.conntracked = true;
-  const id = freezeState(ctx, recirculations, table, []);
+  const id = freezeState(ctx, pipeline, table, []);
   if (id === 0) return;
   emitRecirculation(ctx, id);
   const { nat } = ctx;

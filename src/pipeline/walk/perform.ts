@@ -46,7 +46,7 @@ export function perform(walk: Walk, action: Action, frame: Frame): void {
       return walk.enterClone(frame, action.actions);
     case "ct": {
       const zone = emitConntrack(ctx, action);
-      if (action.table !== null) forkConntracked(ctx, env.recirculations, action.table, zone);
+      if (action.table !== null) forkConntracked(ctx, env, action.table, zone);
       return afterConntrack(ctx);
     }
     case "ct-clear":
@@ -126,7 +126,7 @@ function output(walk: Walk, port: number, frame: Frame): void {
   const inPort = ctx.flow[WORD.inPort]!;
   switch (port) {
     case OFPP.inPort:
-      return composeOutput(ctx, env.ports, inPort);
+      return composeOutput(ctx, env.ports, inPort, 0, walk.isLast(frame));
     case OFPP.table:
       return walk.enterTable(frame, 0, inPort, false, true);
     case OFPP.normal:
@@ -140,7 +140,7 @@ function output(walk: Walk, port: number, frame: Frame): void {
     case OFPP.none:
       return;
     default:
-      return outputToOther(ctx, env.ports, port);
+      return outputToOther(ctx, env.ports, port, walk.isLast(frame));
   }
 }
 
@@ -245,7 +245,7 @@ function packetIn(
 ): void {
   const { ctx, env } = walk;
   const { meter, ...rest } = what;
-  const recircId = freezeState(ctx, env.recirculations, frame.table, []);
+  const recircId = freezeState(ctx, env, frame.table, []);
   if (recircId === 0) return;
   emitController(ctx, { kind: "controller", recircId, cookie: frame.cookie, ...rest }, meter);
 }

@@ -5,6 +5,7 @@
 import { WORD } from "../../flow/key.js";
 import type { Action } from "../../flow/types.js";
 import type { StackItem } from "../context.js";
+import type { Pipeline } from "../translate.js";
 
 /** The rest of an action list. */
 export interface FrozenList {
@@ -17,6 +18,8 @@ export interface FrozenList {
 }
 
 export interface FrozenState {
+  /** Of the bridge where it goes on. */
+  readonly pipeline: Pipeline;
   /** Looked up if `lists` is empty. */
   readonly table: number;
   /** What is left to do, innermost first. */
@@ -92,6 +95,7 @@ export class Recirculations {
       return `${this.nameOf(list.actions)}.${list.next}.${list.table}.${list.cookie}${flags}`;
     });
     return [
+      this.nameOf(state.pipeline),
       state.table,
       lists.join(","),
       state.stack.map(({ value, bits }) => `${bits}:${value.join(".")}`).join(","),

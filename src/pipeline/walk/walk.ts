@@ -12,10 +12,11 @@ import { startOf, writeRun } from "../actions/bits.js";
 import { stackFits } from "../actions/stack.js";
 import { commit, isIp, noteDrop, type Context } from "../context.js";
 import { TABLES, type FlowChange, type FlowEntry } from "../flow-tables.js";
-import { SWITCH_FLAG } from "../ports.js";
+import { PORT_FLAG, SWITCH_FLAG } from "../ports.js";
 import type { Fate } from "../tables/own-records.js";
 import { admitInput } from "../switching/compose-output.js";
 import type { Pipeline } from "../translate.js";
+import { comeBack, crossOver, type PatchPeer } from "./patch.js";
 import { finishFreezing, thaw } from "./freeze.js";
 import { frameOn, isReversible, restOf, save, type Frame, type Saved } from "./frames.js";
 import { IMPLICIT_MISS, perform } from "./perform.js";
@@ -37,10 +38,14 @@ interface Met {
 
 export class Walk {
   readonly ctx: Context;
-  readonly env: Pipeline;
-  readonly sink: LearnSink | null;
+  /** The bridge whose tables are walked. */
+  env: Pipeline;
+  /** The bridge that the packet came in at. */
+  private readonly home: Pipeline;
   /** What the packet has changed in the tables; applied when the translation is over. */
   readonly changes: FlowChange[] = [];
+  /** The same for other bridges. */
+  private readonly elsewhere: (() => void)[] = [];
   private readonly stack: Frame[] = [];
   private frozen: FrozenList[] = [];
   /** Numbers of the groups, and lists of the checks, on the stack. */
@@ -48,10 +53,14 @@ export class Walk {
   private readonly rests: (readonly Action[])[] = [];
   private resubmits = 0;
 
-  constructor(ctx: Context, env: Pipeline, sink: LearnSink | null) {
+  constructor(ctx: Context, home: Pipeline) {
     this.ctx = ctx;
-    this.env = env;
-    this.sink = sink;
+    this.env = home;
+    this.home = home;
+  }
+
+  get sink(): LearnSink | null {
+    return this.env.sink;
   }
 
   /**
@@ -66,12 +75,69 @@ export class Walk {
     this.frozen = [];
     this.resubmits = 0;
     this.changes.length = 0;
+    this.elsewhere.length = 0;
+    this.moveTo(this.home);
     this.begin(given);
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
     while (this.stack.length > 0) this.drop(this.stack.pop()!);
     if (ctx.error === null && this.changes.length > 0) this.sink?.([...this.changes]);
+    for (const apply of this.elsewhere) apply();
+  }
+
+  /** From here on the tables of this bridge are walked. */
+  private moveTo(env: Pipeline): void {
+    const { ctx } = this;
+    this.env = env;
+    ctx.wiring = env.wiring;
+    ctx.follow = env.wiring === null ? null : (peer, isLast) => this.follow(peer, isLast);
+  }
+
+  /** A packet goes through a patch cable, and what happens there happens now. */
+  private follow(peer: PatchPeer, isLast: boolean): void {
+    const { ctx, env } = this;
+    const below = this.stack[this.stack.length - 1] ?? frameOn(null, { kind: "given" });
+    ctx.flowRecords.push(...peer.records);
+    const left = crossOver(ctx, peer.port, peer.pipeline !== env);
+    ctx.observer?.bridge(peer.pipeline.wiring!.name);
+    const there = new Walk(ctx, peer.pipeline);
+    there.resubmits = this.resubmits;
+    there.arrive(peer.port, below, isLast);
+    this.resubmits = there.resubmits;
+    this.elsewhere.push(...there.elsewhere);
+    ctx.observer?.leave();
+    this.moveTo(env);
+    comeBack(ctx, left);
+  }
+
+  /** Walks the tables for a packet from a cable. @param below the list that sent it. */
+  private arrive(port: number, below: Frame, isLast: boolean): void {
+    const { ctx } = this;
+    this.moveTo(this.home);
+    const refused = (this.env.ports.flagsOf(port) & PORT_FLAG.noReceive) !== 0;
+    if (refused || !this.hasRoom(below)) return;
+    this.resubmits++;
+    this.lookUp(0, port, below, isLast, true);
+    const inDatapath = !isLast && !isReversible(this.stack[0]!.actions);
+    let saved: Saved | null = null;
+    if (inDatapath) {
+      this.stack[0] = { ...this.stack[0]!, isLast: true };
+      commit(ctx);
+      ctx.actions.push(ODP.clone, 0, 0);
+      saved = save(ctx, ctx.actions.length - 2);
+      ctx.ends = 0;
+    }
+    this.execute();
+    if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
+    if (ctx.error === null && ctx.freezing) this.finishFreezing();
+    while (this.stack.length > 0) this.drop(this.stack.pop()!);
+    if (saved !== null) {
+      ctx.base.set(saved.base);
+      this.endCopy("clone", saved);
+    }
+    const changes = [...this.changes];
+    if (changes.length > 0) this.elsewhere.push(() => this.home.sink?.(changes));
   }
 
   private begin(given: readonly Action[] | null): void {
@@ -89,6 +155,7 @@ export class Walk {
       ctx.error = "No recirculation context";
       return;
     }
+    this.moveTo(state.pipeline);
     thaw(ctx, state);
     if (state.lists.length === 0) {
       return this.lookUp(state.table, ctx.flow[WORD.inPort]!, null, true, true);
@@ -370,18 +437,18 @@ export class Walk {
     ctx.base.set(saved.base);
     ctx.conntracked = saved.conntracked;
     if (frame.kind === "check") this.endCheck(saved);
-    else this.endCopy(frame, saved);
+    else this.endCopy(frame.kind, saved);
   }
 
   /** Writes down how long the list of a clone or branch has become; an empty clone vanishes. */
-  private endCopy(frame: Frame, { sizesAt, listAt, ends }: Saved): void {
+  private endCopy(kind: Frame["kind"], { sizesAt, listAt, ends }: Saved): void {
     const { ctx } = this;
     const { actions } = ctx;
     const inside = ctx.ends;
     actions[sizesAt] = actions.length - listAt;
     actions[sizesAt + 1] = inside;
     ctx.ends = ends;
-    if (frame.kind === "branch") {
+    if (kind === "branch") {
       // What ended one branch does not end the other.
       ctx.exit = false;
       return;
@@ -397,7 +464,7 @@ export class Walk {
   }
 
   private finishFreezing(): void {
-    finishFreezing(this.ctx, this.env.recirculations, this.frozen);
+    finishFreezing(this.ctx, this.env, this.frozen);
     this.frozen = [];
   }
 

@@ -19,6 +19,8 @@ import { MacTable } from "../../pipeline/mac-table.js";
 import { PORT_FLAG, PortTable } from "../../pipeline/ports.js";
 import { type Misses, sumOwnRecord } from "../../pipeline/tables/own-records.js";
 import { type GroupEntry, sumRecord } from "../../pipeline/tables/group-table.js";
+import type { RecordPlace, RecordPool } from "../../pipeline/tables/records.js";
+import type { Wiring } from "../../pipeline/walk/patch.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import type { SwitchClock } from "../clock.js";
 import { Meters } from "../meters.js";
@@ -41,14 +43,20 @@ export interface DummyPortSpec {
   readonly datapathNumber: number;
   readonly type: string;
   readonly mac: string;
+  /** Of a patch port: the name of the port at the other end. */
+  readonly peer?: string;
 }
 
-class DummyPort implements PortView {
+/** Datapath number of a port that the datapath does not have. */
+export const NO_DATAPATH_PORT = -1;
+
+export class DummyPort implements PortView {
   readonly name: string;
   readonly number: number;
   readonly datapathNumber: number;
   readonly type: string;
   readonly mac: string;
+  readonly peer: string;
   config = 0;
   linkUp = true;
   readonly stats = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0 };
@@ -59,7 +67,14 @@ class DummyPort implements PortView {
     this.datapathNumber = spec.datapathNumber;
     this.type = spec.type;
     this.mac = spec.mac;
+    this.peer = spec.peer ?? "";
   }
+}
+
+/** Records of what a patch port sent and received. */
+interface Cable {
+  readonly sent: RecordPlace;
+  readonly received: RecordPlace;
 }
 
 /** Is told of each frame that leaves through a port; the bytes are its own copy. */
@@ -78,7 +93,12 @@ export class DummyBridge implements BridgeControl {
   /** Frames that ended without leaving, by reason. */
   readonly drops = new Map<string, number>();
   onTransmit: FrameWatcher | null = null;
+  /** The ports of all bridges, by datapath number. */
+  private readonly portAt: (datapathNumber: number) => DummyPort | null;
   readonly portTable = PortTable.create(1024);
+  /** Of patch ports. */
+  private readonly cables = new Map<number, Cable>();
+  private readonly pool: RecordPool;
   private readonly portsByNumber = new Map<number, DummyPort>();
   private readonly datapath: Datapath;
   private readonly frame: Frame = {
@@ -96,14 +116,20 @@ export class DummyBridge implements BridgeControl {
     datapathId: string;
     clock: SwitchClock;
     conntrack: Conntrack;
+    pool: RecordPool;
+    wiring: Wiring;
+    portAt: (datapathNumber: number) => DummyPort | null;
   }) {
-    const { name, datapathId, clock, conntrack } = options;
+    const { name, datapathId, clock, conntrack, pool, wiring } = options;
     this.connections = conntrack.table;
     this.name = name;
     this.datapathId = datapathId;
-    this.tables = new FlowTables({ clock });
+    this.tables = new FlowTables({ clock, pool });
+    this.pool = pool;
     const { tables, portTable: ports, macs } = this;
-    this.pipeline = new Pipeline({ tables, ports, macs, clock, sink: (all) => tables.apply(all) });
+    const sink = (all: readonly FlowChange[]): void => tables.apply(all);
+    this.pipeline = new Pipeline({ tables, ports, macs, clock, sink, wiring });
+    this.portAt = options.portAt;
     this.datapath = new Datapath({
       transmit: this.transmit(),
       miss: (_frame, key) => this.pipeline.translate(key),
@@ -119,18 +145,49 @@ export class DummyBridge implements BridgeControl {
     return [...this.portsByNumber.values()].sort((a, b) => a.number - b.number);
   }
 
-  portStats(port: number): PortStats {
-    return this.portsByNumber.get(port)!.stats;
+  port(number: number): DummyPort | null {
+    return this.portsByNumber.get(number) ?? null;
+  }
+
+  portStats(number: number): PortStats {
+    const cable = this.cables.get(number);
+    if (cable === undefined) return this.portsByNumber.get(number)!.stats;
+    const [rx, tx] = [cable.received, cable.sent].map(({ record }) =>
+      sumOwnRecord(record, [this.tables.records]),
+    );
+    return {
+      ...{ rxPackets: rx!.packets, rxBytes: rx!.bytes },
+      ...{ txPackets: tx!.packets, txBytes: tx!.bytes },
+    };
   }
 
   addPort(spec: DummyPortSpec): void {
     this.portsByNumber.set(spec.number, new DummyPort(spec));
+    if (spec.peer !== undefined) {
+      this.cables.set(spec.number, { sent: this.pool.take(), received: this.pool.take() });
+    }
     this.portTable.add(spec.number);
   }
 
   removePort(number: number): void {
     this.portsByNumber.delete(number);
+    const cable = this.cables.get(number);
+    if (cable !== undefined) {
+      for (const { record } of [cable.sent, cable.received]) this.pool.release(record);
+    }
+    this.cables.delete(number);
     this.portTable.remove(number);
+  }
+
+  /** Where what goes through a patch port is counted. */
+  cableRecord(number: number, direction: keyof Cable): number {
+    return this.cables.get(number)![direction].record;
+  }
+
+  /** Gives back what the bridge shares with others. */
+  close(): void {
+    for (const { number } of this.ports()) this.removePort(number);
+    this.tables.close();
   }
 
   apply(changes: readonly FlowChange[]): Promise<void> {
@@ -213,8 +270,8 @@ export class DummyBridge implements BridgeControl {
   private transmit(): Transmit {
     return {
       output: (frame, number) => {
-        const port = this.portsByNumber.get(number);
-        if (port === undefined) return this.count("no-vport");
+        const port = this.portAt(number);
+        if (port === null) return this.count("no-vport");
         port.stats.txPackets++;
         port.stats.txBytes += frame.length;
         this.onTransmit?.(port, frame.bytes.slice(frame.offset, frame.offset + frame.length));

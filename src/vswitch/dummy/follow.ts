@@ -38,9 +38,14 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
   }
   for (const one of wanted) {
     const portName = textOf(one, "name");
-    if (bridge.ports().some((port) => port.name === portName)) continue;
-    const request = numberOf(one, "ofport_request") ?? 0;
-    dummy.addPort(bridge, { name: portName, type: textOf(one, "type"), request });
+    const type = textOf(one, "type");
+    const peer = optionOf(one, "options", "peer");
+    const old = bridge.ports().find((port) => port.name === portName);
+    const isSame = old?.number === OFPP.local || (old?.type === type && old.peer === (peer ?? ""));
+    if (old !== undefined && isSame) continue;
+    if (old !== undefined) dummy.removePort(bridge, old.number);
+    const request = numberOf(one, "ofport_request") ?? old?.number ?? 0;
+    dummy.addPort(bridge, { name: portName, type, request, peer });
   }
   applySettings(bridge, database, row);
 }

@@ -7,7 +7,8 @@ import { OFPP } from "../../flow/types.js";
 import { SwitchClock } from "../clock.js";
 import type { BridgeControl, SwitchControl } from "../control.js";
 import { expire } from "../expiry.js";
-import { DummyBridge, type FrameWatcher } from "./bridge.js";
+import { DummyBridge, type FrameWatcher, NO_DATAPATH_PORT } from "./bridge.js";
+import { Backplane } from "./wiring.js";
 
 /** Datapath number of the first port of a bridge's own name (dpif_netdev choose_port: "br"). */
 const BRIDGE_NUMBERS_FROM = 100;
@@ -22,6 +23,7 @@ export class DummySwitch implements SwitchControl {
   onTransmit: FrameWatcher | null = null;
   /** One for all bridges, as they share a datapath. */
   private readonly conntrack = Conntrack.create(CONNECTIONS);
+  private readonly backplane = new Backplane();
   private readonly byName = new Map<string, DummyBridge>();
   private readonly onExit: () => void;
   /** Addresses are given out once, in order, as netdev-dummy does; 0 is the datapath's own. */
@@ -45,7 +47,13 @@ export class DummySwitch implements SwitchControl {
     const { conntrack } = this;
     const mac = options.mac ?? own;
     const datapathId = options.datapathId ?? `0000${mac.replaceAll(":", "")}`;
-    const bridge = new DummyBridge({ name, datapathId, clock: this.clock, conntrack });
+    const { backplane, clock } = this;
+    const bridge = new DummyBridge({
+      ...{ name, datapathId, clock, conntrack, pool: backplane.pool },
+      wiring: backplane.wiringOf(name),
+      portAt: (number) => backplane.portAt(number),
+    });
+    backplane.join(bridge);
     bridge.onTransmit = (port, frame) => this.onTransmit?.(port, frame);
     this.byName.set(name, bridge);
     const datapathNumber = this.chooseNumber(name);
@@ -54,20 +62,29 @@ export class DummySwitch implements SwitchControl {
   }
 
   deleteBridge(name: string): void {
+    const bridge = this.byName.get(name);
+    if (bridge === undefined) return;
+    this.backplane.leave(bridge);
+    bridge.close();
     this.byName.delete(name);
   }
 
   /** @param request the OpenFlow number wanted; 0, or one that is taken: any that is free. */
-  addPort(bridge: DummyBridge, port: { name: string; type: string; request: number }): number {
+  addPort(
+    bridge: DummyBridge,
+    port: { name: string; type: string; request: number; peer: string | null },
+  ): number {
     const taken = new Set(bridge.ports().map((one) => one.number));
     let number = port.request;
     if (number === 0 || taken.has(number)) for (number = 1; taken.has(number); number++);
     if (number >= OFPP.max) {
       throw new PacketpathError("USAGE", `port ${port.name}: the bridge has no free port number`);
     }
-    const { name, type } = port;
-    const datapathNumber = this.chooseNumber(name);
-    bridge.addPort({ name, number, datapathNumber, type, mac: this.newMac() });
+    const { name, type, peer } = port;
+    const isPatch = type === "patch";
+    const datapathNumber = isPatch ? NO_DATAPATH_PORT : this.chooseNumber(name);
+    const cable = isPatch ? { peer: peer ?? "" } : {};
+    bridge.addPort({ name, number, datapathNumber, type, mac: this.newMac(), ...cable });
     return number;
   }
 

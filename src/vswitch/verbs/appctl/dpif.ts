@@ -36,15 +36,18 @@ async function dpifShow(call: Call): Promise<void> {
     // By name, as a sorted shash has it.
     const ports = [...bridge.ports()].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const port of ports) {
-      const number = `${port.number}/${port.datapathNumber}`;
-      call.out(`    ${port.name} ${number}: (${typeOf(call, port)})\n`);
+      const isPatch = port.datapathNumber < 0;
+      const number = `${port.number}/${isPatch ? "none" : port.datapathNumber}`;
+      const peer = isPatch ? `: peer=${port.peer ?? ""}` : "";
+      call.out(`    ${port.name} ${number}: (${typeOf(call, port)}${peer})\n`);
     }
   }
 }
 
 async function dpctlShow(call: Call): Promise<void> {
   const { hit, missed, flows } = await lookups(call);
-  const ports = call.control.bridges().flatMap((bridge) => bridge.ports());
+  const every = call.control.bridges().flatMap((bridge) => bridge.ports());
+  const ports = every.filter(({ datapathNumber }) => datapathNumber >= 0);
   const lines = ports
     .map((port) => [port.datapathNumber, `${port.name} (${typeOf(call, port)})`] as const)
     .sort(([a], [b]) => a - b);

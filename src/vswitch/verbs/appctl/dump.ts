@@ -75,6 +75,7 @@ function ufidOf({ key, mask }: Megaflow): string {
 }
 
 interface Dump {
+  readonly bridge: BridgeControl;
   readonly wanted: Wanted;
   readonly names: OdpNames;
   readonly nowMs: number;
@@ -82,10 +83,19 @@ interface Dump {
   readonly isDatapath: boolean;
 }
 
-function line(flow: Megaflow, { wanted, names, nowMs, isDatapath }: Dump): string {
+/** How the datapath calls a port of a bridge. */
+function portText(bridge: BridgeControl, number: number, byName: boolean): string {
+  const port = bridge.ports().find((one) => one.number === number);
+  if (port === undefined) return String(number);
+  return byName ? port.name : String(port.datapathNumber);
+}
+
+function line(flow: Megaflow, dump: Dump): string {
+  const { bridge, wanted, names, nowMs, isDatapath } = dump;
   const key = whole(flow.key);
   const mask = datapathMask(key, flow.mask);
-  const text = formatOdpFlow(key, mask, names.port(key[WORD.inPort]!), { all: wanted.all });
+  const port = portText(bridge, key[WORD.inPort]!, wanted.names);
+  const text = formatOdpFlow(key, mask, port, { all: wanted.all });
   const actions = formatOdpActions(flow.actions, flow.operands, key, names);
   const counts = `packets:${flow.packets}, bytes:${flow.bytes}, used:${usedText(flow, nowMs)}`;
   const ufid = wanted.all ? `ufid:${ufidOf(flow)}${isDatapath ? "," : ""} ` : "";
@@ -99,10 +109,9 @@ async function lines(
   wanted: Wanted,
   isDatapath: boolean,
 ): Promise<string[]> {
-  const ports = bridge.ports();
   const filter = wanted.filter === null ? null : filterFor(bridge, wanted.filter);
-  const names = datapathNames(ports, wanted.names);
-  const dump = { wanted, names, nowMs: call.control.clock.nowMs(), isDatapath };
+  const names = datapathNames(bridge, call.control.bridges(), wanted.names);
+  const dump = { bridge, wanted, names, nowMs: call.control.clock.nowMs(), isDatapath };
   const flows = (await bridge.megaflows()).filter((flow) => {
     return filter === null || passes(filter, whole(flow.key), whole(flow.mask));
   });
@@ -133,9 +142,9 @@ async function getFlow(call: Call): Promise<void> {
   for (const bridge of call.control.bridges()) {
     const found = (await bridge.megaflows()).find((flow) => ufidOf(flow) === ufid);
     if (found === undefined) continue;
-    const names = datapathNames(bridge.ports(), wanted.names);
+    const names = datapathNames(bridge, call.control.bridges(), wanted.names);
     const nowMs = call.control.clock.nowMs();
-    return call.out(line(found, { wanted, names, nowMs, isDatapath: true }));
+    return call.out(line(found, { bridge, wanted, names, nowMs, isDatapath: true }));
   }
   throw new Refusal("ovs-vswitchd: getting flow (No such file or directory)");
 }
