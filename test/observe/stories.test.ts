@@ -11,9 +11,9 @@ import {
   receiveRules,
   tapNotes,
 } from "../../src/observe/receive/kernel-rules.js";
-import { pingStories, writeStories } from "../../src/observe/receive/stories.js";
-import { callChain, timelineLines } from "../../src/observe/receive/timeline.js";
-import { parseTrace } from "../../src/observe/receive/trace-text.js";
+import { pingStories, writeStories } from "../../src/observe/receive/trace/stories.js";
+import { callChain, timelineLines } from "../../src/observe/receive/trace/timeline.js";
+import { parseTrace } from "../../src/observe/receive/trace/trace-text.js";
 
 const recorded = (name: string): string =>
   readFileSync(new URL(`recorded/${name}.txt`, import.meta.url), "utf8");

@@ -2,7 +2,11 @@
 // other kernels.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { contextOf, hasSoftirqsOff, parseTrace } from "../../src/observe/receive/trace-text.js";
+import {
+  contextOf,
+  hasSoftirqsOff,
+  parseTrace,
+} from "../../src/observe/receive/trace/trace-text.js";
 
 const recorded = (name: string): string =>
   readFileSync(new URL(`recorded/${name}.txt`, import.meta.url), "utf8");

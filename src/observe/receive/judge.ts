@@ -2,8 +2,8 @@
 // Pure; any thread. The rules: kernel-rules.ts; the models: src/models/softirq.
 import { type Claim, claimOf } from "./claims.js";
 import type { ReceiveRules } from "./kernel-rules.js";
-import type { PingStory, WriteStory } from "./stories.js";
-import { contextOf, hasSoftirqsOff } from "./trace-text.js";
+import type { PingStory, WriteStory } from "./trace/stories.js";
+import { contextOf, hasSoftirqsOff } from "./trace/trace-text.js";
 
 /** Sent over loopback: received inside of the sender, as a softirq. */
 export function pingClaims(stories: readonly PingStory[], rules: ReceiveRules): Claim[] {

@@ -2,7 +2,7 @@
 import { claimLine, skippedLine } from "./claims.js";
 import { loopbackNotes } from "./kernel-rules.js";
 import type { LoopbackPart, LoopbackResult } from "./loopback.js";
-import { callChain, timelineLines } from "./timeline.js";
+import { callChain, timelineLines } from "./trace/timeline.js";
 
 export function loopbackAsExpected({ parts }: LoopbackResult): boolean {
   return parts.every(({ claims }) => claims.every(({ asExpected }) => asExpected));

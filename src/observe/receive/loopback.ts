@@ -15,8 +15,8 @@ import type { HostBackend, NamespaceRef } from "../../host/types.js";
 import { type Claim, claimOf, type Skipped } from "./claims.js";
 import { pingClaims, steeredClaims } from "./judge.js";
 import { type KernelVersion, kernelVersion, receiveRules } from "./kernel-rules.js";
-import { pingStories } from "./stories.js";
-import { parseTrace, type TraceEvent } from "./trace-text.js";
+import { pingStories } from "./trace/stories.js";
+import { parseTrace, type TraceEvent } from "./trace/trace-text.js";
 
 export interface LoopbackOptions {
   /** Pings in each part, 1 to 100. */

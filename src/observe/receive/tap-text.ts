@@ -2,7 +2,7 @@
 import { claimLine } from "./claims.js";
 import { tapNotes } from "./kernel-rules.js";
 import type { TapResult, TapTimeline } from "./tap.js";
-import { callChain, timelineLines } from "./timeline.js";
+import { callChain, timelineLines } from "./trace/timeline.js";
 
 export function tapAsExpected({ claims }: TapResult): boolean {
   return claims.every(({ asExpected }) => asExpected);

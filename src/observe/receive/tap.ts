@@ -12,9 +12,9 @@ import type { DeviceSpec, HostBackend, QueueIo } from "../../host/types.js";
 import { type Claim, claimOf } from "./claims.js";
 import { writeClaims } from "./judge.js";
 import { type KernelVersion, kernelVersion, receiveRules } from "./kernel-rules.js";
-import { writeStories, type WriteStory } from "./stories.js";
+import { writeStories, type WriteStory } from "./trace/stories.js";
 import { arpRequest, isArpReply, KERNEL, question } from "./tap-frames.js";
-import { parseTrace, type TraceEvent } from "./trace-text.js";
+import { parseTrace, type TraceEvent } from "./trace/trace-text.js";
 
 export interface TapOptions {
   /** Frames to write, 2 to 10000. The first ten are recorded. */
