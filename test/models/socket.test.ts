@@ -68,7 +68,7 @@ describe("4.5 what can be checked by exploring", () => {
     expect(await verdictWith(socket, "S-D", { fails: "sk" })).toBe("SAFE");
   });
 
-  it("8 a watcher on another CPU needs both: cleared first, and freed after a grace period", async () => {
+  it("8 a watcher on another CPU needs both: cleared first, then a grace period", async () => {
     const steps = await storyOf(socket, "S-O1");
     expect(steps.slice(-2)).toEqual(["watcher: ld heap+2", "watcher: the memory has been freed"]);
     expect(await verdictWith(socket, "S-OF", { fails: "init" })).toBe("SAFE");

@@ -1,5 +1,5 @@
-// Scenarios of models: what they may say, what is refused where, and that `run` and `explore` decide
-// them. Runs dist/, which the set-up of the tests has built.
+// Scenarios of models: what they may say, what is refused where, and that `run` and `explore`
+// decide them. Runs dist/, which the set-up of the tests has built.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

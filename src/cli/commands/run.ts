@@ -35,9 +35,9 @@ export function addRunCommand(program: Command, exit: (code: number) => void): v
     .command("run")
     .summary("run one scenario to its verdict")
     .description(
-      "Builds the scenario's topology, runs its load and faults, and says the verdict. The scenario\n" +
-        "of a model (system: ...) is explored instead, without root. That of an endpoint\n" +
-        "(endpoint: ...) is attached and detached under load.",
+      "Builds the scenario's topology, runs its load and faults, and says the verdict.\n" +
+        "The scenario of a model (system: ...) is explored instead, without root. That of an\n" +
+        "endpoint (endpoint: ...) is attached and detached under load.",
     )
     .argument("<file>", "scenario (YAML); - reads standard input")
     .option("--guard <guard>", "guard of do_output: a name, or a module such as ./my-guard.js")

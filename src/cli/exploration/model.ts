@@ -69,7 +69,8 @@ async function textOf(scenario: ModelScenario, result: Exploration): Promise<str
   const which = variant === null ? system : `${system} ${variant}`;
   const isExpected = result.verdict === result.expected;
   const says = isExpected ? "as expected" : `expected ${result.expected}`;
-  return ` ${result.verdict}  ${name}, ${which}, every schedule: ${says}\n${await resultText(result)}`;
+  const head = ` ${result.verdict}  ${name}, ${which}, every schedule: ${says}\n`;
+  return `${head}${await resultText(result)}`;
 }
 
 function writeReport(out: string, json: string): void {

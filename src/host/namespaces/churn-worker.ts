@@ -1,5 +1,5 @@
-// One thread of a churn: makes namespaces and hands them on, or takes them and lets them go. What it
-// is to be stands in its workerData. Loaded by the child that owns the churn.
+// One thread of a churn: makes namespaces and hands them on, or takes them and lets them go. What
+// it is to be stands in its workerData. Loaded by the child that owns the churn.
 import { workerData } from "node:worker_threads";
 import { close } from "@packetpath/libc";
 import { openDevice } from "tuntap2";

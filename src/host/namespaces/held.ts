@@ -90,7 +90,7 @@ function writeFrame(queue: number): number {
   return write(queue, frame.address, FRAME_BYTES);
 }
 
-/** The errno of a queue without a device; false while reading says that nothing is there to read. */
+/** The errno of a queue without a device; false while there is only nothing to read. */
 function goneErrno(queue: number): number | false {
   const result = read(queue, frame.address, FRAME_BYTES);
   return result >= 0 || result === -ERRNO.EAGAIN ? false : -result;

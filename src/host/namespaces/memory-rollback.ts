@@ -1,7 +1,7 @@
-// Creating a namespace with too little kernel memory: a memory cgroup of version 1 takes one thread,
-// whose allocations in the kernel then fail where the limit is reached, while the process's own
-// memory is charged elsewhere. A limit that grows step by step lets the creation fail ever later on
-// its way, and each time all of it has to be taken back. Main thread, root.
+// Creating a namespace with too little kernel memory: a memory cgroup of version 1 takes one
+// thread, whose allocations in the kernel then fail where the limit is reached, while the process's
+// own memory is charged elsewhere. A limit that grows step by step lets the creation fail ever
+// later on its way, and each time all of it has to be taken back. Main thread, root.
 //
 // Nothing is killed: the group has its OOM killer off, so that an allocation in a system call
 // fails. Version 2 has no such switch, and would kill.

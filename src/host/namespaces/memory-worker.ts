@@ -1,5 +1,5 @@
-// The thread whose kernel memory is limited: makes a namespace whenever it is told to, and says what
-// came. Loaded by `memory-rollback.ts`; ends when it is told to.
+// The thread whose kernel memory is limited: makes a namespace whenever it is told to, and says
+// what came. Loaded by `memory-rollback.ts`; ends when it is told to.
 //
 // Layout of `words` (Int32): [0] thread id, written once by this thread; [1] order: IDLE, GO, STOP,
 // by the main thread, and back to IDLE by this one; [2] 0 or a negative errno, by this thread.

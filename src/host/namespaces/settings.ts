@@ -1,6 +1,6 @@
-// Which settings a new namespace begins with, seen from a parent whose settings were changed before,
-// and what IPv6 can do where it is switched off. Nothing of the host's own is changed: all of it
-// happens in namespaces of this call. Main thread, root.
+// Which settings a new namespace begins with, seen from a parent whose settings were changed
+// before, and what IPv6 can do where it is switched off. Nothing of the host's own is changed: all
+// of it happens in namespaces of this call. Main thread, root.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { block, C, bind, close, socket, withNetns } from "@packetpath/libc";
 import { loopbackUp, makeNamespace } from "../netns.js";

@@ -1,5 +1,5 @@
-// Where control groups lie, and how one that is empty goes. Below the ledger, which removes those of
-// dead runs; `cgroup.ts` makes them. Any thread.
+// Where control groups lie, and how one that is empty goes. Below the ledger, which removes those
+// of dead runs; `cgroup.ts` makes them. Any thread.
 import { existsSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,5 +1,5 @@
-// `packetpath observe netns`: namespaces of this host's own kernel come and go, fail on the way, and
-// are held; what the model says of them, with what was seen. Main thread, root.
+// `packetpath observe netns`: namespaces of this host's own kernel come and go, fail on the way,
+// and are held; what the model says of them, with what was seen. Main thread, root.
 import { errnoName } from "../../base/errno.js";
 import { PacketpathError } from "../../base/errors.js";
 import { eventually } from "../../base/eventually.js";
@@ -164,7 +164,9 @@ function settingChecks(settings: Settings, skipped: { name: string; why: string 
     {
       id: "::1",
       what: "disable_ipv6 takes addresses away, and no socket",
-      seen: `disabled: bind ${nameOf(disabled.bind)}, raw ICMPv6 ${nameOf(disabled.raw)}; enabled: bind ${nameOf(enabled.bind)}`,
+      seen:
+        `disabled: bind ${nameOf(disabled.bind)}, raw ICMPv6 ${nameOf(disabled.raw)}; ` +
+        `enabled: bind ${nameOf(enabled.bind)}`,
       ok: disabled.bind === 99 && disabled.raw === 0 && enabled.bind === 0,
     },
   ];

@@ -54,8 +54,8 @@ function conditionLines({ name, what, rows, left }: ConditionResult, all: boolea
       ? "nothing left"
       : `${left.sockets} sockets and ${left.descriptors} descriptors are LEFT`;
   return [
-    `${name.padEnd(22)}${String(rows.length).padStart(5)} rows, ${differ.length} differ${unsaid}, ` +
-      `${remains}  (${what})`,
+    `${name.padEnd(22)}${String(rows.length).padStart(5)} rows, ` +
+      `${differ.length} differ${unsaid}, ${remains}  (${what})`,
     ...(all ? rows : differ).map(rowLine),
   ];
 }
@@ -63,7 +63,8 @@ function conditionLines({ name, what, rows, left }: ConditionResult, all: boolea
 function rowLine({ call, step, predicted, answered }: SocketRow): string {
   const mark = predicted === null ? "?" : predicted === answered ? "=" : "!";
   const words = `socket(${call.join(", ")})`.padEnd(28);
-  return `  ${mark} ${words} ${(predicted ?? "no rule").padEnd(16)} ${answered.padEnd(16)} ${step ?? ""}`;
+  const columns = [predicted ?? "no rule", answered].map((one) => one.padEnd(16));
+  return `  ${mark} ${words} ${columns.join(" ")} ${step ?? ""}`;
 }
 
 function stepLines(rows: readonly SocketRow[]): string[] {

@@ -1,5 +1,5 @@
 // From a user's YAML text to plain values, with the document that says where each of them stands.
-// Knows no kind of scenario: the schema is handed in. Creates nothing and reads no file; any thread.
+// Knows no kind of scenario: the schema is handed in. Creates nothing, reads no file; any thread.
 import { type Document, isMap, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { Problems } from "./problems.js";
