@@ -7,7 +7,7 @@ import { bindProgramThread } from "../../dist/sync/program/thread.js";
 const { memory, thread } = workerData;
 bindProgramThread({ memory: new Int32Array(memory), thread, devices: new Map() });
 
-/** Adds 1 to a plain cell `times` times under a lock for writing: lost additions mean two writers. */
+/** Adds 1 to a cell `times` times under a lock for writing: a lost one means two writers. */
 function countUnder(lock, cell, times) {
   for (let i = 0; i < times; i++) {
     door.rwlock(lock);

@@ -80,7 +80,7 @@ async function waits(thread: number, wait: number, address: number): Promise<voi
 }
 
 describe("2.6 #7 sync.RWMutex on real threads", () => {
-  it("a writer that waits keeps a new reader out, and that one goes before the next writer", async () => {
+  it("a waiting writer keeps a reader out, who goes before the next writer", async () => {
     const [first, writer, reader] = threads as [Thread, Thread, Thread];
     await first.do(["rlock", lock]);
     writer.ask(["rwlock", lock], ["st", x, 1], ["rwunlock", lock], ["rwlock", lock], ["st", x, 2]);
