@@ -1,7 +1,7 @@
 // Trace instances: they are made, fenced off from the host's own trace, and gone afterwards; and
 // the small things that observations need of the host.
 import { once } from "node:events";
-import { fork } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import {
   closeSync,
   existsSync,
@@ -32,6 +32,7 @@ import {
   type Tracefs,
 } from "../../src/host/tracing/tracefs.js";
 import { missingEvents, openTracing } from "../../src/host/tracing/tracing.js";
+import { parseTrace } from "../../src/observe/receive/trace/trace-text.js";
 import { NEEDS_ROOT, needsRoot } from "./linux-support.js";
 
 /** The error that `deed` ends with. */
@@ -173,6 +174,21 @@ describe.skipIf(NEEDS_ROOT)(`a trace instance${needsRoot}`, () => {
       tracing.close();
     }
     expect(host()).toEqual(before);
+  });
+
+  it("records what happens while one thread is on a CPU, and nothing else", () => {
+    const writes = [{ name: "syscalls/sys_enter_write" }];
+    const tracing = openTracing({ events: writes, thread: process.pid });
+    try {
+      tracing.start();
+      execFileSync("sh", ["-c", "echo of another process"]);
+      tracing.stop();
+      const { events: seen } = parseTrace(tracing.read());
+      expect(new Set(seen.map(({ pid }) => pid))).toEqual(new Set([process.pid]));
+      expect(seen[0]!.stack.length).toBeGreaterThan(0);
+    } finally {
+      tracing.close();
+    }
   });
 
   it("is in the ledger before it is there, and out of it afterwards", () => {
