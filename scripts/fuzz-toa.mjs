@@ -1,4 +1,4 @@
-// Malformed frames through the load balancer; see test/balancer/fuzz/main.ts for what is asked of it.
+// Malformed frames through the load balancer; test/balancer/fuzz/main.ts says what must hold.
 // The sources are bundled on the spot, so that it runs what is there and needs no build.
 import { build } from "esbuild";
 import { mkdtempSync, rmSync } from "node:fs";

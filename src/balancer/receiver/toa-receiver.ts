@@ -266,9 +266,9 @@ export class ToaReceiver {
   }
 
   /**
-   * Whether this SYN-ACK was sent, or read, after the ACK that it wants had passed to the server: on
-   * a busy machine its queue is read later than the client's. What is known then stays known, or a
-   * server that has the request in hand would be told that there is no address.
+   * Whether this SYN-ACK was sent, or read, after the ACK that it wants had passed to the server:
+   * on a busy machine its queue is read later than the client's. What is known then stays known, or
+   * a server that has the request in hand would be told that there is no address.
    */
   private isLate(at: number, sequence: number): boolean {
     if (this.records[recordOf(at) + RECORD.state] !== STATE.told) return false;

@@ -136,8 +136,8 @@ function isSigned(segment: Segment): boolean {
  * timestamps) and tries once more. So does this, with one difference: DPVS prunes and then looks,
  * so that a segment for which pruning does not help, or to which it does not apply, leaves with
  * fewer options and no address. Here a refused segment is untouched.
- * @param mtu bytes of an IP packet towards the server, 0 when unknown. For a super-frame the packets
- *   count that it will be cut into.
+ * @param mtu bytes of an IP packet towards the server, 0 when unknown. For a super-frame the
+ *   packets count that it will be cut into.
  * @returns 0, or why not (`REFUSAL`): the segment is then forwarded without.
  */
 export function insertToa(

@@ -1,6 +1,7 @@
 // One TCP segment or UDP datagram being edited where it lies, in a worker's frame slot, vnet header
-// in front. Between `openSegment` and `sealSegment` the other files of this folder change addresses,
-// ports, numbers and options and pay no heed to checksums; sealing brings them up to date once.
+// in front. Between `openSegment` and `sealSegment` the other files of this folder change
+// addresses, ports, numbers and options and pay no heed to checksums; sealing brings them up to
+// date once.
 // Owned by one queue worker; hot path: no allocation, no exception.
 //
 //   | floor ... free | vnet header | Ethernet | IP | TCP or UDP header | payload | padding |

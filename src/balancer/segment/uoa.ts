@@ -1,6 +1,6 @@
-// A client's address beside a UDP datagram (DPVS src/ipvs/ip_vs_proto_udp.c, kmod/uoa): put into the
-// datagram's packet on its way to the server, or sent ahead of it in an empty datagram of its own
-// where there is no room; and on the server's side read, and taken out where it would be in the
+// A client's address beside a UDP datagram (DPVS src/ipvs/ip_vs_proto_udp.c, kmod/uoa): put into
+// the datagram's packet on its way to the server, or sent ahead of it in an empty datagram of its
+// own where there is no room; and on the server's side read, and taken out where it would be in the
 // way. By the worker that has the frame; hot path: no allocation, no exception.
 import { put16 } from "../../wire/bytes.js";
 import { checksum, pseudoSumIpv4, pseudoSumIpv6 } from "../../wire/checksum.js";
@@ -108,8 +108,8 @@ export function insertUoa(
 
 /**
  * Overwrites address options that the client sent itself with NOPs; the counterpart of `blankToas`.
- * Between `openSegment` and `sealSegment`. A header of protocol 248 from a client is no datagram and
- * gets no further than `openSegment`.
+ * Between `openSegment` and `sealSegment`. A header of protocol 248 from a client is no datagram
+ * and gets no further than `openSegment`.
  */
 export function blankUoas(segment: Segment): void {
   const { places, frame } = segment;

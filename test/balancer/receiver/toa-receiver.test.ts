@@ -233,7 +233,7 @@ describe("behaviour 15: the end of a connection", () => {
     expect([ip6_address_alloc, ip6_address_free, table_full]).toEqual([2, 2, 0]);
   });
 
-  it("a handshake that is never completed, and a connection that is idle for a day, are forgotten", () => {
+  it("handshakes that are never completed, and connections that are idle for a day", () => {
     const server = new Server(1);
     server.answers();
     server.nowMs += 65_000;

@@ -95,7 +95,8 @@ describe("behaviour 14: a constant between the client's numbers and the server's
     const toServer = edit({ sequence: 0x200 }, (segment) => shiftSequence(segment, delta)).read();
     expect(toServer.sequence).toBe(0x100);
     expect(toServer.acknowledgment).toBe(2000);
-    const options = `0101051a${sackBlock(0x100, 0x180)}${sackBlock(-16, 16)}${sackBlock(0xfffffff0, 0)}`;
+    const blocks = sackBlock(0x100, 0x180) + sackBlock(-16, 16) + sackBlock(0xfffffff0, 0);
+    const options = `0101051a${blocks}`;
     const back = edit({ acknowledgment: 0x100, options }, (segment) => {
       unshiftAcknowledgment(segment, delta);
     }).read();
@@ -105,7 +106,7 @@ describe("behaviour 14: a constant between the client's numbers and the server's
     expect(back.options.at(-1)!.hex).toBe(`051a${wanted}`);
   });
 
-  it("a segment that acknowledges nothing, and SACK blocks of half a size, stay as they are", () => {
+  it("what acknowledges nothing, and SACK blocks of half a size, stay as they are", () => {
     const reset: FrameSpec = { flags: 0x04, acknowledgment: 5 };
     expect(edit(reset, (s) => unshiftAcknowledgment(s, 9)).copy()).toEqual(lay(reset).copy());
     const half: FrameSpec = { options: "01010506 00000001 0000 0000" };
