@@ -324,7 +324,7 @@ class Rig {
     const spec: FrameSpec = {
       protocol: "udp",
       client: `10.0.2.${1 + random.below(250)}`,
-      clientPort: 1024 + random.below(4),
+      clientPort: 1024 + random.below(16),
       server: "10.0.0.80",
       serverPort: 53,
       ipOptions: malformedOptions(random),
