@@ -2,7 +2,7 @@
 // the sentence that says why. Pure; main thread.
 import type { EndpointReport, StopTimes } from "../../report/endpoint/types.js";
 import type { Verdict } from "../../report/types.js";
-import type { EndpointCounts } from "../../worker/endpoint/endpoint.js";
+import type { EndpointCounts } from "../../worker/endpoint/view.js";
 import type { EndpointOutcome, EndpointRunOptions } from "./run.js";
 import type { EndpointScenario } from "./schema.js";
 
@@ -94,8 +94,8 @@ function verdictOf(
   ];
   const broken = claims.find(([holds]) => !holds);
   if (broken !== undefined) return { verdict: "ASSERT", why: broken[1] };
-  const why = `${stops} times attached and detached; every stop has ended, every packet is accounted for`;
-  return { verdict: "SAFE", why };
+  const what = `${stops} times attached and detached`;
+  return { verdict: "SAFE", why: `${what}; every stop has ended, no packet is missing` };
 }
 
 /** Neither threads nor descriptors have become more or fewer. */

@@ -56,14 +56,16 @@ export class EndpointLab {
   /** The endpoint is detached. @throws PacketpathError; nothing is left behind then. */
   static async open(options: EndpointLabOptions): Promise<EndpointLab> {
     const backend = await openBackend(options.backend);
+    let loads: Loads | null = null;
     try {
       const device = addDevice(backend, options);
       const { namespace } = device;
       const devices = [{ device, addresses: [`${HOST.address}/24`] }];
-      const loads = await openLoads(backend.descriptor(), [{ namespace, devices }]);
+      loads = await openLoads(backend.descriptor(), [{ namespace, devices }]);
       const endpoint = await openEndpoint(backend, device, options);
       return new EndpointLab({ backend, device, endpoint, loads });
     } catch (error) {
+      await loads?.close();
       backend.close();
       throw error;
     }

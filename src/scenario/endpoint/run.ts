@@ -8,7 +8,7 @@ import { eventually } from "../../base/eventually.js";
 import type { DatagramResult, LoadHandle } from "../../load/types.js";
 import type { EndpointReport } from "../../report/endpoint/types.js";
 import type { Deadlock } from "../../worker/endpoint/detector.js";
-import type { Endpoint } from "../../worker/endpoint/endpoint.js";
+import type { EndpointCounts } from "../../worker/endpoint/view.js";
 import { judge } from "./judge.js";
 import { EndpointLab } from "./lab.js";
 import type { EndpointScenario } from "./schema.js";
@@ -65,15 +65,15 @@ export async function runEndpointScenario(
   const { design, queues, txQueueLen } = scenario.endpoint;
   const lab = await EndpointLab.open({ backend: options.backend, design, queues, txQueueLen });
   const run = new EndpointRun(lab, scenario, options);
-  let counts: ReturnType<Endpoint["counts"]>;
+  let counts: EndpointCounts;
   try {
     await run.toTheEnd();
   } finally {
     // A deadlock is looked at before its threads are torn out of it.
-    counts = lab.endpoint.counts();
+    counts = lab.endpoint.view.counts();
     await lab.close();
   }
-  if (run.outcome.deadlock === null) counts = lab.endpoint.counts();
+  if (run.outcome.deadlock === null) counts = lab.endpoint.view.counts();
   const left = lab.leaks();
   const leaks = { ...left, fds: Math.max(left.fds, openFds() - fdsBefore) };
   const seconds = (nowMs() - startMs) / 1000;
@@ -122,7 +122,7 @@ class EndpointRun {
     const { idleCycles, queues } = this.scenario.endpoint;
     for (let i = 0; i < idleCycles; i++) {
       await endpoint.attach();
-      await this.until("all loops to wait for packets", () => endpoint.idle() === queues);
+      await this.until("all loops to wait for packets", () => endpoint.view.idle() === queues);
       this.outcome.idleStops.push(await this.stop());
       this.note("idle", i, idleCycles);
     }
@@ -131,14 +131,14 @@ class EndpointRun {
   private async floodCycles(): Promise<void> {
     const { endpoint } = this.lab;
     const { cycles, packetsPerCycle } = this.scenario.endpoint;
-    const before = endpoint.takenByLoop();
-    const isOnAll = () => endpoint.takenByLoop().every((taken, i) => taken > before[i]!);
+    const before = endpoint.view.takenByLoop();
+    const isOnAll = () => endpoint.view.takenByLoop().every((taken, i) => taken > before[i]!);
     await this.until("the flood to reach all queues", isOnAll);
     for (let i = 0; i < cycles; i++) {
       // The first one goes on with the Attach that the flood found.
       if (i > 0) await endpoint.attach();
-      const aim = endpoint.counts().taken + packetsPerCycle;
-      await this.until("packets in a cycle", () => endpoint.counts().taken >= aim);
+      const aim = endpoint.view.counts().taken + packetsPerCycle;
+      await this.until("packets in a cycle", () => endpoint.view.counts().taken >= aim);
       this.outcome.floodStops.push(await this.stop());
       this.note("flood", i, cycles);
     }

@@ -13,8 +13,7 @@ import type { BackendDescriptor, DeviceRef, QueueIo } from "../../host/types.js"
 import { cellsOf, GONE, locks } from "../../models/endpoint/endpoint.js";
 import type { Design } from "../../models/endpoint/variants.js";
 import { HEADER } from "../../sync/memory.js";
-import { GROUP } from "../../sync/program/go.js";
-import { layOutProgram, newProgramMemory, THREAD, WAIT } from "../../sync/program/layout.js";
+import { layOutProgram, newProgramMemory } from "../../sync/program/layout.js";
 import { FRAME_BYTES_MAX, newPool, slotOffset } from "../frame-pool.js";
 import { type Deadlock, DeadlockDetector } from "./detector.js";
 import {
@@ -26,6 +25,7 @@ import {
   type StopperCommand,
 } from "./layout.js";
 import { writeWord } from "./stack.js";
+import { EndpointView } from "./view.js";
 
 export interface EndpointOptions {
   readonly backend: BackendDescriptor;
@@ -45,20 +45,6 @@ export interface EndpointOptions {
   readonly handler?: string;
 }
 
-/** What has become of packets, from the first Attach on. `taken` is the sum of the others. */
-export interface EndpointCounts {
-  readonly taken: number;
-  readonly delivered: number;
-  readonly dropped: { readonly runt: number; readonly foreign: number; readonly detached: number };
-  /** In the hands of loops now. */
-  readonly inHand: number;
-  /** Read by a loop after it was told to stop. */
-  readonly takenAfterStop: number;
-  readonly handlerErrors: number;
-  readonly written: number;
-  readonly refusals: { readonly down: number; readonly gone: number; readonly other: number };
-}
-
 const START_TIMEOUT_MS = 30_000;
 /** How long threads may take to end by themselves. */
 const STOP_TIMEOUT_MS = 2_000;
@@ -76,12 +62,16 @@ interface Waiting {
 }
 
 export class Endpoint {
+  /** How it stands. */
+  readonly view: EndpointView;
   /** The first thing that went wrong in a thread, or null. */
   failure: Error | null = null;
   /** What a handler said when it threw first; null: none did. */
   handlerFailure: string | null = null;
   private readonly options: EndpointOptions;
   private readonly queues: number;
+  /** Number of the block of words that the main thread writes, behind those of all threads. */
+  private readonly main: number;
   private readonly m: Int32Array;
   private readonly e: EndpointHandles;
   private readonly threads: Thread[] = [];
@@ -89,7 +79,6 @@ export class Endpoint {
   private readonly waiting = new Map<number, Waiting>();
   private readonly pool: SharedArrayBuffer;
   private io: QueueIo | null = null;
-  private readonly sent = { written: 0, down: 0, gone: 0, other: 0 };
   private nextCommand = 1;
   private closing: Promise<void> | null = null;
 
@@ -108,16 +97,17 @@ export class Endpoint {
   private constructor(options: EndpointOptions) {
     this.options = options;
     this.queues = options.device.queues.length;
-    const threads = this.queues + (options.stoppers ?? 1);
-    const layout = layOutProgram({ ...cellsOf(this.queues, 0), ...locks }, threads);
+    this.main = this.queues + (options.stoppers ?? 1);
+    const declared = { ...cellsOf(this.queues, 0), ...locks };
+    const layout = layOutProgram(declared, this.main + 1);
     this.m = newProgramMemory(layout);
     this.e = layout.handles;
+    this.view = new EndpointView(this.m, this.e, this.main);
     this.pool = newPool(this.queues + 1);
-    for (const loop of this.loops()) this.m[loopWord(loop, LOOP.stopHandle)] = -1;
-    const name = (thread: number) => this.nameOf(thread);
+    for (let i = 0; i < this.queues; i++) this.m[loopWord(i, LOOP.stopHandle)] = -1;
     this.detector = new DeadlockDetector({
       m: this.m,
-      threads: Array.from({ length: threads }, (_one, i) => name(i)),
+      threads: Array.from({ length: this.main }, (_one, i) => this.nameOf(i)),
       names: layout.names,
       rwMutexes: [this.e.mu],
       mutexes: [this.e.control],
@@ -132,8 +122,7 @@ export class Endpoint {
   private async start(): Promise<void> {
     this.io = await openQueueIo(this.options.backend);
     this.io.usePool(this.pool);
-    const all = this.queues + (this.options.stoppers ?? 1);
-    for (let thread = 0; thread < all; thread++) this.spawn(thread);
+    for (let thread = 0; thread < this.main; thread++) this.spawn(thread);
     const isReady = () => {
       if (this.failure !== null) throw this.failure;
       return this.threads.every((one) => one.ready);
@@ -221,7 +210,7 @@ export class Endpoint {
 
   /** Waits until no loop runs: detached, or the device is gone. @throws PacketpathError DEADLINE */
   async wait(timeoutMs: number): Promise<void> {
-    await eventually("the loops to end", () => this.running() === 0, { timeoutMs });
+    await eventually("the loops to end", () => this.view.running() === 0, { timeoutMs });
   }
 
   /** Writes a frame to a queue, from the main thread; the negative errno if it is refused. */
@@ -232,80 +221,8 @@ export class Endpoint {
     }
     new Uint8Array(this.pool).set(frame, slot);
     const result = this.io.write(this.options.device.queues[queue]!, slot, frame.length);
-    const word = writeWord(result);
-    if (word === LOOP.written) this.sent.written++;
-    else if (word === LOOP.down) this.sent.down++;
-    else if (word === LOOP.gone) this.sent.gone++;
-    else this.sent.other++;
+    this.m[loopWord(this.main, writeWord(result))]!++;
     return result;
-  }
-
-  get isAttached(): boolean {
-    return Atomics.load(this.m, this.e.dispatcher) !== 0;
-  }
-
-  /** Loops that run: started and not yet ended. */
-  running(): number {
-    return Atomics.load(this.m, this.e.wg[0]! + GROUP.state) >> 16;
-  }
-
-  /** Loops that sleep until their queue has a frame or they are told to stop. */
-  idle(): number {
-    return this.loops().filter((loop) => this.of(loop, THREAD.wait) === WAIT.device).length;
-  }
-
-  /** Loops that sleep between two Attaches, and use no CPU. */
-  parked(): number {
-    const isParked = (loop: number) =>
-      this.of(loop, THREAD.wait) === WAIT.cell && this.of(loop, THREAD.memberOf) === 0;
-    return this.loops().filter(isParked).length;
-  }
-
-  /** Whether a loop has found that its queue's device is no more. */
-  get isDeviceGone(): boolean {
-    return this.loops().some((loop) => (Atomics.load(this.m, this.e.fd[loop]!) & GONE) !== 0);
-  }
-
-  private loops(): number[] {
-    return Array.from({ length: this.queues }, (_one, i) => i);
-  }
-
-  private of(loop: number, word: number): number {
-    return Atomics.load(this.m, loopWord(loop, word));
-  }
-
-  private sum(word: number): number {
-    return this.loops().reduce((sum, loop) => sum + this.of(loop, word), 0);
-  }
-
-  /** Packets read by each loop. */
-  takenByLoop(): number[] {
-    return this.loops().map((loop) => this.of(loop, LOOP.taken));
-  }
-
-  /** Looks at the queues so far: stands still where all loops sleep. */
-  looks(): number {
-    return this.sum(LOOP.looks);
-  }
-
-  /** Exact once no loop runs; a packet behind the other way. */
-  counts(): EndpointCounts {
-    const [runt, foreign] = [this.sum(LOOP.runts), this.sum(LOOP.foreign)];
-    const dropped = Atomics.load(this.m, this.e.dropped);
-    return {
-      taken: this.sum(LOOP.taken),
-      delivered: Atomics.load(this.m, this.e.stack),
-      dropped: { runt, foreign, detached: dropped - runt - foreign },
-      inHand: this.sum(LOOP.inHand),
-      takenAfterStop: this.sum(LOOP.takenAfterStop),
-      handlerErrors: this.sum(LOOP.handlerErrors),
-      written: this.sum(LOOP.written) + this.sent.written,
-      refusals: {
-        down: this.sum(LOOP.down) + this.sent.down,
-        gone: this.sum(LOOP.gone) + this.sent.gone,
-        other: this.sum(LOOP.refused) + this.sent.other,
-      },
-    };
   }
 
   /** One look at who waits for whom; a deadlock once two looks in a row agree on it. */
@@ -329,9 +246,9 @@ export class Endpoint {
     // Every blocking primitive looks at this word; a loop that is not to be stopped in order finds
     // its device gone.
     Atomics.store(this.m, HEADER.abort, 1);
-    for (const loop of this.loops()) {
+    for (let loop = 0; loop < this.queues; loop++) {
       if (!isStopped) Atomics.or(this.m, this.e.fd[loop]!, GONE);
-      const stopHandle = this.of(loop, LOOP.stopHandle);
+      const stopHandle = Atomics.load(this.m, loopWord(loop, LOOP.stopHandle));
       if (stopHandle >= 0) this.options.kick(stopHandle);
     }
     this.stoppers().forEach(({ worker }) => worker.postMessage({ id: 0, op: "end" }));

@@ -3,12 +3,13 @@
 //
 //   thread 0 .. queues-1   the loop of each queue
 //   thread queues ..       stoppers: they call Attach for the main thread, one call at a time
+//   behind these           a block of the main thread's own, which writes frames too
 import type { BackendDescriptor } from "../../host/types.js";
 import type { cellsOf, locks } from "../../models/endpoint/endpoint.js";
 import type { Design } from "../../models/endpoint/variants.js";
 import { type HandlesOf, THREAD, threadBlock } from "../../sync/program/layout.js";
 
-/** Words of a loop's block, behind those of every thread. Writer of each: the loop. */
+/** Words of a loop's block, behind those of every thread. Writer of each: the block's thread. */
 export const LOOP = {
   /** 1 from a packet's being read to its fate. */
   inHand: THREAD.own,
@@ -32,9 +33,9 @@ export const LOOP = {
   stopHandle: THREAD.own + 11,
 } as const;
 
-/** Address of a loop's word. */
-export function loopWord(loop: number, word: number): number {
-  return threadBlock(loop) + word;
+/** Address of a word in a thread's block. */
+export function loopWord(thread: number, word: number): number {
+  return threadBlock(thread) + word;
 }
 
 export type EndpointHandles = HandlesOf<ReturnType<typeof cellsOf> & typeof locks>;

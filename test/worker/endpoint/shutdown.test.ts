@@ -34,7 +34,7 @@ afterEach(async () => {
 
 /** Every packet that was read was delivered or counted: 2.6 #14. */
 function expectBalance(): void {
-  const { taken, delivered, dropped, inHand } = lab.endpoint.counts();
+  const { taken, delivered, dropped, inHand } = lab.endpoint.view.counts();
   const { runt, foreign, detached } = dropped;
   expect(delivered + runt + foreign + detached).toBe(taken);
   expect(inHand).toBe(0);
@@ -45,7 +45,7 @@ async function flooded() {
   const { endpoint } = lab;
   await endpoint.attach();
   const flood = lab.flood(FLOOD);
-  const isOnAll = () => endpoint.takenByLoop().every((taken) => taken > 0);
+  const isOnAll = () => endpoint.view.takenByLoop().every((taken) => taken > 0);
   await eventually("packets on all queues", isOnAll, TIMEOUT);
   return flood;
 }
@@ -71,11 +71,11 @@ describe.each(KINDS)("on %s", (kind) => {
       const before = [openFds(), threads()];
       for (let i = 0; i < 100; i++) {
         await endpoint.attach();
-        await eventually("idle loops", () => endpoint.idle() === QUEUES, TIMEOUT);
+        await eventually("idle loops", () => endpoint.view.idle() === QUEUES, TIMEOUT);
         stops.push(await endpoint.detach());
-        expect([endpoint.running(), endpoint.isAttached]).toEqual([0, false]);
+        expect([endpoint.view.running(), endpoint.view.isAttached]).toEqual([0, false]);
       }
-      await eventually("parked loops", () => endpoint.parked() === QUEUES, TIMEOUT);
+      await eventually("parked loops", () => endpoint.view.parked() === QUEUES, TIMEOUT);
       console.log(`${kind}, idle: ${text(stops)}`);
       expect(timesOf(stops)!.p99).toBeLessThan(50);
       expect([openFds(), threads()]).toEqual(before);
@@ -87,8 +87,8 @@ describe.each(KINDS)("on %s", (kind) => {
       const stops = [await endpoint.detach()];
       for (let i = 0; i < 99; i++) {
         await endpoint.attach();
-        const aim = endpoint.counts().taken + 100;
-        await eventually("packets", () => endpoint.counts().taken >= aim, TIMEOUT);
+        const aim = endpoint.view.counts().taken + 100;
+        await eventually("packets", () => endpoint.view.counts().taken >= aim, TIMEOUT);
         stops.push(await endpoint.detach());
       }
       flood.stop();
@@ -96,7 +96,7 @@ describe.each(KINDS)("on %s", (kind) => {
       console.log(`${kind}, flood: ${text(stops)}`);
       expect(timesOf(stops)!.p99).toBeLessThan(200);
       // The loop looks for the stop each round: what bounds it is packets, not the flood's end.
-      expect(endpoint.counts().takenAfterStop).toBeLessThanOrEqual(QUEUES * stops.length);
+      expect(endpoint.view.counts().takenAfterStop).toBeLessThanOrEqual(QUEUES * stops.length);
       expectBalance();
     });
 
@@ -116,9 +116,9 @@ describe.each(KINDS)("on %s", (kind) => {
       const runts = kind === "linux" ? 0 : 1;
       far.send(datagram(1000));
       const aim = poison.length + runts + 1;
-      await eventually("all of them", () => endpoint.counts().taken >= aim, TIMEOUT);
+      await eventually("all of them", () => endpoint.view.counts().taken >= aim, TIMEOUT);
       await endpoint.detach();
-      const { delivered, dropped } = endpoint.counts();
+      const { delivered, dropped } = endpoint.view.counts();
       expect([delivered >= 4, dropped]).toEqual([true, { runt: runts, foreign: 1, detached: 0 }]);
       expectBalance();
     });
@@ -128,18 +128,18 @@ describe.each(KINDS)("on %s", (kind) => {
       const flood = await flooded();
       lab.backend.deleteDevice(lab.device);
       await endpoint.wait(20_000);
-      expect([endpoint.isDeviceGone, endpoint.isAttached]).toEqual([true, true]);
-      await eventually("parked loops", () => endpoint.parked() === QUEUES, TIMEOUT);
-      const looks = endpoint.looks();
+      expect([endpoint.view.isDeviceGone, endpoint.view.isAttached]).toEqual([true, true]);
+      await eventually("parked loops", () => endpoint.view.parked() === QUEUES, TIMEOUT);
+      const looks = endpoint.view.looks();
       expect(endpoint.transmit(datagram(1), 0)).toBeLessThan(0);
-      expect(endpoint.counts().refusals).toEqual({ down: 0, gone: 1, other: 0 });
+      expect(endpoint.view.counts().refusals).toEqual({ down: 0, gone: 1, other: 0 });
       flood.stop();
       await flood.done;
       await endpoint.detach();
       // A loop of a device that is gone ends at once, again and again, and never spins.
       await endpoint.attach();
       await endpoint.wait(20_000);
-      expect(endpoint.looks() - looks).toBeLessThanOrEqual(3 * QUEUES);
+      expect(endpoint.view.looks() - looks).toBeLessThanOrEqual(3 * QUEUES);
       await endpoint.detach();
       expect(endpoint.failure).toBeNull();
       expectBalance();
@@ -150,13 +150,13 @@ describe.each(KINDS)("on %s", (kind) => {
       await endpoint.attach();
       lab.backend.setUp(lab.device, false);
       for (let i = 0; i < 3; i++) expect(endpoint.transmit(datagram(i), i)).toBe(-5);
-      expect(endpoint.counts().refusals).toEqual({ down: 3, gone: 0, other: 0 });
-      expect(endpoint.running()).toBe(QUEUES);
+      expect(endpoint.view.counts().refusals).toEqual({ down: 3, gone: 0, other: 0 });
+      expect(endpoint.view.running()).toBe(QUEUES);
       lab.backend.setUp(lab.device, true);
       expect(endpoint.transmit(datagram(7), 0)).toBeGreaterThan(0);
-      const { delivered } = endpoint.counts();
+      const { delivered } = endpoint.view.counts();
       far.send(datagram(1000));
-      await eventually("a packet", () => endpoint.counts().delivered > delivered, TIMEOUT);
+      await eventually("a packet", () => endpoint.view.counts().delivered > delivered, TIMEOUT);
       await endpoint.detach();
       expectBalance();
     });
@@ -166,7 +166,7 @@ describe.each(KINDS)("on %s", (kind) => {
       const flood = await flooded();
       for (let i = 0; i < 20; i++) {
         const running: number[] = [];
-        const seen = () => running.push(endpoint.running());
+        const seen = () => running.push(endpoint.view.running());
         await Promise.all([endpoint.detach(0).then(seen), endpoint.detach(1).then(seen)]);
         expect(running).toEqual([0, 0]);
         await endpoint.attach(i % 2);
@@ -183,8 +183,8 @@ describe.each(KINDS)("on %s", (kind) => {
       for (let i = 0; i < 20; i++) {
         await Promise.all([endpoint.detach(0), endpoint.attach(1)]);
         await endpoint.attach();
-        const before = endpoint.takenByLoop();
-        const isHeard = () => endpoint.takenByLoop().some((taken, k) => taken > before[k]!);
+        const before = endpoint.view.takenByLoop();
+        const isHeard = () => endpoint.view.takenByLoop().some((taken, k) => taken > before[k]!);
         await eventually("packets", isHeard, TIMEOUT);
       }
       await endpoint.detach();
@@ -201,11 +201,11 @@ describe.each(KINDS)("on %s", (kind) => {
       far.send(experiment(2));
       await eventually("the refusal", () => endpoint.handlerFailure !== null, TIMEOUT);
       expect(endpoint.handlerFailure).toMatch(/^loop\d cannot stop itself: it would be waited for/);
-      expect(endpoint.isAttached).toBe(true);
+      expect(endpoint.view.isAttached).toBe(true);
       far.send(experiment(3));
-      await eventually("its error", () => endpoint.counts().handlerErrors === 2, TIMEOUT);
+      await eventually("its error", () => endpoint.view.counts().handlerErrors === 2, TIMEOUT);
       far.send(experiment(1));
-      await eventually("the stop", () => !endpoint.isAttached, TIMEOUT);
+      await eventually("the stop", () => !endpoint.view.isAttached, TIMEOUT);
       await endpoint.wait(20_000);
       expect(endpoint.failure).toBeNull();
       expectBalance();
@@ -217,7 +217,7 @@ describe.each(KINDS)("on %s", (kind) => {
       const { sent, received } = await lab.ping(5).done;
       expect([sent, received]).toEqual([5, 5]);
       await endpoint.detach();
-      expect(endpoint.counts().written).toBeGreaterThanOrEqual(6);
+      expect(endpoint.view.counts().written).toBeGreaterThanOrEqual(6);
     });
   });
 
@@ -237,8 +237,8 @@ describe.each(KINDS)("on %s", (kind) => {
         await eventually("a stop, or why there is none", isOver, { timeoutMs: 2_000, everyMs: 20 });
         if (deadlock === null) {
           await endpoint.attach();
-          const aim = endpoint.counts().taken + 50;
-          await eventually("packets", () => endpoint.counts().taken >= aim, TIMEOUT);
+          const aim = endpoint.view.counts().taken + 50;
+          await eventually("packets", () => endpoint.view.counts().taken >= aim, TIMEOUT);
         }
       }
       expect(deadlock).not.toBeNull();
