@@ -28,6 +28,41 @@ describe("1.6 orders of the module", () => {
     "T-U1": "USE-AFTER-FREE",
     "T-U2": "DEADLOCK",
     "T-UF": "SAFE",
+    "T-S": "CORRUPTION",
+    "T-SX": "SAFE",
+    "T-SX1": "USE-AFTER-FREE",
+    "T-SF": "SAFE",
+    "T-D": "ASSERT",
+    "T-DF": "SAFE",
+    "T-P": "ASSERT",
+    "T-PF": "SAFE",
+    "T-6": "LEAK",
+    "T-6N": "SAFE",
+    "T-6F": "SAFE",
+  });
+});
+
+describe("1.4 and 1.5 what else is in the code of TOA and UOA", () => {
+  it("UOA: the order at exit is right because callers hold the module, and only then", async () => {
+    expect(await verdictWith(toa, "T-SX", { opens: "before-stats" })).toBe("CORRUPTION");
+    expect(await verdictWith(toa, "T-SX1", { frees: "after-sockopt" })).toBe("USE-AFTER-FREE");
+  });
+
+  it("UOA: the shortest area with an address behind its end has four bytes", async () => {
+    const steps = await storyOf(toa, "T-P");
+    const bytes = steps.flatMap((one) => /st option\[\d\] := (\d+)/.exec(one)?.[1] ?? []);
+    expect(bytes).toEqual(["0", "2", "31", "2"]);
+    expect(await verdictWith(toa, "T-P", { bytes: 3 })).toBe("SAFE");
+    expect(await verdictWith(toa, "T-PF", { bytes: 5 })).toBe("SAFE");
+  });
+
+  it("UOA: without a further namespace the hooks are there once, wherever they belong", async () => {
+    expect(await verdictWith(toa, "T-D", { others: 0 })).toBe("SAFE");
+  });
+
+  it("1.4 #6: 8 bytes are no pointer, whatever the flag", async () => {
+    expect(await verdictWith(toa, "T-6", { option: 8 })).toBe("SAFE");
+    expect(await verdictWith(toa, "T-6N", { option: 8, nat64: false })).toBe("SAFE");
   });
 });
 

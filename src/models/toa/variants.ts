@@ -4,6 +4,9 @@ import type { VariedSystem } from "packetpath/explore";
 
 const LOCKS = "models/toa/per-cpu-lock.ts";
 const UOA = "models/toa/uoa-timer.ts";
+const UOA_MODULE = "models/toa/uoa-module.ts";
+const UOA_OPTIONS = "models/toa/uoa-options.ts";
+const USER_DATA = "models/toa/user-data.ts";
 
 /** Since 3a1cf6ee (2018-12-26), a merge, until e05dc4be (2025-01-22). */
 const BUGGY = { order: "initialise-first" } as const;
@@ -12,7 +15,7 @@ const DERIVED = "follows from dpvs v1.10.2; not reported upstream";
 
 export const toa: VariedSystem = {
   name: "toa",
-  title: "life of the TOA module: init order, roll-back, per-CPU locks; UOA's timers (DPVS)",
+  title: "life of the TOA module: init order, roll-back, per-CPU locks; UOA, its twin (DPVS)",
   file: "models/toa/init.ts",
   variants: [
     {
@@ -201,6 +204,102 @@ export const toa: VariedSystem = {
       what: "repaired: taken out under the lock, waited for without it, then freed",
       parameters: {},
       file: UOA,
+      verdict: "SAFE",
+      source: DERIVED,
+    },
+    {
+      id: "T-S",
+      what: "UOA's sockopt can be called before its statistics are allocated",
+      parameters: { opens: "before-stats" },
+      file: UOA_MODULE,
+      verdict: "CORRUPTION",
+      switches: 1,
+      says: "per-CPU base that is NULL",
+      source: "dpvs kmod/uoa/uoa.c, uoa_map_init before uoa_stats_init",
+    },
+    {
+      id: "T-SX",
+      what: "as shipped, it frees them before the sockopt is gone: the owner's reference bears it",
+      parameters: { frees: "before-sockopt" },
+      file: UOA_MODULE,
+      verdict: "SAFE",
+      source: "dpvs kmod/uoa/uoa.c, uoa_exit; .owner of uoa_sockopts",
+    },
+    {
+      id: "T-SX1",
+      what: "the same if the sockopt named no owner",
+      parameters: { frees: "before-sockopt", hasOwner: false },
+      file: UOA_MODULE,
+      verdict: "USE-AFTER-FREE",
+      switches: 1,
+      source: "kernel net/netfilter/nf_sockopt.c, what the owner is for",
+    },
+    {
+      id: "T-SF",
+      what: "T-S repaired: statistics first, and the sockopt away first",
+      parameters: {},
+      file: UOA_MODULE,
+      verdict: "SAFE",
+      source: DERIVED,
+    },
+    {
+      id: "T-D",
+      what: "a further namespace registers its hooks in the first one: options are read twice",
+      parameters: { others: 1, hooks: "init_net" },
+      file: UOA_MODULE,
+      verdict: "ASSERT",
+      switches: 1,
+      says: "are read 2 times",
+      source: "dpvs kmod/uoa/uoa.c, init of each namespace",
+    },
+    {
+      id: "T-DF",
+      what: "T-D repaired: each namespace has its own",
+      parameters: { others: 1 },
+      file: UOA_MODULE,
+      verdict: "SAFE",
+      source: DERIVED,
+    },
+    {
+      id: "T-P",
+      what: "the end of the options ends a switch, and what stands behind it is read as options",
+      parameters: { end: "ends-switch" },
+      file: UOA_OPTIONS,
+      verdict: "ASSERT",
+      switches: 0,
+      says: "behind the end of the options",
+      source: "dpvs kmod/uoa/uoa.c, uoa_parse_ipopt",
+    },
+    {
+      id: "T-PF",
+      what: "T-P repaired: every area of four bytes",
+      parameters: {},
+      file: UOA_OPTIONS,
+      verdict: "SAFE",
+      source: DERIVED,
+    },
+    {
+      id: "T-6",
+      what: "without NAT64, an IPv6 client's option on an IPv4 socket: a pointer that nobody frees",
+      parameters: { withoutNat64: "taken" },
+      file: USER_DATA,
+      verdict: "LEAK",
+      switches: 0,
+      source: "follows from dpvs v1.10.2; an earlier one of its kind: 21d1cb25",
+    },
+    {
+      id: "T-6N",
+      what: "the same with NAT64: the flag says that it is a pointer",
+      parameters: { nat64: true },
+      file: USER_DATA,
+      verdict: "SAFE",
+      source: "dpvs kmod/toa/toa.c",
+    },
+    {
+      id: "T-6F",
+      what: "T-6 repaired: left alone",
+      parameters: {},
+      file: USER_DATA,
       verdict: "SAFE",
       source: DERIVED,
     },
