@@ -4,9 +4,9 @@
 // connections and the turns of the schedulers. Hot path: no exception; no allocation but for the
 // first packet of a connection.
 //
-//   client --> VIP            local address --> server        FullNAT: + the client's address as an
-//   VIP    --> client   <==>  server --> local address                 option (TOA), sequence numbers
-//                                                                      shifted, no timestamps
+//   client --> VIP           local address --> server       FullNAT: + the client's address as
+//   VIP    --> client  <==>  server --> local address                an option (TOA), sequence
+//                                                                    numbers shifted
 import { DROP } from "../base/drop-reasons.js";
 import { get32 } from "../wire/bytes.js";
 import { ETHERNET, macHigh, macLow, setMac } from "../wire/ethernet.js";

@@ -4,10 +4,10 @@
 //
 // Locks. Each chain belongs to one of STRIPES locks. `find` answers with the lock of its chain
 // held, and the caller keeps it while it handles its one frame: as a connection is taken away only
-// with the locks of both its chains, what it found stays what it was. Adding and removing take both,
-// the lower one first, and then the lock of the free places. Words of a connection that packets of
-// both directions write are changed atomically (see CONN). Whoever does not get a lock in time (its
-// holder died) refuses its frame.
+// with the locks of both its chains, what it found stays what it was. Adding and removing take
+// both, the lower one first, and then the lock of the free places. Words of a connection that
+// packets of both directions write are changed atomically (see CONN). Whoever does not get a lock
+// in time (its holder died) refuses its frame.
 //
 // Nothing grows: who adds a connection looks at a few old ones and takes away those whose time is
 // over. A thread that has the whole table to itself may `expire` or `clear` it.

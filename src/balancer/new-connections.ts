@@ -14,7 +14,7 @@ const NO_SERVICE = -11;
 const NOT_A_BEGINNING = -12;
 const NO_SERVER = -13;
 
-/** Local ports tried for one connection; as Linux's NAT (nf_nat_core.c) it does not try for ever. */
+/** Local ports tried for one connection; like Linux's NAT (nf_nat_core.c) it gives up some time. */
 const TRIES_MAX = 1024;
 /** A clock of 4 us, as RFC 6528 has it. */
 const SEQUENCE_PER_MS = 250;

@@ -1,4 +1,4 @@
-// The states of a balanced TCP connection, only as fine as time-outs need them. Queue workers; pure.
+// The states of a balanced TCP connection, as fine as time-outs need them. Queue workers; pure.
 //
 //   opening --server's SYN-ACK--> answered --client's ACK--> established
 //      established --FIN of one side--> closing --FIN of the other--> closed; RST: closed at once

@@ -1,7 +1,7 @@
 // The frame pool: one SharedArrayBuffer, two slots per worker: one for the frame in hand, because a
 // worker runs each frame to completion before it reads the next, and one for datagrams that leave
 // together (datagram-writer.ts). Nothing is allocated per frame. Behind them lies a short slot per
-// worker for a frame that the switch makes itself (balancer-port.ts).
+// worker for a frame that the switch makes itself (balancer/balancer-port.ts).
 //
 //   slot:  | headroom 64 | vnet header 12 | frame, up to 65 549 + a VLAN tag ... |
 //

@@ -19,7 +19,7 @@ import { type Addr, CPU, CPU_STATE, cpuBlock, ld, rcuReadLock } from "../sync/in
 import { rcuReadUnlock } from "../sync/index.js";
 import type { QueueTable } from "../sync/queue-table.js";
 import { checkVnetHeader } from "../wire/vnet-header.js";
-import type { BurstClock } from "./burst-clock.js";
+import type { BurstClock } from "./balancer/burst-clock.js";
 import type { Capture } from "./capture.js";
 import { FRAME_BYTES_MAX, HEADROOM_BYTES, slotOffset, VNET_BYTES } from "./frame-pool.js";
 import type { Replica } from "./live/replica.js";

@@ -18,8 +18,8 @@ import { Pipeline } from "../pipeline/translate.js";
 import { CounterBlocks } from "../sync/counters.js";
 import { bindThread, CPU, CPU_STATE, cpuBlock } from "../sync/index.js";
 import { QueueTable } from "../sync/queue-table.js";
-import { BalancerPort } from "./balancer-port.js";
-import { BurstClock } from "./burst-clock.js";
+import { BalancerPort } from "./balancer/balancer-port.js";
+import { BurstClock } from "./balancer/burst-clock.js";
 import { Capture } from "./capture.js";
 import { DatagramWriter } from "./datagram-writer.js";
 import {
@@ -32,7 +32,7 @@ import {
 import type { SwitchNews } from "./live/orders.js";
 import { Replica } from "./live/replica.js";
 import { Loop } from "./loop.js";
-import { ServerSide } from "./server-side.js";
+import { ServerSide } from "./balancer/server-side.js";
 import { openEvents, openKernel, type ThreadData } from "./shared.js";
 import { threadId } from "./thread-id.js";
 import { PathTransmit } from "./transmit.js";

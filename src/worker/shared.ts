@@ -9,7 +9,7 @@ import { attachKernel, type Kernel, type KernelConfig } from "../path/kernel.js"
 import { builtInGuard, type Guard, isGuardName, userGuard } from "../path/guards.js";
 import type { UserGuard } from "../path/guards.js";
 import { findProfile, type Profile } from "../path/profiles.js";
-import type { ReceiverPorts } from "./server-side.js";
+import type { ReceiverPorts } from "./balancer/server-side.js";
 import { EventRing } from "../sync/events.js";
 
 /** The words of a device that each trace record copies. */

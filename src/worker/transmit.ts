@@ -14,10 +14,10 @@ import { XMIT, XMIT_NAMES } from "../path/verdict.js";
 import { portCounters, PORT_COUNTER } from "../sync/counters.js";
 import { type Addr, CPU, cpuBlock, type Mem, NULL } from "../sync/memory.js";
 import type { PortEntry } from "../sync/queue-table.js";
-import type { BalancerEnds, BalancerPort } from "./balancer-port.js";
+import type { BalancerEnds, BalancerPort } from "./balancer/balancer-port.js";
 import type { Capture } from "./capture.js";
 import { type DatagramWriter, type HeldFrames, writeFrame } from "./datagram-writer.js";
-import type { ServerSide } from "./server-side.js";
+import type { ServerSide } from "./balancer/server-side.js";
 import { gsoSizeOf } from "./vnet.js";
 
 /** Drop reason (index) of each verdict of the path. */

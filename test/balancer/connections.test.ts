@@ -68,7 +68,7 @@ describe("states", () => {
     expect(walk([SYN | ACK, true], [RST, true])).toBe("closed");
   });
 
-  it("live 30 s when opening, 60 answered, 900 established, 120 closing, 10 closed, UDP 300", () => {
+  it("live 30 s opening, 60 answered, 900 established, 120 closing, 10 closed, UDP 300", () => {
     const { opening, answered, established, closed } = TCP_STATE;
     const states = [opening, answered, established, established | CLIENT_FIN, closed | SERVER_FIN];
     expect([...states, 0].map((state) => lifeTicks(state) / 16)).toEqual([

@@ -12,14 +12,14 @@ import type { Flow } from "../../src/flow/types.js";
 import { wordsOf } from "../../src/scenario/balancer/resolve.js";
 import { PORT_COUNTER } from "../../src/sync/counters.js";
 import { cpuBlock } from "../../src/sync/index.js";
-import { BalancerPort } from "../../src/worker/balancer-port.js";
+import { BalancerPort } from "../../src/worker/balancer/balancer-port.js";
 import {
   HEADROOM_BYTES,
   shortSlotOffset,
   slotOffset,
   VNET_BYTES,
 } from "../../src/worker/frame-pool.js";
-import { ServerSide } from "../../src/worker/server-side.js";
+import { ServerSide } from "../../src/worker/balancer/server-side.js";
 import {
   ACK,
   CLIENT_PORT,
@@ -189,7 +189,7 @@ describe("a frame that is output to the balancer", () => {
     lab.expectBalanced();
   });
 
-  it("a datagram without room has one of the balancer's own ahead, with a line in the books", () => {
+  it("a datagram without room has one of the balancer's own ahead, which is in the books", () => {
     const services = [service({ port: 53, protocol: "udp" })];
     const lab = new Switch(PLAIN, config({ services }));
     const ends = { from: "10.0.1.7", to: "10.0.0.80" };

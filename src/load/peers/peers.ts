@@ -1,5 +1,5 @@
-// Who is at the other end of a server's connection: what its socket says, or, behind a balancer that
-// replaces addresses, what the receiver at the server's port has learned. Server threads.
+// Who is at the other end of a server's connection: what its socket says, or, behind a balancer
+// that replaces addresses, what the receiver at the server's port has learned. Server threads.
 import type { Socket } from "node:net";
 import {
   type ClientAddress,
@@ -21,7 +21,7 @@ export class Peers {
     this.receiver = memory === null ? null : new ToaReceiver(memory);
   }
 
-  /** The address in a client's statement (`10.0.0.1 40000`); null: it is none. Valid until asked again. */
+  /** The address that a statement (`10.0.0.1 40000`) says, until asked again; null: none. */
   stated(text: string): ClientAddress | null {
     const [address = "", port = ""] = text.split(" ");
     return readAddressText(address, Number(port), this.said) ? this.said : null;

@@ -5,7 +5,7 @@ import { Connections } from "../../balancer/connections.js";
 import { BALANCER_DOUBLES } from "../../balancer/counters.js";
 import { turnWords } from "../../balancer/new-connections.js";
 import type { BalancerShared } from "../../worker/shared.js";
-import type { ReceiverPorts } from "../../worker/server-side.js";
+import type { ReceiverPorts } from "../../worker/balancer/server-side.js";
 import type { Scenario } from "../types.js";
 import type { ScenarioBalancer } from "./resolve.js";
 

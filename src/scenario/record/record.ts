@@ -152,7 +152,8 @@ function whySafe({ windows, guard, balancer }: Evidence): string {
   const unregistered = windows.length;
   const clients = balancer?.clients ?? null;
   if (unregistered === 0 && clients !== null) {
-    return `each of ${clients.same} requests came with its client's address, every frame is accounted for`;
+    const told = `each of ${clients.same} requests came with its client's address`;
+    return `${told}, every frame is accounted for`;
   }
   if (unregistered === 0) return "no worker locked up and every frame is accounted for";
   const open = windows.filter((window) => window.microseconds !== null);

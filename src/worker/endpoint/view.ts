@@ -7,7 +7,7 @@ import { GROUP } from "../../sync/program/go.js";
 import { THREAD, WAIT } from "../../sync/program/layout.js";
 import { type EndpointHandles, LOOP, loopWord } from "./layout.js";
 
-/** What has become of packets, from the first Attach on. */
+/** What has become of packets, from the first Attach on; exact below 2^32. */
 export interface EndpointCounts {
   /** Read from queues: the sum of the next three. */
   readonly taken: number;
@@ -37,7 +37,7 @@ export class EndpointView {
   }
 
   private of(thread: number, word: number): number {
-    return Atomics.load(this.m, loopWord(thread, word));
+    return Atomics.load(this.m, loopWord(thread, word)) >>> 0;
   }
 
   private sum(word: number, threads: readonly number[] = this.loops): number {
@@ -82,10 +82,10 @@ export class EndpointView {
 
   counts(): EndpointCounts {
     const [runt, foreign] = [this.sum(LOOP.runts), this.sum(LOOP.foreign)];
-    const dropped = Atomics.load(this.m, this.e.dropped);
+    const dropped = Atomics.load(this.m, this.e.dropped) >>> 0;
     return {
       taken: this.sum(LOOP.taken),
-      delivered: Atomics.load(this.m, this.e.stack),
+      delivered: Atomics.load(this.m, this.e.stack) >>> 0,
       dropped: { runt, foreign, detached: dropped - runt - foreign },
       inHand: this.sum(LOOP.inHand),
       takenAfterStop: this.sum(LOOP.takenAfterStop),

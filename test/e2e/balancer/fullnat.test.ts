@@ -1,6 +1,6 @@
 // The load balancer with real sockets on both ends, in namespaces of their own: which segments tell
-// the client's address, byte for byte, by tcpdump in the server's namespace and tshark; a loss; UDP;
-// options that no kernel would send; and the scenario with 200 addresses.
+// the client's address, byte for byte, by tcpdump in the server's namespace and tshark; a loss;
+// UDP; options that no kernel would send; and the scenario with 200 addresses.
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../../../src/base/eventually.js";
@@ -150,14 +150,15 @@ function echo(type: string, from: string, to: string): string {
   return `
 const socket = require("node:dgram").createSocket("${type}");
 let back = 0;
-const next = () => back < 5 ? socket.send("x" + back, 7, "${to}") : (console.log(back), socket.close());
+const end = () => (console.log(back), socket.close());
+const next = () => (back < 5 ? socket.send("x" + back, 7, "${to}") : end());
 socket.on("message", (message) => { if (String(message) === "x" + back++) next(); });
 socket.bind(40001, "${from}", next);`;
 }
 
 /**
- * Option lists that are wrong, or only strange; each a multiple of four bytes. A signature (kind 19)
- * is not among them: a server without the key throws such segments away itself.
+ * Option lists that are wrong, or only strange; each a multiple of four bytes. A signature (kind
+ * 19) is not among them: a server without the key throws such segments away itself.
  */
 const MALFORMED = [
   "fe000101",

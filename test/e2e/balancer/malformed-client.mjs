@@ -1,6 +1,7 @@
-// A TCP client that no kernel is: opens connections to 10.0.0.80:80 through an AF_PACKET socket, from
-// an address that nobody has, and sends its request under whatever option bytes it is told. Run in
-// the clients' namespace: node malformed-client.mjs HEX ...; prints "HEX ok" or "HEX failed".
+// A TCP client that no kernel is: opens connections to 10.0.0.80:80 through an AF_PACKET socket,
+// from an address that nobody has, and sends its request under whatever option bytes it is told.
+// Run in the clients' namespace: node malformed-client.mjs HEX ...; prints "HEX ok" or
+// "HEX failed".
 import { readFileSync } from "node:fs";
 import * as libc from "@packetpath/libc";
 

@@ -126,7 +126,7 @@ export class Dump {
       .map((line) => line.split(";"));
   }
 
-  /** Ends when so many packets have been captured: what tcpdump has not read when it ends is lost. */
+  /** Ends with so many packets captured: what tcpdump has not read when it ends is lost. */
   async endWith(filter: string, count: number): Promise<void> {
     const isThere = (): boolean => this.packets(filter, "frame.number").length >= count;
     await eventually(`${count} of "${filter}"`, isThere, { timeoutMs: 15_000, everyMs: 200 });

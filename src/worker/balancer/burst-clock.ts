@@ -1,6 +1,6 @@
 // A clock that is read once per burst: time costs as much as a lookup in the exact-match cache, and
 // a burst is over in microseconds. One per queue worker.
-import type { Clock } from "../base/clock.js";
+import type { Clock } from "../../base/clock.js";
 
 export class BurstClock implements Clock {
   private readonly clock: Clock;

@@ -1,10 +1,10 @@
 // The ports of real servers: what a kernel module (toa.ko, uoa.ko) would do in each of them, done
 // where their frames pass. One per queue worker; the memories are shared.
-import { type ReceiverMemory, ToaReceiver } from "../balancer/receiver/toa-receiver.js";
-import type { Clock } from "../base/clock.js";
-import type { Frame } from "../datapath/datapath.js";
-import { Snapshot } from "../datapath/snapshot.js";
-import { newKey } from "../flow/key.js";
+import { type ReceiverMemory, ToaReceiver } from "../../balancer/receiver/toa-receiver.js";
+import type { Clock } from "../../base/clock.js";
+import type { Frame } from "../../datapath/datapath.js";
+import { Snapshot } from "../../datapath/snapshot.js";
+import { newKey } from "../../flow/key.js";
 
 /** Ports whose servers read one dialect. */
 export interface ReceiverPorts {

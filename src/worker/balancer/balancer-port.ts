@@ -4,15 +4,15 @@
 //
 // The books: the frame leaves through the port (sent), and is received on it (rx), so that both
 // ports balance. What the balancer refuses is a drop of the port that the frame came in by.
-import { PASSED, type Balancer } from "../balancer/balancer.js";
-import { DROP } from "../base/drop-reasons.js";
-import type { Clock } from "../base/clock.js";
-import type { Datapath, Frame } from "../datapath/datapath.js";
-import { Snapshot } from "../datapath/snapshot.js";
-import { newKey } from "../flow/key.js";
-import { portCounters, PORT_COUNTER } from "../sync/counters.js";
-import { type Addr, CPU, type Mem } from "../sync/memory.js";
-import type { Capture } from "./capture.js";
+import { PASSED, type Balancer } from "../../balancer/balancer.js";
+import { DROP } from "../../base/drop-reasons.js";
+import type { Clock } from "../../base/clock.js";
+import type { Datapath, Frame } from "../../datapath/datapath.js";
+import { Snapshot } from "../../datapath/snapshot.js";
+import { newKey } from "../../flow/key.js";
+import { portCounters, PORT_COUNTER } from "../../sync/counters.js";
+import { type Addr, CPU, type Mem } from "../../sync/memory.js";
+import type { Capture } from "../capture.js";
 
 export interface BalancerPortParts {
   readonly number: number;
@@ -61,7 +61,7 @@ export class BalancerPort {
     if (reason !== PASSED) ends.drop(frame, reason);
     else {
       ends.countSent(frame.inPort, this.number, 1, bytes);
-      // A frame of the balancer's own is received like any other, and has its own line in the books.
+      // A frame of the balancer's own is received like any other, and in the books like any other.
       if (this.p.balancer.hasOwn) this.comeBack(this.p.own);
       this.comeBack(frame);
     }
