@@ -201,6 +201,14 @@ describe.skipIf(NEEDS_ROOT)(`a trace instance${needsRoot}`, () => {
     expect(existsSync(ledger())).toBe(false);
   });
 
+  it("is taken back when the kernel refuses a filter", () => {
+    const bad = [{ name: "irq/softirq_entry", filter: "nosuch == 1" }];
+    const error = failureOf(() => openTracing({ events: bad, thread: null }));
+    expect(error).toMatchObject({ code: "SYSTEM_CALL", exitCode: 3 });
+    expect(error.message).toContain("EINVAL");
+    expect(existsSync(ledger())).toBe(false);
+  });
+
   it("is taken back when an event is not there", () => {
     const nothing = [{ name: "net/no_such_event" }];
     expect(failureOf(() => openTracing({ events: nothing, thread: null })).exitCode).toBe(3);

@@ -13,6 +13,7 @@ import {
 } from "../../src/observe/receive/kernel-rules.js";
 import { pingStories, writeStories } from "../../src/observe/receive/trace/stories.js";
 import { callChain, timelineLines } from "../../src/observe/receive/trace/timeline.js";
+import { PING_BYTES } from "../../src/host/stimulus/loopback-ping.js";
 import { parseTrace } from "../../src/observe/receive/trace/trace-text.js";
 
 const recorded = (name: string): string =>
@@ -22,7 +23,7 @@ const RULES = receiveRules(kernelVersion("6.18.44"));
 const SENDER = 11295;
 const WRITER = 11306;
 
-const pings = (text: string) => pingStories(parseTrace(text).events, SENDER);
+const pings = (text: string) => pingStories(parseTrace(text).events, SENDER, PING_BYTES);
 const writes = (text: string) => writeStories(parseTrace(text).events, WRITER, "tap0");
 /** The claims that did not hold each time. */
 const broken = (claims: readonly { claim: string; holds: number; of: number }[]) =>
@@ -83,6 +84,14 @@ describe("a ping over loopback", () => {
     const [ping] = pings(lines.toSpliced(at, 0, foreign).join("\n"));
     expect(ping!.queued!.pid).toBe(SENDER);
     expect(ping!.events).toEqual(pings(text)[0]!.events);
+  });
+
+  it("what an interrupt brings in the sender's context is not taken for it", () => {
+    const foreign = `  node-${SENDER} [001] b.s2. 37287.870240: netif_rx: dev=lo skbaddr=77 len=52`;
+    const lines = text.split("\n");
+    const at = lines.findIndex((one) => one.includes("net_dev_queue: "));
+    const stories = pings(lines.toSpliced(at, 0, foreign).join("\n"));
+    expect(broken(pingClaims(stories, RULES))).toEqual([]);
   });
 
   it("is drawn with a column for each CPU and context", () => {
@@ -182,6 +191,8 @@ describe("what kernels do, by version", () => {
     expect(rules.tracesSoftirqsOff).toBe(tells);
     const flagged = pingClaims(pings(recorded("loopback")), rules).map(({ claim }) => claim);
     expect(flagged.some((claim) => claim.includes("flag b"))).toBe(tells);
+    const leftOut = loopbackNotes(kernelVersion(text)).some((note) => note.includes("Left out"));
+    expect(leftOut).toBe(!tells);
   });
 });
 

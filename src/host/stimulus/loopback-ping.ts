@@ -10,6 +10,8 @@ const IPPROTO_ICMP = 1;
 /** RFC 792: an echo request of 16 bytes. The receiving socket gets the IP header, too. */
 const MESSAGE = { bytes: 16, identifier: 4, sequence: 6, checksum: 2 } as const;
 const IP_HEADER_BYTES = 20;
+/** Of a request or a reply, as the loopback device counts it when it receives. */
+export const PING_BYTES = IP_HEADER_BYTES + MESSAGE.bytes;
 const ECHO_REQUEST = 8;
 const ECHO_REPLY = 0;
 const RECEIVE_BYTES = 256;

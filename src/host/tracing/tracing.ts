@@ -74,7 +74,9 @@ export function openTracing(request: TracingRequest): Tracing {
     };
   } catch (error) {
     close();
-    throw error;
+    if (error instanceof PacketpathError) throw error;
+    const { message } = error as Error;
+    throw new PacketpathError("SYSTEM_CALL", `tracing cannot be set up: ${message}`);
   }
 }
 

@@ -22,7 +22,7 @@ export interface ReceiveRules {
   readonly alwaysInline: boolean;
   /** A write to a TAP receives by itself, with softirqs off, instead of raising a softirq. */
   readonly tapReceivesInWrite: boolean;
-  /** Traces tell softirqs off (b) from interrupts off (d). */
+  /** Traces tell softirqs off (b) from interrupts off (d): 5.18 and later do. */
   readonly tracesSoftirqsOff: boolean;
 }
 
@@ -38,20 +38,25 @@ export function receiveRules(version: KernelVersion): ReceiveRules {
 /** What the rules are, a line each, beginning with this kernel's. */
 export function loopbackNotes(version: KernelVersion): string[] {
   const here = `Linux ${version.major}.${version.minor}`;
-  const inline = "who enables softirqs serves what is pending, there and then.";
-  return receiveRules(version).alwaysInline
-    ? [`${here}: ${inline}`, "4.9 to 6.4: unless ksoftirqd runs already, which receives then."]
-    : [
-        `${here}: ${inline}`,
-        "But not if ksoftirqd runs already, which receives then (4.9 to 6.4).",
-      ];
+  const inline = `${here}: who enables softirqs serves what is pending, there and then.`;
+  const busy = receiveRules(version).alwaysInline
+    ? "4.9 to 6.4: unless ksoftirqd runs already, which receives then."
+    : "But not if ksoftirqd runs already, which receives then (4.9 to 6.4).";
+  return [inline, busy, ...flagNotes(version)];
+}
+
+/** Why a claim is not made on this kernel. */
+function flagNotes(version: KernelVersion): string[] {
+  if (receiveRules(version).tracesSoftirqsOff) return [];
+  return ["Left out: whether softirqs were off; traces of 5.18 and later say so (flag b)."];
 }
 
 export function tapNotes(version: KernelVersion): string[] {
   const here = `Linux ${version.major}.${version.minor}`;
   const direct = "write() receives by itself, with softirqs off (netif_receive_skb).";
   const queued = "write() queues, and receives in a softirq before it returns (netif_rx_ni).";
-  return receiveRules(version).tapReceivesInWrite
+  const ways = receiveRules(version).tapReceivesInWrite
     ? [`${here}: ${direct}`, `Before 4.11: ${queued}`]
     : [`${here}: ${queued}`, `Since 4.11: ${direct}`];
+  return [...ways, ...flagNotes(version)];
 }

@@ -7,7 +7,11 @@ import { PacketpathError } from "../../base/errors.js";
 import { errnoName } from "../../base/errno.js";
 import { openBackend } from "../../host/open.js";
 import { allowedCpus, onCpu, onlineCpus } from "../../host/stimulus/pinned.js";
-import { type LoopbackPing, openLoopbackPing } from "../../host/stimulus/loopback-ping.js";
+import {
+  type LoopbackPing,
+  openLoopbackPing,
+  PING_BYTES,
+} from "../../host/stimulus/loopback-ping.js";
 import { steerTo } from "../../host/stimulus/rps.js";
 import { readReceiveCounters, type ReceiveCounters } from "../../host/tracing/counters.js";
 import { openTracing, type Tracing } from "../../host/tracing/tracing.js";
@@ -91,8 +95,8 @@ export async function observeLoopback(
     if (why !== null) skipped.push({ what: "receive packet steering", why });
     else if (!signal.aborted) parts.push(observeSteered({ ...pings, steeredTo: target }, tracefs));
   } finally {
-    tracing.close();
     backend?.close();
+    tracing.close();
   }
   return { kernel, tracing: { place, absent }, pid, parts, skipped };
 }
@@ -129,7 +133,7 @@ function observePart(pings: Pings, tracing: Tracing): LoopbackPart {
   const after = readReceiveCounters(receiver);
   const { events, lost } = parseTrace(tracing.read());
   if (lost > 0) throw new PacketpathError("SYSTEM_CALL", `${lost} trace events were overwritten`);
-  const stories = pingStories(events, process.pid);
+  const stories = pingStories(events, process.pid, PING_BYTES);
   const shown = stories.toSorted((a, b) => a.events.length - b.events.length)[0];
   const claims =
     steeredTo === null

@@ -17,7 +17,7 @@ import { arpRequest, isArpReply, KERNEL, question } from "./tap-frames.js";
 import { parseTrace, type TraceEvent } from "./trace/trace-text.js";
 
 export interface TapOptions {
-  /** Frames to write, 2 to 10000. The first ten are recorded. */
+  /** Frames to write, 1 to 10000. The first ten are recorded. */
   readonly count: number;
   /** Where tracefs is mounted; found, or mounted, if left out. */
   readonly tracefs?: string | undefined;
@@ -88,9 +88,9 @@ export async function observeTap({ count, tracefs }: TapOptions): Promise<TapRes
     const timelines = timelinesOf(stories);
     return { kernel, tracing: { place, absent }, pid, cpu, claims, timelines };
   } finally {
-    tracing.close();
     io?.close();
     backend?.close();
+    tracing.close();
   }
 }
 

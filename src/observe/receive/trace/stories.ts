@@ -14,26 +14,32 @@ export interface PingStory {
   readonly events: readonly TraceEvent[];
 }
 
-/** The pings that a thread sent, one for each of its calls of sendto(2). */
-export function pingStories(events: readonly TraceEvent[], pid: number): PingStory[] {
+/**
+ * The pings that a thread sent, one for each of its calls of sendto(2).
+ * @param bytes of a packet. An interrupt may bring other packets to a loopback device meanwhile, in
+ *   the context of the same thread.
+ */
+export function pingStories(
+  events: readonly TraceEvent[],
+  pid: number,
+  bytes: number,
+): PingStory[] {
   const starts = events.flatMap((event, index) =>
     event.name === "sys_enter_sendto" && event.pid === pid ? [index] : [],
   );
-  return starts.map((start, i) => pingStory(events.slice(start, starts[i + 1] ?? events.length)));
+  return starts.map((start, i) =>
+    pingStory(events.slice(start, starts[i + 1] ?? events.length), String(bytes)),
+  );
 }
 
-function pingStory(events: readonly TraceEvent[]): PingStory {
+function pingStory(events: readonly TraceEvent[], length: string): PingStory {
   const enter = events[0]!;
   const exit = events.find(({ name, pid }) => name === "sys_exit_sendto" && pid === enter.pid);
-  const queued = after(
-    events,
-    enter,
-    (one) => isOn(one, "netif_rx", "lo") && one.pid === enter.pid,
-  );
+  const isPing = (one: TraceEvent) => isOn(one, "netif_rx", "lo") && one.fields["len"] === length;
+  const queued = after(events, enter, (one) => isPing(one) && one.pid === enter.pid);
   const received = after(events, queued, (one) => isSame(one, "netif_receive_skb", queued!));
   const reply = after(events, received, (one) => {
-    const isThere = one.cpu === received!.cpu && one.pid === received!.pid;
-    return isThere && isOn(one, "netif_rx", "lo");
+    return isPing(one) && one.cpu === received!.cpu && one.pid === received!.pid;
   });
   const replyReceived = after(events, reply, (one) => isSame(one, "netif_receive_skb", reply!));
   const last = Math.max(exit?.atUs ?? 0, replyReceived?.atUs ?? received?.atUs ?? 0);

@@ -96,7 +96,7 @@ export function contextOf({ flags }: Pick<TraceEvent, "flags">): Context {
   return flags[2] === "s" ? "softirq" : "task";
 }
 
-/** Whether softirqs were off: b, or D with interrupts off too (kernels since 5.18 say so). */
+/** Whether softirqs were off: b, or D with interrupts off too (5.18 and later say so). */
 export function hasSoftirqsOff({ flags }: Pick<TraceEvent, "flags">): boolean {
   return flags[0] === "b" || flags[0] === "D";
 }
