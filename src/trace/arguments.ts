@@ -8,7 +8,6 @@ import type { Action } from "../flow/types.js";
 import { parseExactFlow } from "../ofctl/exact-flow.js";
 import { parseOdpFlow, type OdpFlow } from "../ofctl/odp/parse-odp-flow.js";
 import { packetFromHex, parseActionList } from "../ofctl/packet-out.js";
-import { receivedActions } from "../ofctl/print/received.js";
 import { FlowTextError } from "../ofctl/text/scan.js";
 import { parseCtState } from "./ct-state.js";
 import { trace, type Trace, type TraceBridge, type TraceOptions } from "./trace.js";
@@ -77,7 +76,7 @@ export function tracePacketOut(
   const { bridge, key, options } = read(bridges, rest, true);
   const error = check(bridge, actions);
   if (error !== null) refuse(`Bad actions: ${error}`);
-  return trace(bridge, key, { ...options, actions: receivedActions(actions, 15, null) });
+  return trace(bridge, key, { ...options, actions });
 }
 
 function readOptions(args: readonly string[]): Request {

@@ -84,6 +84,8 @@ const NEEDS_HELP = "Uses action(s) not supported by datapath";
  * @param key of the packet as it comes in; not changed.
  */
 export function trace(bridge: TraceBridge, key: Uint32Array, options: TraceOptions = {}): Trace {
+  const { recirculations } = bridge.pipeline;
+  const { mark } = recirculations;
   const steps: TraceStep[] = [];
   const ctNext = [...(options.ctNext ?? [])];
   const pass = (flow: Uint32Array, from: TraceReturn | null): void => {
@@ -99,6 +101,7 @@ export function trace(bridge: TraceBridge, key: Uint32Array, options: TraceOptio
     const from = comeBack(copy, flow, ctNext);
     pass(flow, from);
   }
+  recirculations.forgetSince(mark);
   return { bridge: bridge.name, steps, omitted: queue.length };
 }
 

@@ -1,7 +1,7 @@
 // Flow mods as a switch takes them: which changes of the tables a command is, and when it is
 // refused with which error of OpenFlow (ofproto/ofproto.c of Open vSwitch 3.1). Main thread.
 import { PacketpathError } from "../base/errors.js";
-import { KEY_WORDS } from "../flow/key.js";
+import { KEY_WORDS, NW_FRAG_LATER, WORD } from "../flow/key.js";
 import type { Flow, Match } from "../flow/types.js";
 import { ANY_TABLE, flowOfMod, type FlowMod } from "../ofctl/flow-mods.js";
 import { receivedActions } from "../ofctl/print/received.js";
@@ -12,10 +12,16 @@ import type { BridgeControl } from "./control.js";
 /** A refusal: the name of OpenFlow's error, and the mod that was refused. */
 export class FlowModError extends Error {
   readonly mod: FlowMod;
+  /** Counts the mods that were sent together, from 0. */
+  readonly index: number;
+  /** The switch could not even read the message. */
+  readonly isUnread: boolean;
 
-  constructor(name: string, mod: FlowMod) {
+  constructor(name: string, mod: FlowMod, index: number, isUnread = false) {
     super(name);
     this.mod = mod;
+    this.index = index;
+    this.isUnread = isUnread;
   }
 }
 
@@ -69,6 +75,7 @@ export async function applyMods(
   options: { version: OpenFlowVersion; atomic: boolean },
 ): Promise<void> {
   const changes = mods.map((mod) => changeOf(mod, options.version));
+  checkPrerequisites(mods);
   const overlapAt = firstOverlap(bridge.tables, mods, changes);
   checkMeters(bridge, mods);
   const end = overlapAt < 0 ? mods.length : overlapAt;
@@ -78,9 +85,11 @@ export async function applyMods(
     throw new FlowModError(
       /^OFP[A-Z_]+/.exec(error.message)?.[0] ?? "OFPFMFC_TABLE_FULL",
       mods[at]!,
+      at,
     );
   };
-  const overlap = (): FlowModError => new FlowModError("OFPFMFC_OVERLAP", mods[overlapAt]!);
+  const overlap = (): FlowModError =>
+    new FlowModError("OFPFMFC_OVERLAP", mods[overlapAt]!, overlapAt);
   if (options.atomic && overlapAt >= 0) throw overlap();
   try {
     await bridge.apply(changes.slice(0, end));
@@ -88,20 +97,34 @@ export async function applyMods(
     // All at once was refused: find out which one it is.
     for (let at = 0; at < end; at++) {
       if (options.atomic) break;
-      await bridge.apply([changes[at]!]).catch((own: unknown) => refuse(at, own));
+      try {
+        await bridge.apply([changes[at]!]);
+      } catch (own) {
+        refuse(at, own);
+      }
     }
     refuse(mods.length - 1, error);
   }
   if (overlapAt >= 0) throw overlap();
 }
 
+/** Later fragments have no ports, and a message that asks for them is not read. */
+function checkPrerequisites(mods: readonly FlowMod[]): void {
+  for (const [index, mod] of mods.entries()) {
+    const { value, mask } = mod.match;
+    const isLater = (value[WORD.ip]! & mask[WORD.ip]! & NW_FRAG_LATER) !== 0;
+    if (!isLater || mask[WORD.ports] === 0) continue;
+    throw new FlowModError("OFPBMC_BAD_PREREQ", mod, index, true);
+  }
+}
+
 /** No flow may use a meter that is not there. */
 function checkMeters(bridge: BridgeControl, mods: readonly FlowMod[]): void {
-  for (const mod of mods) {
+  for (const [index, mod] of mods.entries()) {
     const isKnown = mod.actions.every(
       (action) => action.type !== "meter" || bridge.meters.get(action.meter) !== null,
     );
-    if (!isKnown) throw new FlowModError("OFPMMFC_INVALID_METER", mod);
+    if (!isKnown) throw new FlowModError("OFPMMFC_INVALID_METER", mod, index);
   }
 }
 

@@ -138,6 +138,13 @@ class UnixControl {
   }
 }
 
+/** How a command line ended. */
+export interface Finished {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 export class PrivateOvs {
   /** Holds everything of it: sockets, database, flows. */
   readonly folder: string;
@@ -259,6 +266,24 @@ export class PrivateOvs {
   /** How ovs-ofctl calls the bridge. */
   get bridge(): string {
     return `unix:${this.path(`${BRIDGE}.mgmt`)}`;
+  }
+
+  /**
+   * Runs a whole command line of one of the tools.
+   * @param files that it may read, by the names that it calls them.
+   */
+  tool(line: readonly string[], files: ReadonlyMap<string, string> = new Map()): Finished {
+    const [tool, ...args] = line as [string, ...string[]];
+    for (const [name, text] of files) writeFileSync(this.path(name), text);
+    const own: Readonly<Record<string, readonly string[]>> = {
+      "ovs-vsctl": [`--db=unix:${this.path("db.sock")}`],
+      "ovs-appctl": ["-t", this.path("switch.ctl")],
+      "ovs-ofctl": ["-vconsole:off"],
+    };
+    const run = spawnSync(tool, [...(own[tool] ?? []), ...args], {
+      ...{ env: this.env, encoding: "utf8", cwd: this.folder, input: files.get("-") ?? "" },
+    });
+    return { exitCode: run.status ?? -1, stdout: run.stdout, stderr: run.stderr };
   }
 
   /** Runs ovs-vsctl; it waits until the switch has done what is asked. */

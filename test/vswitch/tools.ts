@@ -15,7 +15,7 @@ export interface Tools {
   refused(line: string): Promise<string>;
 }
 
-function words(line: string): string[] {
+export function words(line: string): string[] {
   const found = line.match(/'[^']*'|"[^"]*"|[^\s'"]+('[^']*'|"[^"]*"|[^\s'"])*/g) ?? [];
   return found.map((word) => word.replace(/'([^']*)'/g, "$1").replace(/^"(.*)"$/, "$1"));
 }

@@ -16,8 +16,8 @@ import type { PlacedAction } from "./verify.js";
 
 /** Meters have numbers from 1 to this (OFPM13_MAX). */
 const METER_MAX = 0xffff0000;
-/** Tables 0 to 253 are for flows (ofproto-dpif.h, TBL_INTERNAL). */
-const TABLES = 254;
+/** What ovs-ofctl lets goto_table name; the switch has flows in tables 0 to 253. */
+const TABLES = 256;
 /** `ct_state` bits. */
 const CS_INVALID = 0x10;
 

@@ -75,6 +75,20 @@ export class Recirculations {
     return id;
   }
 
+  /** The last id given; for `forgetSince`. */
+  get mark(): number {
+    return this.lastId;
+  }
+
+  /** Forgets states that were frozen after a mark: those of a trace, which nobody comes back to. */
+  forgetSince(mark: number): void {
+    for (const [text, id] of this.ids) {
+      if (id <= mark) continue;
+      this.ids.delete(text);
+      this.states.delete(id);
+    }
+  }
+
   thaw(id: number): FrozenState | null {
     return this.states.get(id) ?? null;
   }

@@ -218,7 +218,8 @@ export class Walk {
     for (let table = first; ; table++) {
       const entry = tables.lookup(table, ctx.flow, ctx.wildcards);
       if (entry !== null) return { entry, fate: null, table };
-      ctx.flowRecords.push(tables.own.ofTable(table));
+      // Table 254 is nobody's: what is sent there ends there.
+      if (table < TABLES) ctx.flowRecords.push(tables.own.ofTable(table));
       const miss = honorsMiss ? tables.missOf(table) : "default";
       if (miss === "continue" && table < TABLES - 1) continue;
       const fate = miss === "controller" || miss === "continue" ? "packet-in" : "miss";

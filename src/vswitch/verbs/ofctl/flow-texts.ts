@@ -24,6 +24,9 @@ export function parsing<T>(file: string | null, read: () => T): T {
   }
 }
 
+/** The transaction id of the first message that ovs-ofctl sends after its greetings. */
+const FIRST_XID = 6;
+
 export interface FlowTexts {
   readonly mods: readonly FlowMod[];
   /** Formats that can say all of them. */
@@ -70,12 +73,22 @@ export async function sendMods(
     await applyMods(bridge, mods, { version, atomic });
   } catch (error) {
     if (!(error instanceof FlowModError)) throw error;
-    const text = formatFlowMod(error.mod, { version });
+    const unread = `***decode error: ${error.message}***`;
+    const text = error.isUnread ? unread : formatFlowMod(error.mod, { version });
     if (atomic) {
-      call.err(`Error ${error.message} for: ${messageHead("OFPT_FLOW_MOD", version, 9)} ${text}\n`);
+      const head = messageHead("OFPT_FLOW_MOD", version, FIRST_XID + error.index);
+      call.err(`Error ${error.message} for: ${head} ${text}\n`);
+      const control = version === 13 ? "ONFT_BUNDLE_CONTROL" : "OFPT_BUNDLE_CONTROL";
+      const commit = messageHead(control, version, FIRST_XID + mods.length + 2);
+      call.err(`Error OFPBFC_MSG_FAILED for: ${commit}\n`);
+      call.err(" bundle_id=0 type=COMMIT_REQUEST flags=atomic ordered\n");
       throw new VerbError(`talking to unix:${bridge.name}.mgmt (Protocol error)`);
     }
-    const message = { name: "OFPT_FLOW_MOD", version, xid: 6, text: ` ${text}` };
+    // Each message is followed by a barrier; one before all sets the format, if need be.
+    const extended = version === 10 && error.isUnread;
+    const xid = FIRST_XID + 2 * error.index + (extended ? 2 : 0);
+    const name = extended ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
+    const message = { name, version, xid, text: ` ${text}` };
     throw refusal(error.message, message);
   }
 }

@@ -54,7 +54,7 @@ function flowsOf(call: Call, texts: FlowTexts): Map<string, Flow> {
 
 async function replaceFlows(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
-  const wanted = flowsOf(call, await readFlows(call, call.args[1]!, portMap(bridge)));
+  const wanted = flowsOf(call, await readFlows(call, call.args[1]!, portMap(bridge), "add"));
   const changes: FlowChange[] = [];
   const present = new Map(bridge.tables.entries().map(({ flow }) => [identity(flow), flow]));
   for (const [id, { table, match, priority }] of present) {
@@ -72,7 +72,7 @@ async function replaceFlows(call: Call): Promise<void> {
 /** The flows of a switch, or of a file: whichever the name is. */
 async function flowsFrom(call: Call, name: string): Promise<Map<string, Flow>> {
   const bridge = call.control.bridges().find((one) => one.name === name);
-  if (bridge === undefined) return flowsOf(call, await readFlows(call, name, new Map()));
+  if (bridge === undefined) return flowsOf(call, await readFlows(call, name, new Map(), "add"));
   return new Map(bridge.tables.entries().map(({ flow }) => [identity(flow), flow]));
 }
 
