@@ -38,20 +38,24 @@ export function checkConnectionLimits(spec: HttpLoadSpec): void {
       { fix: "Raise requests or concurrency, or lower holdUntilInFlight." },
     );
   }
-  checkDescriptors(connections);
+  checkDescriptors(connections, spec.serverApart === true ? 1 : 2);
   checkPorts(connections);
 }
 
-function checkDescriptors(connections: number): void {
+/**
+ * @param ends of each connection that this process holds, 1 or 2.
+ * @throws PacketpathError ENVIRONMENT when there would be too many, and the limit cannot be raised.
+ */
+export function checkDescriptors(connections: number, ends: 1 | 2): void {
   const limits = readFileSync("/proc/self/limits", "utf8");
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
-  const needed = 2 * connections + SPARE_DESCRIPTORS;
+  const needed = ends * connections + SPARE_DESCRIPTORS;
   if (soft === undefined || Number(soft) >= needed) return;
   // Root may raise its own hard limit (setrlimit(2), CAP_SYS_RESOURCE); it ends with the process.
   if (setrlimit(RLIMIT_NOFILE, needed, needed) === 0) return;
   throw new PacketpathError(
     "ENVIRONMENT",
-    `${connections} connections need ${needed} file descriptors (both ends), ` +
+    `${connections} connections need ${needed} file descriptors${ends === 2 ? " (both ends)" : ""}, ` +
       `but the limit (RLIMIT_NOFILE) is ${soft}`,
     { fix: `Raise the hard limit (as root): ulimit -Hn ${needed}, or the service's LimitNOFILE=.` },
   );

@@ -2,6 +2,7 @@
 // one or two threads (see threads.ts); this file orders their beginnings and ends.
 import { workerEntry } from "../base/entry.js";
 import type { BackendDescriptor, NamespaceRef } from "../host/types.js";
+import { startServerProcess } from "./apart/server-process.js";
 import type { FloodRoleSpec, FloodSenderResult } from "./flood-thread.js";
 import type { HttpClientResult } from "./http-client-thread.js";
 import { RoleGroup } from "./threads.js";
@@ -42,6 +43,7 @@ async function runBoth(group: RoleGroup, spec: HttpLoadSpec): Promise<HttpLoadRe
   const ends = spec.behind ?? [{ server: spec.server, port: spec.serverPort }];
   const servers = ends.map(({ server, port }) => {
     const own = { ...spec, serverPort: port };
+    if (spec.serverApart === true) return startServerProcess(server, own, group.counters);
     return group.start<null, HttpLoadSpec>("http-server", SERVER, server, own);
   });
   try {
@@ -55,7 +57,7 @@ async function runBoth(group: RoleGroup, spec: HttpLoadSpec): Promise<HttpLoadRe
   } finally {
     // Also when the client could not begin: the group's stop alone only makes the server release.
     for (const server of servers) server.stop();
-    await group.end();
+    await Promise.all([group.end(), Promise.allSettled(servers.map(({ result }) => result))]);
   }
 }
 

@@ -23,7 +23,7 @@ export const LOAD_COUNTER = {
   stop: 7,
   /** UDP datagrams or echo replies received. Written by the receiver, or by the pinger. */
   datagramsReceived: 8,
-  /** Requests whose server learned the client's own address, another one. Written by the servers. */
+  /** Requests whose server knew the client's own address; another one. Written by the servers. */
   clientsSame: 9,
   clientsDifferent: 10,
 } as const;
@@ -58,6 +58,11 @@ export interface HttpLoadSpec {
   readonly peers?: ReceiverMemory;
   /** Addresses that connections come from in turn; absent or empty: the kernel chooses. */
   readonly sourceAddresses?: readonly string[];
+  /**
+   * linux: the server is a process of its own, with descriptors of its own. Of its counters only
+   * `maxInFlight` is known then, and only in the end.
+   */
+  readonly serverApart?: boolean;
 }
 
 export interface LatencyMs {

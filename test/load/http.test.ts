@@ -48,6 +48,16 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     expect(await loads.startHttp(lo).done).toMatchObject({ ok: 3000, maxInFlight: 3000 });
   });
 
+  it("holds as many with the server in a process of its own, and ends when it is stopped", async () => {
+    const most = { requests: 500, holdUntilInFlight: 500, timeoutMs: 30_000 };
+    const apart = { ...httpSpec(hosts, most), serverApart: true };
+    const result = await loads.startHttp(apart).done;
+    expect(result).toMatchObject({ sent: 500, ok: 500, failed: {}, maxInFlight: 500 });
+    const stopped = loads.startHttp({ ...apart, holdUntilInFlight: 0, requests: 0, intervalMs: 5 });
+    stopped.stop();
+    expect((await stopped.done).failed).toEqual({});
+  });
+
   it("keeps to the concurrency that it was given", async () => {
     const spec = httpSpec(hosts, { requests: 500, concurrency: 7, holdUntilInFlight: 7 });
     const result = await loads.startHttp(spec).done;
@@ -132,6 +142,8 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
       code: "SYSTEM_CALL",
       message: "the HTTP server cannot listen on 0.0.0.0 port 8080: EADDRINUSE",
     });
+    const apart = { ...httpSpec(hosts, {}), serverApart: true };
+    await expect(loads.startHttp(apart).done).rejects.toThrow(/ port 8080: EADDRINUSE$/);
   });
 
   it("is refused when the namespace has too few ports, or too short an accept queue", async () => {

@@ -35,5 +35,8 @@ describe("the check before a load", () => {
     expect(() => checkConnectionLimits(many)).toThrowError(
       /1000000000 connections need 2000000500 file descriptors .*RLIMIT_NOFILE\) is \d+/,
     );
+    expect(() => checkConnectionLimits({ ...many, serverApart: true })).toThrowError(
+      /1000000000 connections need 1000000500 file descriptors, but .*RLIMIT_NOFILE\) is \d+/,
+    );
   });
 });

@@ -195,7 +195,7 @@ async function measureConnections(): Promise<ConnectionPoint[]> {
       const { done } = loads.startHttp({
         ...{ client: client!, server: server!, serverAddress: "10.2.0.2", bodyBytes: 256 },
         ...{ serverPort: HTTP_PORT + i, requests: size, holdUntilInFlight: size },
-        ...{ concurrency: 0, timeoutMs: TIMEOUT_MS },
+        ...{ concurrency: 0, timeoutMs: TIMEOUT_MS, serverApart: true },
       });
       points.push(
         await done.then(({ ok, seconds }) => ({ size, ok, seconds, lacks: null }), refused),
