@@ -57,7 +57,7 @@ describe.skipIf(cannot)(`FullNAT to an unmodified server${needs}`, () => {
     await begin(folder.path);
     const atServer = await Dump.begin(folder.path, "web1", "tcp port 8080");
     const atClient = await Dump.begin(folder.path, "clients", "tcp port 80");
-    expect(fetch(from, 40_000, url)).toBe("hello");
+    expect(fetch(from, 40_000, url)).toMatch(/^hello (::ffff:10.1.0.1|fd01::1)$/);
     await atServer.endWith("tcp.flags.fin == 1", 2);
     await atClient.endWith("tcp.flags.fin == 1", 2);
     const [[first]] = atServer.packets("tcp.flags == 0x12", "tcp.seq_raw") as [[string]];
@@ -97,6 +97,23 @@ describe.skipIf(cannot)(`FullNAT to an unmodified server${needs}`, () => {
     await client.says("200 OK");
     await dump.end();
     for (const { options: sent } of data()) expect(sent).toBe(V4);
+  });
+
+  it("NAT: the server sees the client, and answers through the balancer", async () => {
+    await begin(folder.path);
+    expect(fetch("10.0.1.7", 40_000, "http://10.0.0.81/")).toBe("hello ::ffff:10.0.1.7");
+  });
+
+  it("direct routing: the server has the virtual address, and its answers pass by", async () => {
+    const { tool } = await begin(folder.path);
+    // Or the server would answer for the address itself.
+    const quiet = ["arp_ignore=1", "arp_announce=2"].map((set) => `net.ipv4.conf.all.${set}`);
+    inNamespace("direct", "sysctl", "-q", "-w", ...quiet);
+    inNamespace("direct", "ip", "addr", "add", "10.0.0.82/32", "dev", "lo");
+    expect(fetch("10.0.1.7", 40_000, "http://10.0.0.82:8080/")).toBe("hello ::ffff:10.0.1.7");
+    const shown = tool("ovs-appctl", "balancer/show");
+    expect(shown).toContain("toClient 0\n");
+    expect(shown).toMatch(/toServer [1-9]/);
   });
 
   it("UDP: the first three datagrams; the server's side knows the client, IPv6 too", async () => {

@@ -8,10 +8,14 @@ import { inNamespace, Program, ROOT } from "../program.js";
 
 export const SCENARIO = `name: balancer
 workers: 2
-namespaces: [clients, web1]
+namespaces: [clients, web1, direct]
 ports:
   - { name: clients, namespace: clients, addresses: [10.0.1.1-10.0.1.9/16, fd00::7/64] }
-  - { name: web1, namespace: web1, addresses: [10.1.0.11/24, fd01::11/64] }
+  - name: web1
+    namespace: web1
+    addresses: [10.1.0.11/24, fd01::11/64]
+    gateways: [10.1.0.1]
+  - { name: direct, namespace: direct, addresses: [10.0.2.12/16] }
   - { name: lb, kind: balancer }
 balancer:
   port: lb
@@ -19,6 +23,16 @@ balancer:
   services:
     - { name: web, address: 10.0.0.80, port: 80, servers: [{ address: 10.1.0.11, port: 8080 }] }
     - { name: web6, address: fd00::80, port: 80, servers: [{ address: fd01::11, port: 8080 }] }
+    - name: nat
+      mode: nat
+      address: 10.0.0.81
+      port: 80
+      servers: [{ address: 10.1.0.11, port: 8080 }]
+    - name: direct
+      mode: dr
+      address: 10.0.0.82
+      port: 8080
+      servers: [{ address: 10.0.2.12 }]
     - name: echo
       protocol: udp
       address: 10.0.0.80
@@ -63,9 +77,10 @@ export function beside(namespace: string, ...command: string[]): Beside {
   };
 }
 
-/** Servers of HTTP and UDP echoes, unmodified Linux sockets. */
+/** Servers of HTTP, which say whom they see, and of UDP echoes: unmodified Linux sockets. */
 const SERVERS = `
-require("node:http").createServer((_, answer) => answer.end("hello")).listen(8080, "::");
+const who = (request, answer) => answer.end("hello " + request.socket.remoteAddress);
+require("node:http").createServer(who).listen(8080, "::");
 const say = () => (up += 1) === 2 && console.log("serving");
 let up = 0;
 for (const type of ["udp4", "udp6"]) {
@@ -88,6 +103,7 @@ export async function begin(folder: string): Promise<Running> {
   await up.says("Ctrl-C removes all of it");
   const socket = /: (\/run\/packetpath\/\S+)/.exec(up.stdout)![1]!;
   await beside("web1", process.execPath, "-e", SERVERS).says("serving");
+  await beside("direct", process.execPath, "-e", SERVERS).says("serving");
   const env = { ...process.env, PACKETPATH_CTL: socket };
   const tool = (name: string, ...args: string[]): string =>
     execFileSync(join(ROOT, "native-free-shims/ovs", name), args, { encoding: "utf8", env });
