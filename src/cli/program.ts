@@ -10,7 +10,7 @@ import { addMatrixCommand } from "./commands/matrix.js";
 import { addFlowCommand } from "./commands/flow.js";
 import { addMergeCommand } from "./commands/merge.js";
 import { addMutantsCommand } from "./commands/mutants.js";
-import { addObserveCommand } from "./commands/observe.js";
+import { addObserveCommand } from "./commands/observe/observe.js";
 import { addRunCommand } from "./commands/run.js";
 import { addSchemaCommand } from "./commands/schema.js";
 import { addSwitchCommand } from "./commands/switch.js";

@@ -1,12 +1,9 @@
-// `packetpath observe WHAT`: what the models say, looked at on the running kernel of this host. One
-// row of the table per observation; each is loaded when it is asked for. Main thread only.
+// What `packetpath observe` can show, one row per observation; each is loaded when it is asked for.
+// Main thread only.
 import { type Command, InvalidArgumentError } from "commander";
-import { EXIT, PacketpathError } from "../../base/errors.js";
-import { writeOut } from "../failure.js";
-import { listenForStop } from "../signals.js";
 
 /** The flags of all observations; each row adds those that it reads. */
-interface ObserveFlags {
+export interface ObserveFlags {
   readonly json?: boolean;
   readonly count?: number;
   readonly tracefs?: string;
@@ -21,7 +18,7 @@ interface Observed {
   readonly text: string;
 }
 
-interface Observation {
+export interface Observation {
   readonly name: string;
   readonly summary: string;
   readonly description: string;
@@ -34,7 +31,7 @@ interface Observation {
   readonly observe: (flags: ObserveFlags, signal: AbortSignal) => Promise<Observed>;
 }
 
-const OBSERVATIONS: readonly Observation[] = [
+export const OBSERVATIONS: readonly Observation[] = [
   {
     name: "loopback",
     summary: "where a ping over loopback is received: in whose context, on which CPU",
@@ -44,8 +41,8 @@ const OBSERVATIONS: readonly Observation[] = [
       "returns; and that receive packet steering moves it to another CPU. Needs root.",
     addOptions: (command) => tracefsOption(countOption(command, "pings in each part (10)", 100)),
     async observe({ count = 10, tracefs }, signal) {
-      const { observeLoopback } = await import("../../observe/receive/loopback.js");
-      const text = await import("../../observe/receive/loopback-text.js");
+      const { observeLoopback } = await import("../../../observe/receive/loopback.js");
+      const text = await import("../../../observe/receive/loopback-text.js");
       const result = await observeLoopback({ count, tracefs }, signal);
       return {
         asExpected: text.loopbackAsExpected(result),
@@ -64,8 +61,8 @@ const OBSERVATIONS: readonly Observation[] = [
     addOptions: (command) =>
       tracefsOption(countOption(command, "frames to write, ten of them recorded (200)", 10_000)),
     async observe({ count = 200, tracefs }) {
-      const { observeTap } = await import("../../observe/receive/tap.js");
-      const text = await import("../../observe/receive/tap-text.js");
+      const { observeTap } = await import("../../../observe/receive/tap.js");
+      const text = await import("../../../observe/receive/tap-text.js");
       const result = await observeTap({ count, tracefs });
       return {
         asExpected: text.tapAsExpected(result),
@@ -84,8 +81,8 @@ const OBSERVATIONS: readonly Observation[] = [
       "Needs root.",
     addOptions: (command) => countOption(command, "how often to write (10)", 100),
     async observe({ count = 10 }, signal) {
-      const { observeBacklog } = await import("../../observe/receive/backlog.js");
-      const text = await import("../../observe/receive/backlog-text.js");
+      const { observeBacklog } = await import("../../../observe/receive/backlog.js");
+      const text = await import("../../../observe/receive/backlog-text.js");
       const result = await observeBacklog(count, signal);
       return {
         asExpected: text.backlogAsExpected(result),
@@ -104,8 +101,8 @@ const OBSERVATIONS: readonly Observation[] = [
     addOptions: (command) => command.option("--all", "print every row, not only what differs"),
     async observe({ all = false }, signal) {
       const { observeSocket, socketAsExpected } =
-        await import("../../observe/socket/observe-socket.js");
-      const { socketJson, socketText } = await import("../../observe/socket/text.js");
+        await import("../../../observe/socket/observe-socket.js");
+      const { socketJson, socketText } = await import("../../../observe/socket/text.js");
       const result = await observeSocket(signal);
       return {
         asExpected: socketAsExpected(result),
@@ -125,8 +122,8 @@ const OBSERVATIONS: readonly Observation[] = [
     addOptions: (command) => countOption(command, "namespaces to make (200)", 100_000),
     async observe({ count = 200 }, signal) {
       const { netnsAsExpected, observeNetns } =
-        await import("../../observe/netns/observe-netns.js");
-      const { netnsJson, netnsText } = await import("../../observe/netns/text.js");
+        await import("../../../observe/netns/observe-netns.js");
+      const { netnsJson, netnsText } = await import("../../../observe/netns/text.js");
       const result = await observeNetns(count, signal);
       return {
         asExpected: netnsAsExpected(result),
@@ -147,39 +144,4 @@ function countOption(command: Command, what: string, most: number): Command {
 
 function tracefsOption(command: Command): Command {
   return command.option("--tracefs <folder>", "where tracefs is mounted (found by itself)");
-}
-
-export function addObserveCommand(program: Command, exit: (code: number) => void): void {
-  const parent = program
-    .command("observe")
-    .summary("look at the running kernel where the models speak of it")
-    .description(
-      "Shows on this host's own kernel what the models say of it, in namespaces of its own.\n" +
-        "Exit code 0 if the kernel does what was predicted, 1 if not, 3 if it cannot be seen here.",
-    );
-  for (const row of OBSERVATIONS) {
-    const command = parent.command(row.name).summary(row.summary).description(row.description);
-    (row.addOptions?.(command) ?? command)
-      .option("--json", "print the result as one JSON object")
-      .action(async (flags: ObserveFlags) => exit(await observe(row, flags)));
-  }
-}
-
-async function observe(row: Observation, flags: ObserveFlags): Promise<number> {
-  if (process.geteuid?.() !== 0) {
-    throw new PacketpathError("ENVIRONMENT", `observe ${row.name} needs root`, {
-      fix: "Use sudo.",
-    });
-  }
-  const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
-  try {
-    const { asExpected, json, text } = await row.observe(flags, stop.signal);
-    const stopped = stop.exitCode();
-    if (stopped !== null) return stopped;
-    const object = JSON.stringify({ schemaVersion: 1, ...json });
-    await writeOut(process.stdout, flags.json === true ? `${object}\n` : text);
-    return asExpected ? EXIT.asExpected : EXIT.notAsExpected;
-  } finally {
-    stop.release();
-  }
 }
