@@ -20,6 +20,10 @@ export interface EndpointReport {
   readonly schemaVersion: 1;
   readonly scenario: string;
   readonly backend: "linux" | "memory";
+  /** There is no switch here, and nothing random. */
+  readonly guard: null;
+  readonly profile: null;
+  readonly seed: null;
   readonly design: string;
   readonly queues: number;
   readonly verdict: Verdict;

@@ -31,6 +31,7 @@ export function judge(gathered: Gathered): EndpointReport {
     schemaVersion: 1,
     scenario: name,
     backend: options.backend,
+    ...{ guard: null, profile: null, seed: null },
     design,
     queues,
     verdict,

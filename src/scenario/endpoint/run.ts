@@ -130,10 +130,10 @@ class EndpointRun {
 
   private async floodCycles(): Promise<void> {
     const { endpoint } = this.lab;
-    const { cycles, packetsPerCycle } = this.scenario.endpoint;
+    const { cycles, packetsPerCycle, queues, flood } = this.scenario.endpoint;
     const before = endpoint.view.takenByLoop();
     const isOnAll = () => endpoint.view.takenByLoop().every((taken, i) => taken > before[i]!);
-    await this.until("the flood to reach all queues", isOnAll);
+    await this.until(`${flood.flows} flows to reach all of ${queues} queues`, isOnAll);
     for (let i = 0; i < cycles; i++) {
       // The first one goes on with the Attach that the flood found.
       if (i > 0) await endpoint.attach();

@@ -61,7 +61,7 @@ const text = (stops: readonly number[]) => {
   return `${stops.length} stops: p50, p99, max ${list} ms`;
 };
 
-describe.each(KINDS)("on %s", (kind) => {
+describe.each(KINDS)("2.6 on %s", (kind) => {
   const reason = lacks[kind] === null ? "" : ` (${lacks[kind]})`;
 
   describe.skipIf(lacks[kind] !== null)(`stopping${reason}`, () => {
