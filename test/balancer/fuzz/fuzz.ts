@@ -16,13 +16,16 @@ import {
   type ReceiverCounts,
   ToaReceiver,
 } from "../../../src/balancer/receiver/toa-receiver.js";
+import { newSegment, openSegment, sealSegment } from "../../../src/balancer/segment/segment.js";
+import { insertUoa } from "../../../src/balancer/segment/uoa.js";
 import { DROP_REASONS } from "../../../src/base/drop-reasons.js";
 import { Random } from "../../../src/base/random.js";
 import { wordsOf } from "../../../src/scenario/balancer/resolve.js";
 import { macBytes } from "../../../src/wire/ethernet.js";
 import { config, LB_MAC, server, service } from "../lab.js";
-import { type FrameSpec, lay, type LaidFrame } from "../segment/frames.js";
+import { type FrameSpec, lay, type LaidFrame, v4, v6 } from "../segment/frames.js";
 import type { ReadPacketView } from "../segment/verify.js";
+import { firstOption, toaOf, uoaOf } from "./by-hand.js";
 import { breakHeaders, malformedOptions } from "./malformed.js";
 
 export interface FuzzResult {
@@ -56,42 +59,6 @@ const CONNECTIONS_MAX = 16_384;
 /** Frames after which those connections are opened anew that broken headers may have closed. */
 const REOPEN = 500;
 
-const hexByte = (value: number): string => value.toString(16).padStart(2, "0");
-
-/** The option that a client's address demands, by hand. */
-function toaOf(address: string, port: number, isV6: boolean): string {
-  const portText = port.toString(16).padStart(4, "0");
-  if (!isV6)
-    return `fe08${portText}${address
-      .split(".")
-      .map((part) => hexByte(Number(part)))
-      .join("")}`;
-  const groups = address.split("::");
-  const [head, tail] = groups.map((part) =>
-    part
-      .split(":")
-      .map((one) => one.padStart(4, "0"))
-      .join(""),
-  );
-  return `fd14${portText}${head!.padEnd(32 - tail!.length, "0")}${tail!}`;
-}
-
-/** The IPv4 option for UDP, by hand. */
-const uoaOf = (address: string, port: number): string =>
-  `1f08${toaOf(address, port, false).slice(4)}`;
-
-/** The first option of this kind in a list of hex digits, or null. */
-function firstOption(text: string, kind: number): string | null {
-  const bytes = text.match(/../g)?.map((pair) => Number.parseInt(pair, 16)) ?? [];
-  for (let at = 0; at < bytes.length && bytes[at] !== 0;) {
-    const size = bytes[at] === 1 ? 1 : (bytes[at + 1] ?? 0);
-    if (size === 0 || (size === 1 && bytes[at] !== 1) || at + size > bytes.length) return null;
-    if (bytes[at] === kind) return text.slice(2 * at, 2 * (at + size));
-    at += size;
-  }
-  return null;
-}
-
 function must(isRight: boolean, sentence: string): void {
   if (!isRight) throw new Error(sentence);
 }
@@ -107,6 +74,7 @@ class Rig {
   readonly receivers: Readonly<Record<4 | 6, ToaReceiver>>;
   private readonly sane: Opened[] = [];
   private victims: Opened[] = [];
+  private readonly segment = newSegment();
   private port = 20_000;
 
   constructor(seed: number) {
@@ -138,7 +106,6 @@ class Rig {
       4: new ToaReceiver(newReceiverMemory(CONNECTIONS_MAX, "dpvs")),
       6: new ToaReceiver(newReceiverMemory(CONNECTIONS_MAX, "kind")),
     };
-    for (let i = 0; i < CLIENTS; i++) this.sane.push(this.open(i, false));
   }
 
   /** Hands a frame to the balancer; what it says, "passed" or the reason. */
@@ -228,7 +195,7 @@ class Rig {
   }
 
   /** Only the options are broken: the connection goes on. */
-  private segment(): void {
+  private brokenOptions(): void {
     const opened = this.random.pick(this.sane);
     const shape = this.shape();
     if (this.random.below(4) === 0) return this.segmentToClient(opened, shape);
@@ -285,25 +252,45 @@ class Rig {
 
   /** The headers are broken too: whatever becomes of it, it becomes of this frame alone. */
   private brokenFrame(): void {
-    const { random, broken } = this;
+    const { random } = this;
     const opened = random.pick(this.victims);
     const shape = { ...this.shape(), vnet: random.pick(["plain", "partial", "gso"] as const) };
-    const laid =
-      random.below(3) === 0 ? this.answer(opened, shape) : lay({ ...opened.spec, ...shape });
+    const isAnswer = random.below(3) === 0;
+    const laid = isAnswer ? this.answer(opened, shape) : lay({ ...opened.spec, ...shape });
+    this.break(laid, random.below(4) !== 0);
+  }
+
+  /** The same with protocol 248, which only the server's side takes. */
+  private brokenUoa(): void {
+    const { random, segment } = this;
+    const version = random.pick([4, 6] as const);
+    const vnet = random.pick(["plain", "partial"] as const);
+    const laid = lay({ protocol: "udp", version, vnet, payload: random.below(60) });
+    openSegment(segment, laid.frame, laid.floor);
+    must(insertUoa(segment, version === 4 ? v4() : v6(), "protocol", 1500) === 0, "no UOA");
+    sealSegment(segment);
+    // Its own length, more often than chance would hit it.
+    const length = segment.places.transport - (version === 4 ? 12 : 24) + 2;
+    if (random.below(2) === 0) laid.frame.bytes[length + random.below(2)] = random.next();
+    this.break(laid, false);
+  }
+
+  private break(laid: LaidFrame, isForBalancer: boolean): void {
+    const { random, broken } = this;
     const { frame } = laid;
     frame.bytes.set(macBytes(LB_MAC), frame.offset);
-    const vnet = frame.vnetOffset;
-    const end = frame.offset + frame.length;
-    const length = breakHeaders(random, frame.bytes, vnet, end) - frame.offset;
-    const cut = end - frame.offset - length;
-    frame.length = length;
-    const tail = frame.bytes.slice(end - cut);
-    const receiver = random.pick([4, 6] as const);
-    const outcome = random.below(4) === 0 ? "received" : this.attempt(laid, length);
-    this.receivers[receiver].toServer(frame, laid.floor, this.nowMs);
-    must(Buffer.compare(tail, frame.bytes.subarray(end - cut)) === 0, "written behind the frame");
+    const whole = frame.offset + frame.length;
+    const end = breakHeaders(random, frame.bytes, frame.vnetOffset, whole);
+    frame.length = end - frame.offset;
+    const behind = frame.bytes.slice(end);
+    const outcome = isForBalancer ? this.attempt(laid, frame.length) : "received";
+    this.receivers[random.pick([4, 6] as const)].toServer(frame, laid.floor, this.nowMs);
+    must(Buffer.compare(behind, frame.bytes.subarray(end)) === 0, "written behind the frame");
+    must(frame.offset + frame.length === end, "the frame ends elsewhere");
+    must(frame.length >= 0, "headers longer than their frame were taken out");
+    const before = frame.bytes.subarray(0, laid.floor);
     must(
-      frame.bytes.subarray(0, laid.floor).every((one) => one === 0xa5),
+      before.every((one) => one === 0xa5),
       "written in front of it",
     );
     broken[outcome] = (broken[outcome] ?? 0) + 1;
@@ -343,12 +330,14 @@ class Rig {
 
   step(i: number): void {
     this.nowMs += MS_PER_FRAME;
+    if (i === 0) for (let k = 0; k < CLIENTS; k++) this.sane.push(this.open(k, false));
     if (i % REOPEN === 0) {
       this.victims = Array.from({ length: 4 }, (_, k) => this.open(k, true));
     }
     const choice = this.random.below(8);
-    if (choice < 5) this.segment();
+    if (choice < 5) this.brokenOptions();
     else if (choice < 7) this.brokenFrame();
+    else if (this.random.below(4) === 0) this.brokenUoa();
     else this.datagram();
   }
 }
