@@ -45,6 +45,8 @@ export interface LearnedClientView {
 
 export interface BalancerView {
   readonly port: number;
+  /** `02:6c:62:00:00:01` */
+  readonly mac: string;
   readonly connectionsMax: number;
   services(): readonly BalancerServiceView[];
   connections(): readonly BalancedConnectionView[];

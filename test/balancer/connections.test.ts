@@ -1,5 +1,7 @@
 // The life of connections: schedulers, states and their time-outs, and that what was taken is given
 // back, also when threads add, find and remove at the same time.
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { CONN, Connections, TUPLE } from "../../src/balancer/connections.js";
 import { roundOf } from "../../src/balancer/schedule.js";
@@ -155,5 +157,36 @@ describe("what was taken is given back (behaviour 15)", () => {
     }
     table.clear();
     expect(table.size).toBe(0);
+  });
+
+  it("three threads at once: what one holds stays what it is, and no place is lost", async () => {
+    const table = Connections.create(48);
+    const results = await Promise.all(
+      [11, 12, 13].map(async (seed) => {
+        const workerData = { buffer: table.buffer, seed, steps: 60_000, clients: 40 };
+        const worker = new Worker(new URL("./connections-thread.mjs", import.meta.url), {
+          workerData,
+        });
+        const [result] = (await once(worker, "message")) as [Record<string, number>];
+        return result;
+      }),
+    );
+    const sum = (name: string): number => results.reduce((all, one) => all + one[name]!, 0);
+    expect(sum("wrong")).toBe(0);
+    expect(sum("found")).toBeGreaterThan(1000);
+    expect(table.added).toBe(sum("added"));
+    expect(table.all()).toHaveLength(table.size);
+    table.clear();
+    expect(table).toMatchObject({ size: 0, removed: sum("added") });
+    const tuple = (side: number, port: number): Int32Array => {
+      const words = new Int32Array(TUPLE.words);
+      words[TUPLE.source] = side;
+      words[TUPLE.ports] = port;
+      return words;
+    };
+    for (let i = 0; i < 48; i++) {
+      expect(table.add(tuple(3, i), tuple(4, i), 0, () => undefined)).toBeGreaterThan(0);
+      table.release();
+    }
   });
 });

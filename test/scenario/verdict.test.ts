@@ -113,6 +113,40 @@ describe("INVALID", () => {
   });
 });
 
+describe("a load balancer", () => {
+  const balancer = {
+    connections: { added: 10, removed: 10, left: 0 },
+    counts: {},
+    untold: {},
+    clients: { asked: 10, same: 10, different: 0 },
+    receivers: [{ dialect: "dpvs", ip6_address_alloc: 10, ip6_address_free: 10 }],
+  };
+
+  it("is SAFE if each request came with its client's address, or no load asks for a service", () => {
+    const { verdict, why } = verdictOf({ balancer });
+    expect(verdict).toBe("SAFE");
+    expect(why).toContain("each of 10 requests");
+    expect(verdictOf({ balancer: { ...balancer, clients: null } }).verdict).toBe("SAFE");
+  });
+
+  it.each([
+    [{ asked: 10, same: 9, different: 1 }, "9 of 10 requests, with another 1"],
+    [{ asked: 10, same: 9, different: 0 }, "9 of 10 requests, with another 0"],
+    [{ asked: 0, same: 0, different: 0 }, "0 of 0"],
+  ])("is ASSERT with %o", (clients, words) => {
+    const { verdict, why } = verdictOf({ balancer: { ...balancer, clients } });
+    expect(verdict).toBe("ASSERT");
+    expect(why).toContain(words);
+  });
+
+  it("is a LEAK when connections, or entries of a receiver, are left", () => {
+    const connections = { added: 10, removed: 9, left: 1 };
+    expect(verdictOf({ balancer: { ...balancer, connections } }).verdict).toBe("LEAK");
+    const receivers = [{ dialect: "dpvs", ip6_address_alloc: 10, ip6_address_free: 9 }];
+    expect(verdictOf({ balancer: { ...balancer, receivers } }).verdict).toBe("LEAK");
+  });
+});
+
 describe("LEAK", () => {
   it.each(["namespaces", "devices", "fds", "workers"] as const)("names %s", (what) => {
     const { verdict, why } = verdictOf({ leaks: { ...CLEAN.leaks, [what]: 2 } });

@@ -30,15 +30,21 @@ export function balancerReport(lab: Lab, http: HttpLoadResult | null): BalancerR
   };
 }
 
-/** What is wrong with it, in a sentence; null: nothing. */
-export function wrongInBalancer(balancer: BalancerReport | null): string | null {
+/** What is wrong with it: a verdict and a sentence; null: nothing. */
+export function wrongInBalancer(
+  balancer: BalancerReport | null,
+): { verdict: "ASSERT" | "LEAK"; why: string } | null {
   if (balancer === null) return null;
   const { clients, connections, receivers } = balancer;
   if (clients !== null && (clients.same !== clients.asked || clients.same === 0)) {
     const told = `with its client's address came ${clients.same} of ${clients.asked} requests`;
-    return `${told}, with another ${clients.different}`;
+    return { verdict: "ASSERT", why: `${told}, with another ${clients.different}` };
   }
-  if (connections.left !== 0) return `${connections.left} connections of the balancer are left`;
+  if (connections.left !== 0) {
+    const why = `left behind: ${connections.left} connections of the balancer`;
+    return { verdict: "LEAK", why };
+  }
   const leaking = receivers.find((one) => one["ip6_address_alloc"] !== one["ip6_address_free"]);
-  return leaking === undefined ? null : `a receiver (${leaking.dialect}) has entries left`;
+  if (leaking === undefined) return null;
+  return { verdict: "LEAK", why: `left behind: entries of the ${leaking.dialect} receiver` };
 }

@@ -13,6 +13,7 @@ import type {
   BalancerView,
   LearnedClientView,
 } from "../../vswitch/balancer.js";
+import { macText } from "../../wire/ethernet.js";
 import type { BalancerShared } from "../../worker/shared.js";
 
 const UDP = 17;
@@ -25,6 +26,7 @@ export function balancerView(shared: BalancerShared): BalancerView {
   const blocks = shared.counters.map((one) => new Float64Array(one));
   return {
     port,
+    mac: macText(Uint8Array.from(config.mac), 0),
     connectionsMax: config.connectionsMax,
     services: () => servicesOf(shared, table),
     connections: () => connectionsOf(shared, table),

@@ -40,6 +40,8 @@ const FLAGS: readonly (readonly [number, number])[] = [
   [PORT_CONFIG.down, PORT_FLAG.down],
 ];
 
+const NO_MAC = "00:00:00:00:00:00";
+
 export class LabBridge implements BridgeControl {
   readonly name: string;
   readonly datapathId: string;
@@ -88,7 +90,7 @@ export class LabBridge implements BridgeControl {
         number,
         datapathNumber: number,
         type: kinds.get(name) ?? "",
-        mac: ref?.mac ?? "00:00:00:00:00:00",
+        mac: number === this.balancer?.port ? this.balancer.mac : (ref?.mac ?? NO_MAC),
         config: this.configs.get(number) ?? 0,
         linkUp: ((this.configs.get(number) ?? 0) & PORT_CONFIG.down) === 0,
       }))

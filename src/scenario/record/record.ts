@@ -123,7 +123,7 @@ export function judge(evidence: Evidence): { verdict: Verdict; why: string } {
     return { verdict: "LEAK", why: `left behind: ${list}` };
   }
   const wrong = wrongInBalancer(evidence.balancer);
-  if (wrong !== null) return { verdict: "ASSERT", why: wrong };
+  if (wrong !== null) return wrong;
   return { verdict: "SAFE", why: whySafe(evidence) };
 }
 

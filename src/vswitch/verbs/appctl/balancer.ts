@@ -43,10 +43,10 @@ function show(call: Call): void {
     `${title}:`,
     ...Object.entries(group).map(([name, count]) => `  ${name} ${count}`),
   ]);
-  const { port, connectionsMax } = balancer;
+  const { port, mac, connectionsMax } = balancer;
   const size = balancer.connections().length;
-  const head = `port ${port}: ${size} of at most ${connectionsMax} connections`;
-  print(call, { port, connectionsMax, services, counts }, [head, ...lines, ...counters]);
+  const head = `port ${port}, ${mac}: ${size} of at most ${connectionsMax} connections`;
+  print(call, { port, mac, connectionsMax, services, counts }, [head, ...lines, ...counters]);
 }
 
 function showConnections(call: Call): void {
