@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { close, prctl, setrlimit } from "@packetpath/libc";
+import { close } from "@packetpath/libc";
 import { nowMs } from "../../base/clock.js";
 import { eventually } from "../../base/eventually.js";
 import { limitDescriptors } from "../probe/restrict.js";
@@ -18,9 +18,6 @@ import {
 } from "./churn.js";
 import { makeRawNamespace, openOwnNamespace, tryNamespace } from "./raw.js";
 
-const PR_SET_PDEATHSIG = 1;
-const SIGKILL = 9;
-const RLIMIT_CORE = 4;
 const LIMIT = "/proc/sys/user/max_net_namespaces";
 const GONE_MS = 60_000;
 /** Namespaces that count and stay: the one that the child begins in. */
@@ -128,8 +125,6 @@ function tryDescriptors(home: number): number {
   }
 }
 
-// Entering the user namespace has taken back what the parent had asked for.
-prctl(PR_SET_PDEATHSIG, SIGKILL);
-setrlimit(RLIMIT_CORE, 0, 0);
+// A parent that died before its child was tied to it.
 if (process.ppid !== order.parent) process.exit(0);
 process.stdout.write(`${JSON.stringify(await observe())}\n`);
