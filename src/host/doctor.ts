@@ -97,6 +97,7 @@ export async function runDoctor(): Promise<Check[]> {
     await checkDevice(),
     checkRunDirectory(),
     ...checkLimits(),
+    await checkTracefs(),
     checkModule("cap", "the independent witness of frames (libpcap)"),
     checkModule("raw-socket", "the ICMP and IP prober"),
     checkProgram("ip", ["-V"], "iproute2: looking into namespaces by hand", "iproute2"),
@@ -188,6 +189,21 @@ function checkLimits(): Check[] {
     check("net.core.somaxconn", limits.somaxconn, 4096, "sysctl net.core.somaxconn=4096"),
     check("local ports", limits.localPorts, 4096, "Widen net.ipv4.ip_local_port_range."),
   ];
+}
+
+/** Loaded here only: without koffi there is none, and the check of koffi has said so. */
+async function checkTracefs(): Promise<Check> {
+  const what = "`packetpath observe`: the kernel's trace events";
+  const base = { name: "tracefs", required: false };
+  const fix = "Use sudo, and a kernel with CONFIG_FTRACE and CONFIG_EVENT_TRACING.";
+  try {
+    const { openTracefs } = await import("./tracing/tracefs.js");
+    const tracefs = openTracefs();
+    tracefs.close();
+    return { ...base, ok: true, detail: `${what} (${tracefs.place})`, fix };
+  } catch (error) {
+    return { ...base, ok: false, detail: `${what}: ${firstLine(error)}`, fix };
+  }
 }
 
 /**
