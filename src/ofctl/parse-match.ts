@@ -12,7 +12,7 @@ import {
   type Field,
   type FieldId,
 } from "../flow/fields.js";
-import { VLAN_PRESENT } from "../flow/key.js";
+import { NW_FRAG_ANY, NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../flow/key.js";
 import { getMatchField, prerequisiteHolds, setMatchField } from "../flow/match.js";
 import type { Match } from "../flow/types.js";
 import { exactFormats, maskedFormats } from "./text/field-formats.js";
@@ -194,6 +194,12 @@ const CHECKED: readonly Field[] = FIELDS.filter(
     !["vlan_pcp", "ip_dscp", "nw_ecn"].includes(field.id),
 );
 
+function withoutFragments(mask: Uint32Array): Uint32Array {
+  const copy = mask.slice();
+  copy[WORD.ip]! &= ~(NW_FRAG_ANY | NW_FRAG_LATER);
+  return copy;
+}
+
 /**
  * Removes what the match says about fields whose prerequisite it does not ask for, as Open vSwitch
  * does silently: `tp_dst=80` without a protocol matches every frame.
@@ -209,7 +215,9 @@ export function normalizeMatch(match: Match): Field[] {
   for (const field of CHECKED) {
     if (isFieldZero(match.mask, field)) continue;
     const places = [field.id, ...(SHARED[field.id] ?? [])];
-    if (places.some((id) => prerequisiteHolds(match, fieldOf(id).prerequisite))) continue;
+    // That later fragments have no ports is for the switch to find wrong.
+    const packet = { value: match.value, mask: withoutFragments(match.mask) };
+    if (places.some((id) => prerequisiteHolds(packet, fieldOf(id).prerequisite))) continue;
     const zero = new Uint32Array(field.words);
     // nw_tos names the DSCP bits; its byte holds ECN too, which needs the same.
     const whole = field.id === "nw_tos" ? fieldOf("nw_ecn") : null;

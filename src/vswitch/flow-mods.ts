@@ -1,9 +1,10 @@
 // Flow mods as a switch takes them: which changes of the tables a command is, and when it is
 // refused with which error of OpenFlow (ofproto/ofproto.c of Open vSwitch 3.1). Main thread.
 import { PacketpathError } from "../base/errors.js";
-import { KEY_WORDS, NW_FRAG_LATER, WORD } from "../flow/key.js";
+import { KEY_WORDS } from "../flow/key.js";
 import type { Flow, Match } from "../flow/types.js";
 import { ANY_TABLE, flowOfMod, type FlowMod } from "../ofctl/flow-mods.js";
+import { checkReceivedMatch, receivedMatch } from "../ofctl/print/received-match.js";
 import { receivedActions } from "../ofctl/print/received.js";
 import type { OpenFlowVersion } from "../ofctl/protocols.js";
 import type { FlowChange, FlowSelector, FlowTables } from "../pipeline/flow-tables.js";
@@ -48,7 +49,8 @@ function receivedFlow(mod: FlowMod, version: OpenFlowVersion): Flow {
 }
 
 /** The changes that a mod is. */
-export function changeOf(mod: FlowMod, version: OpenFlowVersion): FlowChange {
+export function changeOf(sent: FlowMod, version: OpenFlowVersion): FlowChange {
+  const mod = { ...sent, match: receivedMatch(sent.match, version) };
   if (mod.command === "delete" || mod.command === "delete_strict") {
     return { type: "delete", selector: selectorOf(mod) };
   }
@@ -75,7 +77,7 @@ export async function applyMods(
   options: { version: OpenFlowVersion; atomic: boolean },
 ): Promise<void> {
   const changes = mods.map((mod) => changeOf(mod, options.version));
-  checkPrerequisites(mods);
+  checkPrerequisites(mods, options.version);
   const overlapAt = firstOverlap(bridge.tables, mods, changes);
   checkMeters(bridge, mods);
   const end = overlapAt < 0 ? mods.length : overlapAt;
@@ -108,12 +110,10 @@ export async function applyMods(
   if (overlapAt >= 0) throw overlap();
 }
 
-/** Later fragments have no ports, and a message that asks for them is not read. */
-function checkPrerequisites(mods: readonly FlowMod[]): void {
+/** A message that asks for what no packet can have is not read. */
+function checkPrerequisites(mods: readonly FlowMod[], version: OpenFlowVersion): void {
   for (const [index, mod] of mods.entries()) {
-    const { value, mask } = mod.match;
-    const isLater = (value[WORD.ip]! & mask[WORD.ip]! & NW_FRAG_LATER) !== 0;
-    if (!isLater || mask[WORD.ports] === 0) continue;
+    if (checkReceivedMatch(mod.match, version) === null) continue;
     throw new FlowModError("OFPBMC_BAD_PREREQ", mod, index, true);
   }
 }

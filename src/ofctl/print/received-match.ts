@@ -2,7 +2,7 @@
 // vSwitch 3.1). From 1.2 on a tag is not matched as 16 bits, but as its id, with the bit that says
 // that there is one, and its priority. 1.1 has no ECN. Slow path; any thread.
 import { fieldOf, getField, setField } from "../../flow/fields.js";
-import { VLAN_PRESENT } from "../../flow/key.js";
+import { NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../../flow/key.js";
 import { cloneMatch, setMatchField } from "../../flow/match.js";
 import type { Match } from "../../flow/types.js";
 import type { OpenFlowVersion } from "../protocols.js";
@@ -44,11 +44,19 @@ export function receivedMatch(match: Match, version: OpenFlowVersion): Match {
   return result;
 }
 
+/** Whether the protocol is one whose ports a fragment may lack. */
+function hasPorts(match: Match): boolean {
+  return [6, 17, 132].includes(match.value[WORD.ip]! >>> 24);
+}
+
 /**
  * What a switch finds wrong with a match when it gets it in the words of a version.
  * @returns the name of the OpenFlow error, or null.
  */
 export function checkReceivedMatch(match: Match, version: OpenFlowVersion): string | null {
+  // Later fragments have no ports.
+  const isLater = (match.value[WORD.ip]! & match.mask[WORD.ip]! & NW_FRAG_LATER) !== 0;
+  if (isLater && match.mask[WORD.ports] !== 0 && hasPorts(match)) return "OFPBMC_BAD_PREREQ";
   if (version < 12) return null;
   const { value, mask, hasPriority } = tagOf(match);
   const isTagged = (value & mask & VLAN_PRESENT) !== 0;

@@ -3,7 +3,7 @@
 // does the same, or nothing: 1.0 has no write_actions and no meter, 1.2 says mod_nw_src as
 // set_field. `ovs-ofctl add-flow` sends flows this way, and dump-flows gets them this way.
 // Slow path; any thread.
-import { fieldOf, getField, type FieldId } from "../../flow/fields.js";
+import { fieldFullMask, fieldOf, getField, type FieldId } from "../../flow/fields.js";
 import { VLAN_PRESENT } from "../../flow/key.js";
 import { prerequisiteHolds } from "../../flow/match.js";
 import type { Action, Match } from "../../flow/types.js";
@@ -76,11 +76,21 @@ function fits(id: FieldId, match: Match | null): boolean {
   return match !== null && prerequisiteHolds(match, fieldOf(id).prerequisite);
 }
 
+/** Fields that may be set in part, and that an action of OpenFlow 1.0 sets. */
+const OLDER_ACTIONS: readonly FieldId[] = [
+  ...(["vlan_tci", "vlan_vid", "eth_src", "eth_dst", "ip_src", "ip_dst"] as const),
+  ...(["tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"] as const),
+];
+
 /** set_field for OpenFlow 1.0 and 1.1, which have an action of their own for some fields. */
 function receivedLegacy(action: SetField, state: State): Action[] {
   const value = numberOf(action.value);
-  // Open vSwitch 3.1 forgets the mask here and sets the whole field; a load says what is meant.
-  if (!isWhole(action)) return [{ ...action, spelling: "load" }];
+  if (!isWhole(action)) {
+    // The older actions have no masks: Open vSwitch 3.1 sets the whole field.
+    const whole = { ...action, mask: fieldFullMask(fieldOf(action.field)) };
+    const hasOwn = OLDER_ACTIONS.includes(action.field);
+    return hasOwn ? receivedLegacy(whole, state) : [{ ...action, spelling: "load" }];
+  }
   switch (action.field) {
     case "vlan_tci": {
       if ((value & BigInt(VLAN_PRESENT)) === 0n) return [{ type: "pop-vlan" }];

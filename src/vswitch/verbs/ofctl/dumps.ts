@@ -9,6 +9,7 @@ import {
   type SortCriterion,
 } from "../../../ofctl/dump-flows.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
+import { checkReceivedMatch } from "../../../ofctl/print/received-match.js";
 import { FORMATS, formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
 import type { FlowEntry } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
@@ -110,9 +111,12 @@ function printMods(call: Call, { mods, formats }: FlowTexts): void {
   const namesAnyTable = version === 10 && (format & FORMATS.tables) !== 0;
   const name = isNxm(format) || needsNxm(mods, version) ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
   for (const [i, mod] of mods.entries()) {
-    call.out(
-      `${messageHead(name, version, i + 1)} ${formatFlowMod(mod, { version, namesAnyTable })}\n`,
-    );
+    const error = checkReceivedMatch(mod.match, version);
+    const text =
+      error === null
+        ? formatFlowMod(mod, { version, namesAnyTable })
+        : `***decode error: ${error}***`;
+    call.out(`${messageHead(name, version, i + 1)} ${text}\n`);
   }
 }
 
