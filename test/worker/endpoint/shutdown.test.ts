@@ -22,11 +22,16 @@ async function open(backend: "linux" | "memory", more: Partial<EndpointLabOption
     ...more,
   });
   far = openFarEnd(lab);
+  isOpen = true;
   return lab.endpoint;
 }
 
+/** Whether `lab` and `far` are a test's own. */
+let isOpen = false;
+
 afterEach(async () => {
-  if (lab === undefined) return;
+  if (!isOpen) return;
+  isOpen = false;
   far.close();
   await lab.close();
   expect(lab.leaks()).toEqual({ namespaces: 0, devices: 0, fds: 0, workers: 0 });
@@ -211,6 +216,29 @@ describe.each(KINDS)("2.6 on %s", (kind) => {
       expectBalance();
     });
 
+    it("close of an attached endpoint under a flood stops it first, and ends it for good", async () => {
+      const endpoint = await open(kind);
+      const flood = await flooded();
+      await Promise.all([endpoint.close(), endpoint.close()]);
+      expect([endpoint.alive(), endpoint.view.running(), endpoint.failure]).toEqual([0, 0, null]);
+      expectBalance();
+      await expect(endpoint.attach()).rejects.toThrow("attach of an endpoint: it is closed");
+      await expect(endpoint.detach(1)).rejects.toThrow("there is no stopper 1");
+      flood.stop();
+      await flood.done;
+    });
+
+    it("a handler that cannot be loaded: open says so, and leaves nothing", async () => {
+      const before = openFds();
+      const handler = "/nowhere/handler.mjs";
+      const opened = EndpointLab.open({
+        ...{ backend: kind, queues: QUEUES, txQueueLen: 500, design: "fixed" },
+        handler,
+      });
+      await expect(opened).rejects.toThrow(handler);
+      await eventually("its descriptors", () => openFds() === before, TIMEOUT);
+    });
+
     it("answers for its address: a ping is replied to", async () => {
       const endpoint = await open(kind);
       await endpoint.attach();
@@ -226,10 +254,12 @@ describe.each(KINDS)("2.6 on %s", (kind) => {
       const endpoint = await open(kind, { design: "buggy" });
       const flood = await flooded();
       let deadlock = null;
+      // The last stop; rejected when the endpoint is closed around it.
+      let hanging: Promise<number> = Promise.resolve(0);
       for (let i = 0; i < 1000 && deadlock === null; i++) {
         let isStopped = false;
-        // Rejected when the endpoint is closed around it.
-        endpoint.detach().then(
+        hanging = endpoint.detach();
+        hanging.then(
           () => (isStopped = true),
           () => undefined,
         );
@@ -257,6 +287,7 @@ describe.each(KINDS)("2.6 on %s", (kind) => {
       await flood.done;
       await endpoint.close();
       expect(endpoint.alive()).toBe(0);
+      await expect(hanging).rejects.toThrow(/torn down|closed meanwhile/);
     });
   });
 });
