@@ -11,6 +11,7 @@ import { Watchdog } from "../worker/watchdog.js";
 import { closeBooks } from "./books.js";
 import { FaultDriver } from "./fault-driver.js";
 import { buildLab, type Lab, tearDown } from "./lab.js";
+import { type ServedLab, serveLab } from "./live/serve.js";
 import { dumpFlows, joinCaptures } from "./leavings.js";
 import { RunningLoads } from "./loads.js";
 import { makeRecord } from "./record/record.js";
@@ -45,13 +46,20 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     captureFolder: options.outFolder,
     onControl: (message) => onControl(message),
   });
-  const run = new Run(lab, options, new Timeline(lab.kernel, portNames));
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const run = new Run(lab, { ...options, signal }, new Timeline(lab.kernel, portNames));
   onControl = (message) => run.heard(message);
   early.forEach(onControl);
   let outcome: Outcome;
+  let served: ServedLab | null = null;
   try {
+    const path = options.controlPath;
+    if (path !== undefined) served = await serveLab(lab, () => stop.abort(), path);
+    run.beforeEnd = async () => served?.close();
     outcome = await run.toTheEnd();
   } catch (error) {
+    await served?.close();
     await tearDown(lab, run.lost());
     throw error;
   }
@@ -89,6 +97,8 @@ export class Run {
   readonly lanes: WorkerLanes;
   readonly faults: FaultDriver;
   readonly lockups = new Map<number, string>();
+  /** Called when the loads and faults are over, while all threads still live. */
+  beforeEnd: () => Promise<void> = () => Promise.resolve();
   /** The last step of a control thread that did not come back. */
   stuckAfter = "";
   private readonly watchdog: Watchdog;
@@ -151,6 +161,7 @@ export class Run {
     } finally {
       this.faults.stop();
       this.watchdog.stop();
+      await this.beforeEnd();
     }
     this.timeline.drain(this.lab.supervisor.threads);
     const faults = this.faults.report();

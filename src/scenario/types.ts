@@ -263,6 +263,8 @@ export interface RunOptions {
   readonly outFolder: string | null;
   /** The command that repeats this run. */
   readonly command: string;
+  /** Where the tools of Open vSwitch can speak to the switch meanwhile; absent: nowhere. */
+  readonly controlPath?: string;
   /** Aborted when the user wants an orderly stop. */
   readonly signal: AbortSignal;
   readonly onProgress: (sample: Sample) => void;

@@ -1,10 +1,8 @@
 // `packetpath up`: the topology of a scenario with named namespaces, forwarding until it is told to
 // stop, so that real programs can be run inside. Main thread.
-import { socketPath } from "../vswitch/socket/registry.js";
-import { type ControlServer, serve } from "../vswitch/socket/server.js";
 import { buildLab, type Lab, tearDown } from "./lab.js";
-import { LabSwitch } from "./live/switch.js";
-import { labTarget } from "./live/target.js";
+import { type ServedLab, serveLab } from "./live/serve.js";
+import type { LabSwitch } from "./live/switch.js";
 import type { Scenario, UpOptions } from "./types.js";
 
 export async function upScenario(scenario: Scenario, options: UpOptions): Promise<void> {
@@ -18,16 +16,13 @@ export async function upScenario(scenario: Scenario, options: UpOptions): Promis
     onControl: () => undefined,
   });
   const stop = new AbortController();
-  const control = new LabSwitch(lab, () => stop.abort());
-  let server: ControlServer | null = null;
+  let served: ServedLab | null = null;
   try {
-    server = await serve(socketPath(), labTarget(lab, control));
-    options.onReady(readyText(lab, options.backend, server.path));
-    await untilStopped(lab, control, AbortSignal.any([options.signal, stop.signal]));
+    served = await serveLab(lab, () => stop.abort());
+    options.onReady(readyText(lab, options.backend, served.path));
+    await untilStopped(lab, served.control, AbortSignal.any([options.signal, stop.signal]));
   } finally {
-    // First nobody can ask for changes any more, then there is nobody to make them.
-    await server?.close();
-    control.close();
+    await served?.close();
     await tearDown(lab, new Set());
   }
 }

@@ -28,6 +28,7 @@ interface RunFlags {
   readonly seed?: number;
   readonly out?: string;
   readonly json?: boolean;
+  readonly ctl?: string;
 }
 
 export function addRunCommand(program: Command, exit: (code: number) => void): void {
@@ -46,6 +47,7 @@ export function addRunCommand(program: Command, exit: (code: number) => void): v
     .addOption(seedOption())
     .option("--out <folder>", "run folder (default: runs/<time>-<scenario>-<guard>)")
     .option("--json", "print the report as one JSON object")
+    .option("--ctl <path>", "serve the tools in native-free-shims/ovs here ($PACKETPATH_CTL)")
     .addHelpText(
       "after",
       `
@@ -120,6 +122,8 @@ async function runAndReport(scenario: Scenario, around: Surroundings): Promise<n
   const { runScenario } = await import("../../scenario/run.js");
   const { createProgress } = await import("../../report/progress.js");
   const seed = flags.seed ?? scenario.seed;
+  const chosen = process.env["PACKETPATH_CTL"];
+  const controlPath = flags.ctl ?? (chosen === "" ? undefined : chosen);
   process.stderr.write(`${scenario.name}: guard ${guard.name}, ${flags.backend}, seed ${seed}\n`);
   const progress = createProgress(process.stderr, {
     requests: scenario.load.http?.requests ?? null,
@@ -133,6 +137,7 @@ async function runAndReport(scenario: Scenario, around: Surroundings): Promise<n
       seed,
       outFolder,
       command: repeatCommand(around.file, flags, ["--guard", guard.name, "--seed", `${seed}`]),
+      ...(controlPath === undefined ? {} : { controlPath }),
       signal: stop.signal,
       onProgress: (sample) => progress.update(sample),
     });
