@@ -47,8 +47,8 @@ export function wantsToa(segment: Segment, firstAck: number): boolean {
 }
 
 /**
- * DPVS's checks, in DPVS's order, for a segment whose header were `header` bytes long.
- * @param saved bytes by which pruning would make the packet shorter first.
+ * DPVS's checks, in DPVS's order, for an option of `size` bytes.
+ * @param saved bytes that pruning would take out of the header first.
  */
 function checkRoom(segment: Segment, size: number, mtu: number, saved: number): number {
   if (mtu <= 0) return REFUSAL["unknown-mtu"];
@@ -63,6 +63,8 @@ function checkRoom(segment: Segment, size: number, mtu: number, saved: number): 
 
 /** Options that pruning leaves in the header. */
 type Keep = "all-but-padding-and-toa" | "timestamps";
+/** In the order in which they are tried. */
+const WAYS: readonly Keep[] = ["all-but-padding-and-toa", "timestamps"];
 
 function isKept(kind: number, size: number, keep: Keep): boolean {
   if (keep === "timestamps") return kind === TCP_OPTION.timestamps;
@@ -117,8 +119,6 @@ function pruningThatHelps(segment: Segment, size: number, mtu: number): Keep | n
   }
   return null;
 }
-
-const WAYS: readonly Keep[] = ["all-but-padding-and-toa", "timestamps"];
 
 function isSigned(segment: Segment): boolean {
   const { bytes } = segment.frame;

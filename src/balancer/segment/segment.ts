@@ -72,7 +72,7 @@ export function newSegment(): Segment {
 }
 
 /** Bytes of the TCP or UDP header. */
-export function transportHeader(segment: Segment): number {
+function transportHeader(segment: Segment): number {
   const { places, frame } = segment;
   if (places.protocol === IP_PROTO.udp) return UDP.header;
   return tcpHeaderLength(frame.bytes, places.transport);

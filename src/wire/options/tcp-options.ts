@@ -22,9 +22,6 @@ export const TCP_OPTION = {
 /** Lengths of the options that have only one. */
 export const TCP_OPTION_SIZE = { maximumSegmentSize: 4, timestamps: 10, sackBlock: 8 } as const;
 
-/** Bytes of options that fit: 60 of header less the 20 that each has. */
-export const TCP_OPTIONS_MAX = TCP.headerMax - TCP.headerMin;
-
 /**
  * Bytes of the option at `at`, 1 for a NOP. 0 where the list ends: at `end`, at kind 0, and at an
  * option whose length is missing, less than 2 or more than what is left. Receivers stop there too,
@@ -55,13 +52,6 @@ export function findOption(
     if (bytes[at] === kind && (size === 0 || length === size)) return at;
   }
   return -1;
-}
-
-/** Whether the list ends as it should: at its end or with kind 0. For tests and diagnosis. */
-export function areOptionsWhole(bytes: Uint8Array, begin: number, end: number): boolean {
-  let at = begin;
-  for (let size = 0; (size = optionSize(bytes, at, end)) > 0;) at += size;
-  return at === end || bytes[at] === TCP_OPTION.end;
 }
 
 /** Where the options of the TCP header at `tcp` begin; only where `checkTcp` agreed. */

@@ -87,7 +87,7 @@ export function toaSize(family: 4 | 6): number {
 }
 
 /** The kind under which a profile sends an address of this family. */
-export function toaKind(family: 4 | 6, profile: ToaProfile): number {
+function toaKind(family: 4 | 6, profile: ToaProfile): number {
   return family === 6 && profile === "kind" ? TOA.kindV6 : TOA.kind;
 }
 

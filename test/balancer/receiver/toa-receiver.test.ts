@@ -5,7 +5,7 @@ import { newReceiverMemory, ToaReceiver } from "../../../src/balancer/receiver/t
 import { insertUoa, type UoaForm } from "../../../src/balancer/segment/uoa.js";
 import { newSegment, openSegment, sealSegment } from "../../../src/balancer/segment/segment.js";
 import { ipv4Text } from "../../../src/wire/ipv4.js";
-import { newClientAddress, type ToaProfile } from "../../../src/wire/options/toa.js";
+import { newClientAddress } from "../../../src/wire/options/toa.js";
 import {
   CLIENT_V4,
   CLIENT_V6,
@@ -28,8 +28,8 @@ class Server {
   readonly receiver: ToaReceiver;
   nowMs = 1_000_000;
 
-  constructor(capacity = 64, profile: ToaProfile = "dpvs") {
-    this.receiver = new ToaReceiver(newReceiverMemory(capacity, profile));
+  constructor(memory = newReceiverMemory(64, "dpvs")) {
+    this.receiver = new ToaReceiver(memory);
   }
 
   gets(spec: FrameSpec): void {
@@ -162,6 +162,19 @@ describe("a busy machine", () => {
   });
 });
 
+describe("shared memory", () => {
+  it("one worker sees the answer, another the ACK, a third thread asks", () => {
+    const memory = newReceiverMemory(8, "dpvs");
+    const [answers, gets, asks] = [new Server(memory), new Server(memory), new Server(memory)];
+    answers.sends({ flags: SYN | ACK, sequence: F - 1 });
+    gets.gets({ flags: ACK, acknowledgment: F, options: V4_OPTION });
+    expect(asks.peer()).toBe(V4_TEXT);
+    expect(answers.receiver.counts()).toMatchObject({ syn_recv_sock_toa: 1, getname_toa_ok: 1 });
+    answers.sends({ flags: RST });
+    expect([gets.peer(), asks.peer()]).toEqual(["-", "-"]);
+  });
+});
+
 describe("behaviour 12: IPv6", () => {
   it("an IPv4 option on an IPv6 socket is a v4-mapped address", () => {
     const server = new Server();
@@ -184,7 +197,7 @@ describe("behaviour 12: IPv6", () => {
   });
 
   it("behaviour 10: each dialect takes its own IPv6 option only", () => {
-    const [byLength, byKind] = [new Server(9, "dpvs"), new Server(9, "kind")];
+    const [byLength, byKind] = [new Server(), new Server(newReceiverMemory(9, "kind"))];
     for (const server of [byLength, byKind]) server.opens(V6_OPTION, { version: 6 });
     expect([byLength.peer(6), byKind.peer(6)]).toEqual([
       "[20010db800000000000000000000abcd]:443",
@@ -222,7 +235,7 @@ describe("behaviour 15: the end of a connection", () => {
   ];
 
   it.each(endings)("%s: forgotten, and its place is given back", (_name, end) => {
-    const server = new Server(1);
+    const server = new Server(newReceiverMemory(1, "dpvs"));
     server.opens(V4_OPTION);
     end(server);
     expect(server.peer()).toBe("-");
@@ -234,7 +247,7 @@ describe("behaviour 15: the end of a connection", () => {
   });
 
   it("handshakes that are never completed, and connections that are idle for a day", () => {
-    const server = new Server(1);
+    const server = new Server(newReceiverMemory(1, "dpvs"));
     server.answers();
     server.nowMs += 65_000;
     server.opens(V4_OPTION, { clientPort: 40001 });
@@ -244,7 +257,7 @@ describe("behaviour 15: the end of a connection", () => {
   });
 
   it("a full table refuses the newcomer, says so, and keeps what it has", () => {
-    const server = new Server(3);
+    const server = new Server(newReceiverMemory(3, "dpvs"));
     for (let i = 0; i < 5; i++) server.opens(V4_OPTION, { clientPort: 40000 + i });
     const peers = [0, 1, 2, 3, 4].map((i) => server.peer(4, { port: 40000 + i }));
     expect(peers).toEqual([V4_TEXT, V4_TEXT, V4_TEXT, "-", "-"]);
@@ -252,7 +265,7 @@ describe("behaviour 15: the end of a connection", () => {
   });
 
   it("3000 connections through a table of 256: what is allocated is freed", () => {
-    const server = new Server(256);
+    const server = new Server(newReceiverMemory(256, "dpvs"));
     for (let i = 0; i < 3000; i++) {
       const spec = { clientPort: 1024 + i };
       server.opens(V4_OPTION, spec);
