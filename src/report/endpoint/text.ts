@@ -45,10 +45,11 @@ function stopText(count: number, times: StopTimes | null, within: number): strin
 
 function framesText({ frames, flood }: EndpointReport): string {
   const drops = Object.entries(frames.drops).map(([reason, n]) => `${reason} ${grouped(n)}`);
+  const kept = frames.inHand === 0 ? "" : ` + ${frames.inHand} kept`;
   const balance = frames.balanced ? "balanced" : "NOT BALANCED";
   return (
-    `${grouped(frames.in)} read = ${grouped(frames.out)} delivered + dropped (${drops.join(", ")})` +
-    `${frames.inHand === 0 ? "" : ` + ${frames.inHand} kept`}: ${balance}; ` +
+    `${grouped(frames.in)} read = ${grouped(frames.out)} delivered + dropped ` +
+    `(${drops.join(", ")})${kept}: ${balance}; ` +
     `${grouped(frames.afterStop)} read after a stop; ${grouped(flood.sent)} sent`
   );
 }
