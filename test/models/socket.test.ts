@@ -35,7 +35,6 @@ const ERRNO: readonly [number: number, step: string, errno: number][] = [
     model === null ? [] : [[number, model, errno]],
   ),
   [3, "security_socket_create", 13],
-  [4, "inode", 23],
   [9, "sk", 12],
   [11, "security_socket_post_create", 13],
   [12, "file", 23],

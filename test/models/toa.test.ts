@@ -56,7 +56,7 @@ describe("1.4 and 1.5 what else is in the code of TOA and UOA", () => {
     expect(await verdictWith(toa, "T-PF", { bytes: 5 })).toBe("SAFE");
   });
 
-  it("UOA: without a further namespace the hooks are there once, wherever they belong", async () => {
+  it("UOA: without a further namespace the hooks are there once", async () => {
     expect(await verdictWith(toa, "T-D", { others: 0 })).toBe("SAFE");
   });
 

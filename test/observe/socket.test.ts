@@ -25,6 +25,7 @@ const FACTS: SocketFacts = {
   protocols: new Set(PROTOCOLS.split(" ")),
   netlink: new Set([0, 2, 4, 6, 9, 10, 12, 15, 16]),
   loads: () => false,
+  lacksMemory: false,
   mayRaw: true,
   mayPing: false,
   mptcp: true,
@@ -84,6 +85,11 @@ describe("4.5 #6 the rules", () => {
     expect(ask([17, 1, 0, null], none)).toBe(1);
     expect(ask([2, 1, 0, null], none)).toBe(1);
     expect(ask([1, 1, 0, null], none)).toBe(24);
+    const lacksMemory = true;
+    expect(ask([99, 1, 0, null], { lacksMemory })).toBe(97);
+    expect(ask([45, 1, 0, null], { lacksMemory })).toBe(23);
+    expect(ask([2, 11, 0, null], { lacksMemory })).toBe(22);
+    expect(ask([2, 1, 263, null], { ...none, lacksMemory })).toBe(23);
     const seccomp = { errno: 71, family: 2 };
     expect(ask([2, 0x111, 0, null], { seccomp })).toBe(71);
     expect(ask([1, 1, 0, null], { seccomp })).toBe(0);
@@ -112,6 +118,7 @@ describe("4.5 #6 the rules", () => {
     expect(rows.length).toBeGreaterThan(1400);
     expect(new Set(rows).size).toBe(rows.length);
     expect(plainConditions()).toHaveLength(8);
+    expect(plainConditions().every((one) => !one.lacksMemory)).toBe(true);
   });
 });
 

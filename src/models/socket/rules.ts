@@ -99,6 +99,7 @@ export function predictSocket(call: SocketCall, facts: SocketFacts): Answer | nu
   if ((call.type & ~TYPE_MASK & ~FLAGS) !== 0) return answer("flags");
   if (call.family < 0 || call.family >= FAMILIES) return answer("range");
   if (type >= TYPES) return answer("type");
+  if (facts.lacksMemory) return answer("inode");
   // The old way to a packet socket.
   const isOldPacket = call.family === AF_INET && type === SOCK_PACKET;
   const family = isOldPacket ? AF_PACKET : call.family;

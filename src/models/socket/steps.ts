@@ -16,6 +16,8 @@ export interface SocketFacts {
   readonly netlink: ReadonlySet<number>;
   /** Whether the kernel would load a module for this alias. */
   readonly loads: (alias: string) => boolean;
+  /** The kernel has no memory for the thread, so there is no inode. */
+  readonly lacksMemory: boolean;
   /** CAP_NET_RAW in the user namespace of the network namespace. */
   readonly mayRaw: boolean;
   /** A group of the thread is in net.ipv4.ping_group_range. */
@@ -50,6 +52,7 @@ const EPERM = 1;
 const ENODEV = 19;
 const EACCES = 13;
 const EINVAL = 22;
+const ENFILE = 23;
 const EMFILE = 24;
 const EPROTONOSUPPORT = 93;
 const ESOCKTNOSUPPORT = 94;
@@ -62,6 +65,7 @@ export const STEPS = {
   flags: { number: 1, model: "flags", errno: EINVAL },
   range: { number: 2, model: "range", errno: EAFNOSUPPORT },
   type: { number: 2, model: "type", errno: EINVAL },
+  inode: { number: 4, model: "inode", errno: ENFILE },
   family: { number: 5, model: "family", errno: EAFNOSUPPORT },
   number: { number: 7, model: "number", errno: EINVAL },
   list: { number: 7, model: "list", errno: ESOCKTNOSUPPORT },

@@ -1,5 +1,5 @@
-// How UOA reads the options of an IP header (DPVS, kmod/uoa/uoa.c, uoa_parse_ipopt): every area of a
-// few bytes out of those that mean something. As it stands here: repaired.
+// How UOA reads the options of an IP header (DPVS, kmod/uoa/uoa.c, uoa_parse_ipopt): every area of
+// a few bytes out of those that mean something. As it stands here: repaired.
 import { assert, choose, ld, program, st } from "packetpath/explore";
 
 const parameters = {

@@ -1,6 +1,6 @@
-// What TOA keeps in sk_user_data of an IPv4 socket (DPVS, kmod/toa/toa.c): the 8 bytes of the option
-// themselves, or for the 20 bytes of an IPv6 client a pointer, which only a flag tells apart. As it
-// stands here: repaired.
+// What TOA keeps in sk_user_data of an IPv4 socket (DPVS, kmod/toa/toa.c): the 8 bytes of the
+// option themselves, or for the 20 bytes of an IPv6 client a pointer, which only a flag tells apart.
+// As it stands here: repaired.
 import { alloc, free, ld, program, st } from "packetpath/explore";
 
 const parameters = {
@@ -8,7 +8,7 @@ const parameters = {
   option: 20 as 8 | 20,
   /** TOA_NAT64_ENABLE: the flag is set, and destroying the socket looks at it. */
   nat64: false,
-  /** Without NAT64, an option of 20 bytes is left alone on an IPv4 socket, or taken all the same. */
+  /** Without NAT64, an option of 20 bytes is left alone on an IPv4 socket, or taken. */
   withoutNat64: "left-alone" as "left-alone" | "taken",
 };
 

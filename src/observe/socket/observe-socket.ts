@@ -5,10 +5,11 @@ import { errnoName } from "../../base/errno.js";
 import { PacketpathError } from "../../base/errors.js";
 import type { SocketFacts, StepName } from "../../models/socket/steps.js";
 import { predictSocket } from "../../models/socket/rules.js";
+import { askWithoutMemory } from "../../host/namespaces/memory-rollback.js";
 import { deniedCgroup } from "../../host/probe/cgroup-deny.js";
 import { readSocketFacts, type SocketHostFacts } from "../../host/probe/socket-facts.js";
 import { askForSockets, type Call, type SocketAnswers } from "../../host/probe/socket-probe.js";
-import { cgroupCondition, type Condition, plainConditions } from "./rows.js";
+import { cgroupCondition, type Condition, memoryCondition, plainConditions } from "./rows.js";
 
 export interface SocketRow {
   readonly condition: string;
@@ -48,26 +49,41 @@ export async function observeSocket(signal: AbortSignal): Promise<SocketObservat
     if (signal.aborted) break;
     conditions.push(compare(condition, facts, await askForSockets(condition)));
   }
-  if (!signal.aborted) {
-    const denied = deniedCgroup();
-    if (typeof denied === "string") skipped.push({ name: "cgroup-bpf", why: denied });
-    else {
-      try {
-        const condition = cgroupCondition();
-        const answers = await askForSockets(condition, (pid) => denied.enter(pid));
-        conditions.push(compare(condition, facts, answers));
-      } finally {
-        await denied.remove();
-      }
-    }
+  for (const more of [askDenied, askShort]) {
+    if (signal.aborted) break;
+    const result = await more(facts);
+    if ("why" in result) skipped.push(result);
+    else conditions.push(result);
   }
   return { facts, conditions, skipped };
 }
 
+type Outcome = ConditionResult | { readonly name: string; readonly why: string };
+
+async function askDenied(facts: SocketHostFacts): Promise<Outcome> {
+  const condition = cgroupCondition();
+  const group = deniedCgroup();
+  if (typeof group === "string") return { name: condition.name, why: group };
+  try {
+    return compare(condition, facts, await askForSockets(condition, (pid) => group.enter(pid)));
+  } finally {
+    await group.remove();
+  }
+}
+
+async function askShort(facts: SocketHostFacts): Promise<Outcome> {
+  const condition = memoryCondition();
+  const errnos = await askWithoutMemory(condition.calls);
+  if (typeof errnos === "string") return { name: condition.name, why: errnos };
+  // Asked by a thread of this process, so its sockets are not counted apart: none may be made.
+  const before = { sockets: 0, descriptors: 0 };
+  const after = { sockets: errnos.filter((one) => one === 0).length, descriptors: 0 };
+  return compare(condition, facts, { errnos, before, after });
+}
+
 /** Steps that are not asked for, and why. */
 const NOT_ASKED = [
-  { name: "inode (ENFILE)", why: "fs.file-max is the whole host's: it is not touched" },
-  { name: "sk (ENOMEM)", why: "see packetpath observe netns: a memory cgroup of its own" },
+  { name: "sk (ENOMEM), file (ENFILE)", why: "memory that lasts to the inode lasts to them" },
   { name: "owner (EAFNOSUPPORT)", why: "no module is unloaded on this host" },
 ];
 
@@ -106,7 +122,10 @@ function nameOf(errno: number): string {
 }
 
 /** What the rules are to know: the host, and what the condition takes away. */
-function factsOf({ restriction, cgroupDenies }: Condition, facts: SocketHostFacts): SocketFacts {
+function factsOf(
+  { restriction, cgroupDenies, lacksMemory }: Condition,
+  facts: SocketHostFacts,
+): SocketFacts {
   const aliases = new Set(facts.moduleAliases);
   const [first, last] = facts.pingGroups;
   return {
@@ -121,6 +140,7 @@ function factsOf({ restriction, cgroupDenies }: Condition, facts: SocketHostFact
     descriptorsLeft: { zero: 0, none: 0, one: 1, all: 1 }[restriction.descriptors ?? "all"],
     seccomp: restriction.refusal ?? null,
     cgroupDenies,
+    lacksMemory,
   };
 }
 

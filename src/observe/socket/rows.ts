@@ -9,6 +9,8 @@ export interface Condition {
   readonly restriction: Restriction;
   /** The BPF program of a cgroup refuses sockets of IP. */
   readonly cgroupDenies: boolean;
+  /** The thread gets no kernel memory. */
+  readonly lacksMemory: boolean;
   readonly calls: readonly Call[];
 }
 
@@ -57,7 +59,7 @@ const EPROTO = 71;
 export function plainConditions(): Condition[] {
   const calls = deepCalls();
   const under = (name: string, what: string, restriction: Restriction): Condition => {
-    return { name, what, restriction, cgroupDenies: false, calls };
+    return { name, what, restriction, cgroupDenies: false, lacksMemory: false, calls };
   };
   return [
     { ...under("plain", "all capabilities, no limit", {}), calls: allCalls() },
@@ -85,6 +87,19 @@ export function cgroupCondition(): Condition {
     what: "a BPF program of the cgroup refuses IP sockets (INET_SOCK_CREATE)",
     restriction: {},
     cgroupDenies: true,
+    lacksMemory: false,
     calls: deepCalls(),
+  };
+}
+
+/** The condition that needs a memory cgroup of its own. */
+export function memoryCondition(): Condition {
+  return {
+    name: "no-memory",
+    what: "a memory cgroup leaves the thread none: no inode, whatever the family",
+    restriction: {},
+    cgroupDenies: false,
+    lacksMemory: true,
+    calls: [...deepCalls(), [45, 1, 0], [0, 1, 0]],
   };
 }
