@@ -1,6 +1,6 @@
 // What TOA keeps in sk_user_data of an IPv4 socket (DPVS, kmod/toa/toa.c): the 8 bytes of the
-// option themselves, or for the 20 bytes of an IPv6 client a pointer, which only a flag tells apart.
-// As it stands here: repaired.
+// option themselves, or for the 20 bytes of an IPv6 client a pointer, which only a flag tells
+// apart. As it stands here: repaired.
 import { alloc, free, ld, program, st } from "packetpath/explore";
 
 const parameters = {
