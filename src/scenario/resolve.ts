@@ -4,7 +4,7 @@ import type { Flow } from "../flow/types.js";
 import { fixedMac, portOfAddress, resolveBalancer } from "./balancer/resolve.js";
 import { portFlags, resolveBridge, resolveVlan } from "./bridge/resolve.js";
 import { workersOf } from "./check/faults.js";
-import { sourcesOf, targetAddress } from "./check/load.js";
+import { HTTP_PORT, sourcesOf, targetAddress } from "./check/load.js";
 import type { ScenarioText } from "./schema.js";
 import {
   type HttpLoad,
@@ -113,9 +113,6 @@ function resolveLoad(text: ScenarioText): Scenario["load"] {
     ping: ping.map(withAddress),
   };
 }
-
-/** The port that HTTP servers listen on by default. */
-const HTTP_PORT = 8080;
 
 function resolveHttp(
   http: NonNullable<ScenarioText["load"]["http"]>,

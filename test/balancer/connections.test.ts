@@ -117,6 +117,14 @@ describe("what was taken is given back (behaviour 15)", () => {
     expect(lab.send(syn(65)).dropped).toBe("balancer-full");
   });
 
+  it("whose time is over goes when others come, long before the table is full", () => {
+    const lab = new Lab();
+    for (let i = 0; i < 10; i++) lab.send(syn(i + 1));
+    lab.clock.step(31_000);
+    for (let i = 0; i < 10; i++) lab.send(syn(i + 101));
+    expect(lab.connections).toMatchObject({ added: 20, removed: 10 });
+  });
+
   it("a table agrees with a list, whatever is added, found, ended and swept", () => {
     const seed = 7;
     const random = new Random(seed);

@@ -36,6 +36,7 @@ describe("defaults", () => {
       device: "eth0",
       queues: 4,
       addresses: [],
+      gateways: [],
       mac: null,
       mtu: 1500,
       txQueueLen: 1000,

@@ -122,7 +122,7 @@ describe("a load balancer", () => {
     receivers: [{ dialect: "dpvs", ip6_address_alloc: 10, ip6_address_free: 10 }],
   };
 
-  it("is SAFE if each request came with its client's address, or no load asks for a service", () => {
+  it("is SAFE if each request came with its client's address, or nobody asks for a service", () => {
     const { verdict, why } = verdictOf({ balancer });
     expect(verdict).toBe("SAFE");
     expect(why).toContain("each of 10 requests");

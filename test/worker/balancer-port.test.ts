@@ -167,6 +167,8 @@ describe("a frame that is output to the balancer", () => {
     const lab = new Switch(copying);
     const written = lab.receive(CLIENTS, syn);
     expect(written.get(SNIFFER)).toEqual([syn]);
+    expect(lab.rig.counter(CLIENTS, PORT_COUNTER.sent)).toBe(2);
+    expect(lab.rig.counter(LB, PORT_COUNTER.sent)).toBe(1);
     expect(isFrame(written.get(SERVERS)![0]).to).toBe("10.1.0.11");
     lab.expectBalanced();
   });

@@ -8,6 +8,9 @@ import { checkNamespaceName } from "./ports.js";
 
 type Text = Pick<ScenarioText, "namespaces" | "ports" | "balancer" | "load">;
 
+/** The port that HTTP servers listen on by default. */
+export const HTTP_PORT = 8080;
+
 interface Ends {
   readonly from: string;
   readonly to: string;
@@ -34,8 +37,9 @@ export function checkLoad(text: Text, problems: Problems): void {
   }
   if (bystander !== undefined) {
     checkServed(bystander, ["load", "bystander"], text, problems);
-    if (http !== undefined && http.to === bystander.to && http.port === bystander.port) {
-      const taken = `port ${http.port} in "${http.to}" serves load.http`;
+    const port = http?.port ?? HTTP_PORT;
+    if (http !== undefined && http.to === bystander.to && port === bystander.port) {
+      const taken = `port ${port} in "${http.to}" serves load.http`;
       problems.add(["load", "bystander", "port"], taken);
     }
   }
