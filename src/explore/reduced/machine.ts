@@ -9,8 +9,9 @@ import { START, SystemThread } from "./thread.js";
 
 export type Vector = Int32Array;
 
-/** Most words that threads touch. */
+/** Most words that threads touch, and most threads: those are bits of a number. */
 export const WORDS_MAX = 256;
+export const THREADS_MAX = 31;
 
 export class SystemMachine {
   readonly threads: readonly SystemThread[];
@@ -36,6 +37,7 @@ export class SystemMachine {
 
   /** `valueOf`: what a slot of the automata's steps holds at the start. */
   constructor(threads: readonly SharedThread[], valueOf: (slot: number) => number) {
+    if (threads.length > THREADS_MAX) throw new Error(`more than ${THREADS_MAX} threads`);
     const most = threads.length + WORDS_MAX;
     this.valueOf = valueOf;
     this.width = threads.length;

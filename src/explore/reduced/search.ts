@@ -53,12 +53,13 @@ const LOOK_STATES = 20;
 
 /** Searches until a round meets nothing new. */
 export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds: Bounds): Reduced {
-  const endMs = nowMs() + 1000 * bounds.maxSeconds;
+  const limits = { ...bounds, endMs: nowMs() + 1000 * bounds.maxSeconds };
+  const table = new StateTable(machine);
   machine.settle();
   for (let rounds = 1; ; rounds++) {
     const isLook = rounds <= LOOKS;
     machine.isWary = !isLook;
-    const round = new Round(machine, final, bounds, endMs);
+    const round = new Round(machine, final, limits, table);
     round.run(isLook ? LOOK_STATES : Infinity);
     const isStable = !machine.settle() && !isLook;
     const { states, transitions, violations, spins } = round;
@@ -69,6 +70,10 @@ export function searchReduced(machine: SystemMachine, final: FinalCheck, bounds:
   }
 }
 
+interface Limits extends Bounds {
+  readonly endMs: number;
+}
+
 class Round {
   states = 0;
   transitions = 0;
@@ -77,29 +82,28 @@ class Round {
   readonly violations = new Map<Verdict, string>();
   private readonly machine: SystemMachine;
   private readonly final: FinalCheck;
-  private readonly bounds: Bounds;
-  private readonly endMs: number;
+  private readonly limits: Limits;
   private readonly table: StateTable;
 
-  constructor(machine: SystemMachine, final: FinalCheck, bounds: Bounds, endMs: number) {
+  constructor(machine: SystemMachine, final: FinalCheck, limits: Limits, table: StateTable) {
     this.machine = machine;
     this.final = final;
-    this.bounds = bounds;
-    this.endMs = endMs;
-    this.table = new StateTable(machine);
+    this.limits = limits;
+    this.table = table;
   }
 
   /** Expands at most `most` states. */
   run(most: number): void {
-    const { table, bounds, machine } = this;
+    const { table, limits, machine } = this;
+    table.clear();
     const s = machine.initial();
     const from = machine.initial();
     if (this.chain(s)) table.add(s);
     for (let state = 0; state < Math.min(most, table.count); state++) {
       table.restore(state, from);
       this.expand(state, from, s);
-      if (table.count > bounds.maxStates) this.bound = `${bounds.maxStates} states`;
-      if ((state & 0xff) === 0 && nowMs() > this.endMs) this.bound = `${bounds.maxSeconds} s`;
+      if (table.count > limits.maxStates) this.bound = `${limits.maxStates} states`;
+      if ((state & 0xff) === 0 && nowMs() > limits.endMs) this.bound = `${limits.maxSeconds} s`;
       if (this.bound !== null) break;
     }
     this.states = table.count;

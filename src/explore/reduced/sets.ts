@@ -22,6 +22,8 @@ export interface LocalGraph {
   readonly firstNodes: readonly number[];
   /** The other edges of those that have several: value, where it leads, value, and so on. */
   readonly others: readonly (readonly number[] | undefined)[];
+  /** Whether an edge leads to a local state that was met before the one that it comes from. */
+  readonly hasCircles: boolean;
 }
 
 /** A word that keeps its value while the one thread that writes it stands still. */
@@ -88,8 +90,8 @@ export class Sets {
     this.size = size;
     this.count = count;
     for (let node = 0; node < count; node++) this.addOwn(graph, node);
-    // Edges mostly lead to higher numbers: two or three rounds do.
-    while (this.addLater(graph));
+    // Edges mostly lead to higher numbers: then once is enough.
+    while (this.addLater(graph) && graph.hasCircles);
     for (let node = 0; node < countBefore; node++) {
       for (let i = 0; i < 2 * size; i++) {
         const part = i < size ? i : i - size;

@@ -1,7 +1,16 @@
 // The states of a search, each kept whole and once: the local state of each thread, then the words
 // that some thread writes. Words that nobody has written so far are the same in all states; when
 // one of them is written after all, the states that are there get it, too.
-import type { SystemMachine, Vector } from "./machine.js";
+import { type SystemMachine, THREADS_MAX, type Vector, WORDS_MAX } from "./machine.js";
+
+/** Odd numbers, as many as a state may have words, without a pattern: factors of a hash. */
+const FACTORS = new Int32Array(WORDS_MAX + THREADS_MAX);
+FACTORS.forEach((_zero, i) => {
+  let one = i === 0 ? 0x9e3779b9 : FACTORS[i - 1]!;
+  one ^= one << 13;
+  one ^= one >>> 17;
+  FACTORS[i] = (one ^ (one << 5)) | 1;
+});
 
 export class StateTable {
   count = 0;
@@ -13,13 +22,18 @@ export class StateTable {
   private written = -1;
   private arena = new Int32Array(1 << 12);
   private table = new Int32Array(1 << 9);
-
   /** What all words hold that no state has. */
   private readonly scratch: Vector;
 
   constructor(machine: SystemMachine) {
     this.machine = machine;
     this.scratch = machine.initial();
+  }
+
+  /** Forgets all states. */
+  clear(): void {
+    this.count = 0;
+    this.table.fill(0);
   }
 
   /** The state's number; it is new if that is the last one. */
@@ -52,12 +66,10 @@ export class StateTable {
 
   private hash(at: number): number {
     const { arena, width } = this;
-    let hash = 0x9e3779b9 | 0;
-    for (let i = at; i < at + width; i++) {
-      hash = Math.imul(hash ^ arena[i]!, 0x85ebca6b);
-      hash ^= hash >>> 15;
-    }
-    return hash;
+    let hash = 0;
+    for (let i = 0; i < width; i++) hash = (hash + Math.imul(arena[at + i]!, FACTORS[i]!)) | 0;
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    return hash ^ (hash >>> 13);
   }
 
   private equals(x: number, y: number): boolean {

@@ -18,6 +18,7 @@ export class SystemThread implements LocalGraph {
   readonly firstValues: number[] = [0];
   readonly firstNodes: number[] = [0];
   readonly others: (number[] | undefined)[] = [undefined];
+  hasCircles = false;
   /** Where loads of words that nobody writes lead, and how many these are; the machine's. */
   readonly aheadNodes: number[] = [0];
   readonly aheadCounts: number[] = [0];
@@ -86,6 +87,7 @@ export class SystemThread implements LocalGraph {
       this.firstNodes[node] = to;
     } else if (more === undefined) this.others[node] = [value, to];
     else more.push(value, to);
+    if (to <= node) this.hasCircles = true;
     this.edges++;
     return to;
   }

@@ -119,15 +119,16 @@ export class Automaton {
     }
     const way: number[] = [];
     for (let one = node; one !== this.start; one = this.parent.get(one)!) way.push(one);
-    way.push(this.start);
     way.reverse();
-    if (this.answers.size > 0) {
-      this.frames.questions!.repeat(way.flatMap((one) => this.answersOf(one)));
-    }
+    const values = way.map((one) => this.parentValue.get(one)!);
+    const { questions } = this.frames;
+    const isAsked = this.answers.size > 0;
+    const answers = isAsked ? [this.start, ...way].flatMap((one) => this.answersOf(one)) : [];
+    questions?.repeat(values, answers);
     const run = this.code.start();
     this.useKeys([""]);
     this.resume(run, null);
-    for (let i = 1; i < way.length; i++) this.resume(run, this.parentValue.get(way[i]!)!);
+    if (questions === undefined) for (const value of values) this.resume(run, value);
     return run;
   }
 

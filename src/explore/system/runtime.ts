@@ -75,6 +75,13 @@ export class SystemRuntime implements Frames {
       this.loads.push([args[0] as number, value]);
       return value;
     }
+    if (this.questions.isRepeating) {
+      const value = this.questions.nextValue();
+      this.seen.clear();
+      this.isReset = false;
+      this.keys[this.keys.length - 1] += `,${value}`;
+      return value;
+    }
     const step = this.stepOf(op, args as readonly number[], site);
     const value = yield step;
     if (value === POISON_FREE && step.kind < OP.done && !this.looksBack) {
