@@ -306,9 +306,11 @@ export const locks = {
   processorsWg: FREE,
 } as const;
 
+const isFirstForeign = parameters.foreignFrame !== "none" && parameters.packets > 0;
+
 export default program({
   name: "endpoint",
-  cells: cellsOf(2, parameters.packets | (parameters.foreignFrame === "none" ? 0 : FOREIGN)),
+  cells: cellsOf(2, parameters.packets | (isFirstForeign ? FOREIGN : 0)),
   locks,
   heap: 1,
   threads: {
