@@ -42,7 +42,7 @@ export interface Frame {
   inPort: number;
   /** skb->queue_mapping as the input device left it: receive queue + 1, or 0 for no hint. */
   queueMapping: number;
-  /** Symmetric flow hash (skb->hash); the datapath fills it in. */
+  /** Symmetric flow hash (skb->hash), as `flowHash` gives it; the datapath fills it in. */
   hash: number;
 }
 
@@ -185,7 +185,7 @@ export class Datapath {
     if (runt !== 0) return this.transmit.drop(frame, runt);
     if (this.oneTag) foldTags(key);
     const words = identityWords(key);
-    const hash = keyHash(key, words) | 0;
+    const hash = keyHash(key, words);
     const place = this.cache.find(key, words, hash);
     if (place >= 0) {
       const megaflow = this.cache.megaflowAt(place);

@@ -13,7 +13,7 @@ export class ExactMatchCache {
   private readonly hashes = new Int32Array(ENTRIES);
   /** Leading words of the key that are compared; 0 = free. */
   private readonly lengths = new Uint8Array(ENTRIES);
-  private readonly flowHashes = new Uint32Array(ENTRIES);
+  private readonly flowHashes = new Int32Array(ENTRIES);
   private readonly megaflows: (Megaflow | null)[] = new Array<Megaflow | null>(ENTRIES).fill(null);
 
   /**

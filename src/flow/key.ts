@@ -143,18 +143,19 @@ function mix(hash: number, word: number): number {
   return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }
 
+/** 32 bits with a sign: a number from 2^31 on is an object to the engine wherever it is returned. */
 function finish(hash: number): number {
   let h = hash;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }
 
 /**
  * A hash of the 5-tuple that is the same for both directions of a connection, as the kernel's
  * `__skb_get_hash_symmetric` is. Ports are left out for fragments, so that all fragments of a
  * packet hash alike, and ICMP types, so that an echo reply hashes as its request does; frames that
- * are not IP hash their MACs and ethertype. 0 to 2^32 - 1.
+ * are not IP hash their MACs and ethertype. 32 bits with a sign.
  */
 export function flowHash(key: Uint32Array): number {
   const type = key[WORD.typeVlan]! >>> 16;
@@ -188,15 +189,15 @@ export function tupleHash(key: Uint32Array): number {
   let hash = mix(key[WORD.typeVlan]! >>> 16, ip >>> 24);
   for (const word of [WORD.nwSrc, WORD.nwDst]) hash = mix(hash, key[word]!);
   for (let word: number = WORD.ipv6Src; word < WORD.ipv6Label; word++) hash = mix(hash, key[word]!);
-  return finish((ip & NW_FRAG_ANY) === 0 ? mix(hash, key[WORD.ports]!) : hash);
+  return finish((ip & NW_FRAG_ANY) === 0 ? mix(hash, key[WORD.ports]!) : hash) >>> 0;
 }
 
 /** Another hash, of a hash and a number. 0 to 2^32 - 1. */
 export function rehash(hash: number, basis: number): number {
-  return finish(mix(hash | 0, basis));
+  return finish(mix(hash | 0, basis)) >>> 0;
 }
 
-/** A hash of the first `words` words of a key; for exact-match caches. 0 to 2^32 - 1. */
+/** A hash of the first `words` words of a key; for exact-match caches. 32 bits with a sign. */
 export function keyHash(key: Uint32Array, words: number): number {
   let hash = words;
   for (let i = 0; i < words; i++) hash = mix(hash, key[i]!);
