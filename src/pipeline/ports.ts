@@ -33,7 +33,10 @@ const AT = {
   flags: 2,
   vlanMode: 3,
   tag: 4,
-  /** Bit 0: there are settings to keep. Bit 1: `trunks` holds. Bits 2 and 3: priority tags. */
+  /**
+   * Bit 0: there are settings to keep. Bit 1: `trunks` holds. Bits 2 and 3: priority tags. Bit 4:
+   * the service tag is 802.1Q's.
+   */
   bits: 5,
   mirrorSources: 6,
   mirrorDestinations: 7,
@@ -45,6 +48,7 @@ const RECORD_WORDS = AT.trunks + VLAN_SET_WORDS;
 
 const BIT_SET = 1;
 const BIT_TRUNKS = 2;
+const BIT_PLAIN_SERVICE_TAG = 16;
 
 /** Port flags (OFPUTIL_PC_* of Open vSwitch). */
 export const PORT_FLAG = {
@@ -94,6 +98,8 @@ export interface PortVlan {
   /** VLANs carried (dot1q-tunnel: customer VLANs); null: all. */
   readonly trunks: readonly number[] | null;
   readonly priorityTags: PriorityTags;
+  /** The service tag that a dot1q-tunnel port pushes is 802.1Q's, not 802.1ad's. */
+  readonly plainServiceTag?: boolean;
 }
 
 export const TRUNK_OF_ALL: PortVlan = {
@@ -196,11 +202,9 @@ export class PortTable {
     Atomics.store(words, at + AT.vlanMode, VLAN_MODES.indexOf(mode));
     Atomics.store(words, at + AT.tag, tag);
     const priority = PRIORITY_TAGS.indexOf(vlan.priorityTags) << 2;
-    Atomics.store(
-      words,
-      at + AT.bits,
-      BIT_SET | (trunks === null && !hasNative ? 0 : BIT_TRUNKS) | priority,
-    );
+    const service = vlan.plainServiceTag === true ? BIT_PLAIN_SERVICE_TAG : 0;
+    const carried = trunks === null && !hasNative ? 0 : BIT_TRUNKS;
+    Atomics.store(words, at + AT.bits, BIT_SET | carried | priority | service);
     this.changed();
   }
 
@@ -214,6 +218,12 @@ export class PortTable {
       tag: Atomics.load(words, at + AT.tag),
       priorityTags: PRIORITY_TAGS[(Atomics.load(words, at + AT.bits) >> 2) & 3]!,
     };
+  }
+
+  /** Whether the service tag that a dot1q-tunnel port pushes is 802.1Q's. */
+  hasPlainServiceTag(number: number): boolean {
+    const at = this.recordOf(number);
+    return at >= 0 && (Atomics.load(this.words, at + AT.bits) & BIT_PLAIN_SERVICE_TAG) !== 0;
   }
 
   /** Whether `trunks` of a port has a VLAN; a port without `trunks` has all. */

@@ -139,12 +139,19 @@ function findFlow(
   const flow = readOdpFlow(text, hasDatapath ? bridges : []);
   if (typeof flow !== "string") {
     if (!hasDatapath) refuse("Cannot find the datapath");
+    checkRecirculation(bridges, flow.key[WORD.recircId]!);
     return { ...enter(bridges, flow), isDatapath: true };
   }
   if (args.length === 1) refuse(`${flow} (or the bridge name was omitted)`);
   const bridge = bridges.find(({ name }) => name === args[0]);
   if (bridge === undefined) return refuse(`${args[0]!}: unknown bridge`);
   return { bridge, key: readBridgeFlow(bridge, text), isDatapath: false };
+}
+
+/** A packet that comes round must have been sent round. */
+function checkRecirculation(bridges: readonly TraceBridge[], id: number): void {
+  const isKnown = bridges.some(({ pipeline }) => pipeline.recirculations.thaw(id) !== null);
+  if (id !== 0 && !isKnown) refuse(`no recirculation data for recirc_id 0x${id.toString(16)}`);
 }
 
 function readOdpFlow(text: string, bridges: readonly TraceBridge[]): OdpFlow | string {

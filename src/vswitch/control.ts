@@ -37,6 +37,8 @@ export interface PortView {
   readonly peer?: string;
   /** `aa:55:aa:55:00:01` */
   readonly mac: string;
+  /** When it was added; absent: nobody noted it. */
+  readonly addedMs?: number;
   /** Bits of PORT_CONFIG. */
   readonly config: number;
   readonly linkUp: boolean;

@@ -53,6 +53,7 @@ function applyPortSettings(ports: PortTable, number: number, row: Row): void {
     tag: tag ?? 0,
     trunks: mode === "access" || carried.length === 0 ? null : carried,
     priorityTags,
+    plainServiceTag: optionOf(row, "other_config", "qinq-ethtype") === "802.1q",
   });
   const isProtected = get(row, "protected").keys[0] === true;
   ports.setFlags(number, isProtected ? PORT_FLAG.protected : 0, PORT_FLAG.protected);

@@ -125,6 +125,15 @@ export function odpActionTexts(
       const inner = Array.from(actions).slice(i + ODP_WORDS[ODP.clone]!, end);
       texts.push(`clone(${formatOdpActions(inner, operands, key, names)})`);
       i = end;
+    } else if (operation === ODP.checkLength) {
+      const longer = i + ODP_WORDS[ODP.checkLength]!;
+      const others = longer + actions[i + 2]!;
+      const end = others + actions[i + 4]!;
+      const list = (from: number, to: number): string =>
+        formatOdpActions(Array.from(actions).slice(from, to), operands, key, names);
+      const branches = `gt(${list(longer, others)}),le(${list(others, end)})`;
+      texts.push(`check_pkt_len(size=${actions[i + 1]!},${branches})`);
+      i = end;
     } else {
       texts.push(formatPlain(actions, i, operands, names));
       i += ODP_WORDS[operation]!;

@@ -64,7 +64,10 @@ export function acceptsInput(ctx: Context, ports: PortTable, port: number, tags:
 /** The tags inside the switch of a frame that came from `port` with `tags`. */
 export function inputTags(ports: PortTable, port: number, tags: Tags): Tags {
   const { mode, tag } = ports.vlanOf(port);
-  if (mode === "dot1q-tunnel") return [((DOT1AD << 16) | tag) >>> 0, tags[0]];
+  if (mode === "dot1q-tunnel") {
+    const type = ports.hasPlainServiceTag(port) ? DOT1Q : DOT1AD;
+    return [((type << 16) | tag) >>> 0, tags[0]];
+  }
   const vid = vlanOf(tags);
   if (mode === "trunk" || (mode !== "access" && vid !== 0)) return tags;
   const tpid = tags[0] >>> 16 === 0 ? DOT1Q : tags[0] >>> 16;

@@ -45,6 +45,7 @@ export interface DummyPortSpec {
   readonly mac: string;
   /** Of a patch port: the name of the port at the other end. */
   readonly peer?: string;
+  readonly addedMs: number;
 }
 
 /** Datapath number of a port that the datapath does not have. */
@@ -57,6 +58,7 @@ export class DummyPort implements PortView {
   readonly type: string;
   readonly mac: string;
   readonly peer: string;
+  readonly addedMs: number;
   config = 0;
   linkUp = true;
   readonly stats = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0 };
@@ -68,6 +70,7 @@ export class DummyPort implements PortView {
     this.type = spec.type;
     this.mac = spec.mac;
     this.peer = spec.peer ?? "";
+    this.addedMs = spec.addedMs;
   }
 }
 

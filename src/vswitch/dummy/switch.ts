@@ -57,7 +57,8 @@ export class DummySwitch implements SwitchControl {
     bridge.onTransmit = (port, frame) => this.onTransmit?.(port, frame);
     this.byName.set(name, bridge);
     const datapathNumber = this.chooseNumber(name);
-    bridge.addPort({ name, number: OFPP.local, datapathNumber, type: "internal", mac });
+    const addedMs = clock.nowMs();
+    bridge.addPort({ name, number: OFPP.local, datapathNumber, type: "internal", mac, addedMs });
     return bridge;
   }
 
@@ -84,7 +85,8 @@ export class DummySwitch implements SwitchControl {
     const isPatch = type === "patch";
     const datapathNumber = isPatch ? NO_DATAPATH_PORT : this.chooseNumber(name);
     const cable = isPatch ? { peer: peer ?? "" } : {};
-    bridge.addPort({ name, number, datapathNumber, type, mac: this.newMac(), ...cable });
+    const more = { mac: this.newMac(), addedMs: this.clock.nowMs(), ...cable };
+    bridge.addPort({ name, number, datapathNumber, type, ...more });
     return number;
   }
 

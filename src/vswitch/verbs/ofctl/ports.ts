@@ -1,6 +1,7 @@
 // The verbs of ovs-ofctl about the switch and its ports: show, dump-ports, mod-port and their kin
 // (lib/ofp-port.c, lib/ofp-print.c of Open vSwitch 3.1). Main thread.
 import { OFPP } from "../../../flow/types.js";
+import { formatDuration } from "../../../ofctl/dump-flows.js";
 import { formatPort } from "../../../ofctl/text/ports.js";
 import { type BridgeControl, PORT_CONFIG, type PortView } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
@@ -91,6 +92,7 @@ function portStats(call: Call): void {
   // A name is looked up first.
   const transaction = only === undefined || /^[0-9]+$/.test(only) ? 2 : 4;
   call.out(`${replyHead(call, "OFPST_PORT reply", transaction)} ${ports.length} ports\n`);
+  const now = call.control.clock.nowMs();
   for (const port of ports) {
     const { rxPackets, rxBytes, txPackets, txBytes } = bridge.portStats(port.number);
     const name = formatPort(port.number);
@@ -99,6 +101,8 @@ function portStats(call: Call): void {
         `bytes=${rxBytes}, drop=?, errs=?, frame=?, over=?, crc=?\n` +
         `           tx pkts=${txPackets}, bytes=${txBytes}, drop=?, errs=?, coll=?\n`,
     );
+    if (versionOf(call) < 13 || port.addedMs === undefined) continue;
+    call.out(`           duration=${formatDuration((now - port.addedMs) / 1000)}\n`);
   }
 }
 
