@@ -53,7 +53,7 @@ export const CONN = {
 export const TICKS_PER_SECOND = 16;
 
 /** What `find` and `add` answer instead of a place: no such connection, */
-export const NOT_FOUND = -1;
+const NOT_FOUND = -1;
 /** the server's tuple is another connection's, */
 export const TAKEN = -2;
 /** no place is free, */

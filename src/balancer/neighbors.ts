@@ -19,7 +19,6 @@ import type { HeaderPlaces } from "../wire/rewrite.js";
 import { ICMP, ND } from "../wire/transport.js";
 import type { AddressWords, BalancerConfig, FrameInHand } from "./types.js";
 
-const MAPPED = 0xffff;
 const HOP_LIMIT = 255;
 /** Solicited and override; an address that a router does not have. */
 const SOLICITED_OVERRIDE = 0x60000000;
@@ -115,11 +114,6 @@ export class Neighbors {
       words.every((word, i) => get32(bytes, at + 4 * i) === word >>> 0),
     );
   }
-}
-
-/** Whether four words are a v4-mapped address. */
-export function isMapped(words: AddressWords): boolean {
-  return words[0] === 0 && words[1] === 0 && words[2] === MAPPED;
 }
 
 function isUnspecified(bytes: Uint8Array, at: number): boolean {
