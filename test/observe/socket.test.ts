@@ -2,7 +2,7 @@
 // kernel (root). What a host answers is asked in children that the test starts and that end with
 // it.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
@@ -125,6 +125,18 @@ describe("4.5 #6 the rules", () => {
 const noGroups = ownFolder("v2") === null;
 const needsGroups = noGroups ? " (needs cgroup2)" : "";
 
+/** Process ids of the children that ask for a process. */
+function childrenOf(parent: number): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+      return words.some((one) => one.endsWith("socket-child.js")) && words.includes(String(parent));
+    } catch {
+      return false;
+    }
+  });
+}
+
 interface Printed {
   readonly asExpected: boolean;
   readonly conditions: readonly { name: string; differing: number; left: object }[];
@@ -169,6 +181,22 @@ describe.skipIf(NEEDS_ROOT)(`4.5 #6 the running kernel${needsRoot}`, () => {
     const conditions = [{ name: "x", what: "", rows, left }];
     expect(socketAsExpected({ facts, conditions, skipped: [] })).toBe(false);
   }, 60_000);
+
+  it("Ctrl-C in a terminal: exit 130, no child and no group is left", async () => {
+    const words = [dist("cli/main.js"), "observe", "socket"];
+    const run = spawn(process.execPath, words, { stdio: "ignore", detached: true });
+    const ended = new Promise((resolve) => run.once("close", resolve));
+    const pid = run.pid!;
+    const hasChild = (): boolean => childrenOf(pid).length > 0;
+    await eventually("a child that asks", hasChild, { timeoutMs: 60_000, everyMs: 5 });
+    process.kill(-pid, "SIGINT");
+    expect(await ended).toBe(130);
+    const isAlone = (): boolean => childrenOf(pid).length === 0;
+    await eventually("its children to end", isAlone, { timeoutMs: 10_000 });
+    const parent = ownFolder("v2");
+    const groups = parent === null ? [] : readdirSync(parent);
+    expect(groups.filter((name) => name.includes(`-${pid}-`))).toEqual([]);
+  }, 90_000);
 
   it.skipIf(noGroups)(
     `a cgroup of a run that was killed goes with clean${needsGroups}`,

@@ -43,7 +43,8 @@ export async function askForSockets(
 ): Promise<SocketAnswers> {
   const handle = makeNamespace("sockets");
   const entry = new URL("./socket-child.js", import.meta.url);
-  const child = forkIntoNamespace(entry, { name: "sockets", path: null, handle }, null);
+  // The command ends between two children; none is to end before it has answered.
+  const child = forkIntoNamespace(entry, { name: "sockets", path: null, handle }, null, true);
   try {
     await child.reply((message) => {
       throwFailure(message, "asking for sockets");

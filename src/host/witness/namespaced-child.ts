@@ -41,16 +41,19 @@ export interface NamespacedChild {
  * Starts a child that will enter `namespace` by itself (see `enterNamespaceOfParent`).
  * @param entry URL of the built JavaScript file.
  * @param extraFd a descriptor that the child inherits as EXTRA_FD, or null.
+ * @param isApart in a process group of its own, which Ctrl-C in a terminal does not reach.
  */
 export function forkIntoNamespace(
   entry: URL,
   namespace: NamespaceRef,
   extraFd: number | null,
+  isApart = false,
 ): NamespacedChild {
   const inherited = extraFd === null ? [namespace.handle] : [namespace.handle, extraFd];
   const child = fork(fileURLToPath(entry), [String(process.pid)], {
     stdio: ["ignore", "ignore", "pipe", "ipc", ...inherited],
     execArgv: [],
+    detached: isApart,
   });
   let text = "";
   child.stderr?.setEncoding("utf8").on("data", (part: string) => {
