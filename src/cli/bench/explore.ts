@@ -3,6 +3,7 @@
 // so that a drift of the machine takes all of them. Main thread.
 import { fileURLToPath } from "node:url";
 import { nowMs } from "../../base/clock.js";
+import { median } from "../../base/median.js";
 import { exploreTraces } from "../../explore/search/dpor.js";
 import { Machine } from "../../explore/search/machine.js";
 import { exploreRandomly } from "../../explore/search/random.js";
@@ -106,11 +107,6 @@ function secondsSince(startMs: number): number {
 
 function rate(values: readonly number[], goal: number): Figure {
   return { best: Math.max(...values), median: median(values), goal };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((x, y) => x - y);
-  return sorted[sorted.length >> 1]!;
 }
 
 export function exploreBenchText(one: ExploreBench): string {

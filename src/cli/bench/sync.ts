@@ -4,6 +4,7 @@
 import { Worker } from "node:worker_threads";
 import { workerEntry } from "../../base/entry.js";
 import { nowNs } from "../../base/clock.js";
+import { median } from "../../base/median.js";
 import { ACCESSES, type Path, PATH_WORDS } from "./sync-paths.js";
 
 /** Paths of one round: some 2 ms, so that a round rarely meets another process. */
@@ -119,13 +120,6 @@ async function measure(x: Variant, y: Variant, rounds: number): Promise<Measured
   }
   const ratio = median(times[1].map((one, i) => one / times[0][i]!));
   return { ratio, bestNs: [Math.min(...times[0]), Math.min(...times[1])] };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((p, q) => p - q);
-  const middle = sorted.length >> 1;
-  const low = sorted[(sorted.length - 1) >> 1]!;
-  return (low + sorted[middle]!) / 2;
 }
 
 export function syncBenchText(result: SyncBench): string {

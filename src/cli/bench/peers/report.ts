@@ -1,4 +1,5 @@
 // The table of `bench peers`, and the ratios that its goals are about. Pure.
+import { median } from "../../../base/median.js";
 import type { Measure } from "./measures.js";
 
 /** All figures of one data plane in one measurement, in the order of the rounds. */
@@ -47,11 +48,7 @@ const GOALS: readonly { measure: string; against: string; goal: number }[] = [
 ];
 
 export function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median =
-    sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted[sorted.length - 1]! };
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
 /**
@@ -105,7 +102,7 @@ export function peersText(
     if (own.length === 0) continue;
     lines.push(`${measure.name}: ${measure.what} (${measure.unit}, ${measure.betterIs} is better)`);
     for (const one of own) {
-      const { median, min, max } = spreadOf(one.values);
+      const { median: middle, min, max } = spreadOf(one.values);
       const { perGigabyte, perMillion } = costOf(one);
       const lost = one.lost.reduce<number>((sum, count) => sum + (count ?? 0), 0);
       const notes = [
@@ -115,7 +112,7 @@ export function peersText(
         lost === 0 ? "" : `${lost} lost or sent again`,
       ];
       const note = notes.filter((text) => text !== "").join(", ");
-      lines.push(`  ${one.peer.padEnd(12)}${figure(median).padStart(9)}  (${note})`);
+      lines.push(`  ${one.peer.padEnd(12)}${figure(middle).padStart(9)}  (${note})`);
     }
   }
   lines.push("packetpath against:");
