@@ -143,7 +143,7 @@ function mix(hash: number, word: number): number {
   return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-/** 32 bits with a sign: a number from 2^31 on is an object to the engine wherever it is returned. */
+/** 32 bits with a sign: a number from 2^31 on that is returned is an object to the engine. */
 function finish(hash: number): number {
   let h = hash;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

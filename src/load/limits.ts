@@ -55,8 +55,8 @@ export function checkDescriptors(connections: number, ends: 1 | 2): void {
   if (setrlimit(RLIMIT_NOFILE, needed, needed) === 0) return;
   throw new PacketpathError(
     "ENVIRONMENT",
-    `${connections} connections need ${needed} file descriptors${ends === 2 ? " (both ends)" : ""}, ` +
-      `but the limit (RLIMIT_NOFILE) is ${soft}`,
+    `${connections} connections need ${needed} file descriptors` +
+      `${ends === 2 ? " (both ends)" : ""}, but the limit (RLIMIT_NOFILE) is ${soft}`,
     { fix: `Raise the hard limit (as root): ulimit -Hn ${needed}, or the service's LimitNOFILE=.` },
   );
 }

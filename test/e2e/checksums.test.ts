@@ -1,5 +1,6 @@
 // Captures on both ends of the switch, in every combination of offloads: whatever leaves checksums
-// or segmentation to somebody else, no frame has a wrong checksum, and what arrives is what was sent.
+// or segmentation to somebody else, no frame has a wrong checksum, and what arrives is what was
+// sent.
 //
 // A checksum is right, or it is partial: the sum of the pseudo-header alone, which is what a kernel
 // writes when the device is to do the rest. Frames of a sender that leaves checksums to its device

@@ -1,6 +1,6 @@
 // One end of the traffic of the checksum tests, in a namespace of its own: TCP both ways, datagrams
 // small and in fragments. Says whether what came is what was sent. Run by checksums.test.ts.
-//   node traffic.mjs server IP PORT | node traffic.mjs client IP PORT | node traffic.mjs tx DEVICE 0|1
+//   node traffic.mjs server IP PORT | client IP PORT | tx DEVICE 0|1
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { block, C, close, ioctl, socket, STRUCTS } from "@packetpath/libc";

@@ -48,7 +48,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     expect(await loads.startHttp(lo).done).toMatchObject({ ok: 3000, maxInFlight: 3000 });
   });
 
-  it("holds as many with the server in a process of its own, and ends when it is stopped", async () => {
+  it("holds 500 with the server in a process of its own, and ends when stopped", async () => {
     const most = { requests: 500, holdUntilInFlight: 500, timeoutMs: 30_000 };
     const apart = { ...httpSpec(hosts, most), serverApart: true };
     const result = await loads.startHttp(apart).done;
