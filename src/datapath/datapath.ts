@@ -200,7 +200,8 @@ export class Datapath {
   }
 
   /**
-   * Does with a frame what was translated for it alone (a packet-out). Not in the middle of another.
+   * Does with a frame what was translated for it alone (a packet-out). Not while another is
+   * received.
    * @param metadata words of the key that are not in its bytes.
    */
   inject(frame: Frame, metadata: Uint32Array, translate: (key: Uint32Array) => Megaflow): void {

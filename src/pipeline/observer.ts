@@ -39,7 +39,7 @@ export const SLOW = {
 } as const;
 
 /**
- * Methods that open a node (bridge, table, bucket, thaw, actionSet) are followed by exactly one `leave`,
+ * Methods that open a node (bridge, table, bucket, thaw, actionSet) are followed by one `leave`,
  * after all that happened inside; a translation that is given up leaves what is open too.
  */
 export interface Observer {

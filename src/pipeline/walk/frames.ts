@@ -27,9 +27,10 @@ export interface Saved {
 /** An action list that is being executed. */
 export interface Frame {
   /**
-   * table: a flow's. given: of a packet-out. thawed: what was left of one. bucket, clone: as they are called. group: its
-   * buckets, one by one; no actions of its own. check, branch: check_pkt_larger and what follows
-   * it, for longer packets and for the others. action-set: at the end of the pipeline or a clone.
+   * table: a flow's. given: of a packet-out. thawed: what was left of one. bucket, clone: as they
+   * are called. group: its buckets, one by one; no actions of its own. check, branch:
+   * check_pkt_larger and what follows it, for longer packets and for the others. action-set: at the
+   * end of the pipeline or a clone.
    */
   readonly kind:
     | ("table" | "given" | "thawed" | "bucket" | "clone" | "group" | "check" | "branch")

@@ -79,9 +79,8 @@ describe("a running lab", () => {
     await ovs("ovs-ofctl add-flow br0 priority=9,icmp,actions=ct(commit,zone=7),normal");
     expect(pings()).toBe(true);
     const shown = await ovs("ovs-appctl dpctl/dump-conntrack zone=7");
-    expect(shown).toMatch(
-      /^icmp,orig=\(src=10\.0\.0\.1,dst=10\.0\.0\.2,id=\d+,type=8,code=0\),reply=\(src=10\.0\.0\.2,.*zone=7$/m,
-    );
+    expect(shown).toMatch(/^icmp,orig=\(src=10\.0\.0\.1,dst=10\.0\.0\.2,id=\d+,type=8,code=0\)/m);
+    expect(shown).toMatch(/,reply=\(src=10\.0\.0\.2,.*zone=7$/m);
     expect(await ovs("ovs-appctl dpctl/dump-conntrack zone=8")).toBe("");
     await ovs("ovs-appctl dpctl/flush-conntrack zone=7");
     expect(await ovs("ovs-dpctl dump-conntrack")).not.toContain("zone=7");

@@ -1,5 +1,5 @@
-// dpctl/normalize-actions: datapath actions, sorted by the tags that a packet has when each is done,
-// so that lists which do the same in another order print the same (lib/dpctl.c
+// dpctl/normalize-actions: datapath actions, sorted by the tags that a packet has when each is
+// done, so that lists which do the same in another order print the same (lib/dpctl.c
 // dpctl_normalize_actions of Open vSwitch 3.1). Needs no switch. Any thread.
 import { VLAN_PRESENT, WORD } from "../../../flow/key.js";
 import { parseOdpFlow } from "../../../ofctl/odp/parse-odp-flow.js";
