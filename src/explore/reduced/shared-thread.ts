@@ -1,6 +1,6 @@
 // A thread's code as an automaton that is kept over many cases: what one case has made it run, no
-// other runs again. Where the code asks for more than shared memory (search/questions.ts), an edge leads
-// to as many places as it got answers. One owner, the maker of cases.
+// other runs again. Where the code asks for more than shared memory (search/questions.ts), an edge
+// leads to as many places as it got answers. One owner, the maker of cases.
 import { Automaton, BAD_VALUE } from "../search/automaton.js";
 import { NodeTable } from "../search/node-table.js";
 import type { Answer, Questions } from "../search/questions.js";

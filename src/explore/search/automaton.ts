@@ -132,7 +132,7 @@ export class Automaton {
     return run;
   }
 
-  /** What the code was told between the node before this one, by the way it was met first, and it. */
+  /** What the code was told on the edge by which a node was met first. */
   answersOf(node: number): readonly Answer[] {
     return this.answers.get(node) ?? [];
   }
