@@ -3,7 +3,6 @@
 // `src/path`, which the workers of a run call too. Run by the explorer only; nothing of it is
 // rewritten by hand for that.
 import { processBacklog } from "../path/core/backlog.js";
-import { linkwatchEvent } from "../path/core/link-watch.js";
 import {
   cleanupNet,
   deleteLink,
@@ -12,34 +11,24 @@ import {
 } from "../path/core/net-namespace.js";
 import {
   DEV,
-  devHold,
   devPut,
   isUp,
   type KindName,
   NETREG,
-  registerNetdevice,
   TXQ,
   txq,
-  vethPair,
   WATCHDOG,
 } from "../path/core/netdevice.js";
-import { devClose, devOpen } from "../path/core/open-close.js";
+import { devClose } from "../path/core/open-close.js";
 import { netifSetRealNumTxQueues } from "../path/core/queue-counts.js";
 import { rtnlLock, rtnlUnlock } from "../path/core/rtnl.js";
 import { devWatchdog } from "../path/core/sch-generic.js";
 import { newSkb } from "../path/core/skb.js";
 import { devQueueXmit } from "../path/core/xmit.js";
-import { tunAttachAll } from "../path/drivers/ops.js";
 import { deviceAt, globalWord, KERNEL, type Kernel } from "../path/kernel.js";
 import { doOutput } from "../path/openvswitch/actions.js";
 import { ovsDpNotifyWq } from "../path/openvswitch/dp-notify.js";
-import {
-  ovsVportAdd,
-  ovsVportDel,
-  runRcuCallback,
-  VPORT,
-  VPORT_WORDS,
-} from "../path/openvswitch/vport.js";
+import { ovsVportDel, runRcuCallback } from "../path/openvswitch/vport.js";
 import { SITE } from "../path/trace-events.js";
 import { XMIT } from "../path/verdict.js";
 import {
@@ -60,72 +49,17 @@ import {
   waitUntilEqual,
   waitWhile,
 } from "../sync/index.js";
-import { type EventName, NETNS, type Plugged, PORT } from "./output/events.js";
+import {
+  type EventName,
+  type Meeting,
+  MEETING,
+  NETNS,
+  type Plugged,
+  PORT,
+} from "./output/events.js";
 import { remapClasses } from "./output/rivals.js";
 
 const FOR_EVER = 2 ** 31 - 1;
-
-export interface Setting {
-  readonly kind: KindName;
-  readonly queues: number;
-  readonly event: EventName;
-  /** The driver of the device has ndo_tx_timeout, and so the device its watchdog timer. */
-  readonly timer?: boolean;
-}
-
-/** A device of a kind, open, and a port of the switch. Before the threads begin. */
-export function setUp(k: Kernel, { kind, queues, event, timer }: Setting): Plugged {
-  rtnlLock(k);
-  plug(k, kind, queues, timer);
-  if (hasSecond(event)) plug(k, kind, queues, timer);
-  rtnlUnlock(k);
-  const { dev, other } = pluggedFor(k, kind, event);
-  if (ld(k.m, globalWord(k, KERNEL.linkwatchWork)) !== 0) {
-    st(k.m, globalWord(k, KERNEL.linkwatchWork), 0);
-    linkwatchEvent(k);
-  }
-  if (event === "foreign-handler") {
-    // A net_bridge_port, whose first word is its device, too.
-    const port = k.map.vports + (2 * k.config.ports - 1) * VPORT_WORDS;
-    st(k.m, port + VPORT.dev, dev);
-    st(k.m, dev + DEV.rxHandlerData, port);
-    return { dev, other };
-  }
-  const isPort = event !== "add-port" && MEETING[event] !== "list";
-  if (isPort) ovsVportAdd(k, PORT, dev);
-  if (event === "host-send" || event === "hold-delete") devHold(k, dev);
-  if (other !== NULL) ovsVportAdd(k, PORT + 1, other);
-  return { dev, other };
-}
-
-function hasSecond(event: EventName): boolean {
-  return event === "batch-delete" || event === "delete-other";
-}
-
-/** The devices of an event, as `setUp` has made them. */
-export function pluggedFor(k: Kernel, kind: KindName, event: EventName): Plugged {
-  const hasOther = kind === "veth" || kind === "bond" || kind === "macvlan" || kind === "vxlan";
-  const other = hasSecond(event) ? deviceAt(k, hasOther ? 2 : 1) : NULL;
-  return { dev: deviceAt(k, 0), other };
-}
-
-/** A device with what belongs to it: a veth's far end, or the device below. Under RTNL. */
-function plug(k: Kernel, kind: KindName, queues: number, timer = false): void {
-  const isVeth = kind === "veth";
-  const netns = isVeth ? 0 : NETNS;
-  const dev = registerNetdevice(k, { kind, numTxQueues: queues, netns });
-  if (timer) st(k.m, dev + DEV.watchdog, WATCHDOG.idle);
-  if (isVeth) {
-    const peer = registerNetdevice(k, { kind, numTxQueues: queues, netns: NETNS });
-    vethPair(k, dev, peer);
-    devOpen(k, peer);
-  } else if (kind === "bond" || kind === "macvlan" || kind === "vxlan") {
-    const lower = registerNetdevice(k, { kind: "dummy", numTxQueues: 1 });
-    devOpen(k, lower);
-    st(k.m, dev + DEV.lower, lower);
-  } else if (kind === "tun") tunAttachAll(k, dev, queues);
-  devOpen(k, dev);
-}
 
 /**
  * A CPU that receives packets, each with its recorded queue, and sends them to a port. Without
@@ -238,7 +172,7 @@ export interface Sending {
   readonly port: number;
   readonly underRcu: boolean;
   /** What the CPU does with the device; other than sending, once for each packet. */
-  readonly what: "packets" | "list" | "handler" | "host";
+  readonly what: "packets" | Meeting;
   readonly dev: Addr;
   /** Packets stay in the queue that they were sent on. */
   readonly fillsRings: boolean;
@@ -273,14 +207,6 @@ export function sendingDuring(
   };
 }
 
-const MEETING: Readonly<Partial<Record<EventName, Sending["what"]>>> = {
-  "lookup-delete": "list",
-  "lookup-move": "list",
-  "frame-in": "handler",
-  "frame-move": "handler",
-  "host-send": "host",
-};
-
 /** The administrator. */
 export function takeAway(k: Kernel, event: EventName, { dev, other }: Plugged): void {
   switch (event) {
@@ -298,6 +224,7 @@ export function takeAway(k: Kernel, event: EventName, { dev, other }: Plugged): 
     case "tc-remap":
       return remapClasses(k, dev);
     case "shrink":
+    case "remap-shrink":
       rtnlLock(k);
       netifSetRealNumTxQueues(k, dev, 1);
       return rtnlUnlock(k);

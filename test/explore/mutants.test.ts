@@ -43,6 +43,7 @@ describe("each law kills what breaks it, in the cell that states it", () => {
     ["swap-order", "netdevRxHandlerUnregister", "frame-in", /lost its data/],
     ["drop-read-section", "devQueueXmit", "host-send", /device that is down/],
     ["drop-lock", "netdevDestroy", "del-port-delete", /./],
+    ["drop-lock", "takeAway", "remap-shrink", /queue counts change under/],
     ["drop-lock", "devHardStartXmit", "freeze-delete", /driver of a locked queue/],
   ] as const)("%s in %s: %s", (operator, within, event, message) => {
     const { fate, killer } = judged(operator, within);

@@ -52,6 +52,7 @@ const LAWS: readonly (readonly [event: string, kinds: string, profiles: string])
   ["move-delete", "dummy", "6.12"],
   ["del-port-delete", "dummy", "6.12 5.10-stable"],
   ["remap-delete", "dummy", "6.12"],
+  ["remap-shrink", "dummy", "6.12"],
   ["hold-delete", "dummy", "6.12"],
   ["re-use", "dummy", "6.12"],
 ];

@@ -4,7 +4,7 @@
 import { nowMs } from "../../base/clock.js";
 import { evaluateGraph, hashTexts, systemTexts } from "../system/graph.js";
 import { type Memory, prepare } from "../system/prepare.js";
-import { MODEL, PARTS, SYNC } from "../system/prepared.js";
+import { PARTS, SYNC } from "../system/prepared.js";
 import type { Site } from "../types.js";
 import { type Answer, type ExamCell, examCells, Examinee } from "./exam.js";
 import { type Mutant, mutantsOf, mutated } from "./operators.js";
@@ -33,13 +33,10 @@ export interface Result extends Omit<Mutant, "edits"> {
 
 /** Files that are mutated: the path, and the model. */
 function isMutable(file: string): boolean {
-  // The model's parts say what must hold, and who else is there.
+  // The model's parts say how all begins, what must hold, and who else is there.
   if (file === SYNC || Object.values<string>(PARTS).includes(file)) return false;
   return !/^path\/(kernel|profiles|verdict|watchdog|trace-events)\.ts$/.test(file);
 }
-
-/** Functions of the model that run before there are threads. */
-const NOT_OF_THREADS: ReadonlySet<string> = new Set(["setUp", "plug"]);
 
 export class Hunt {
   /** Mutants of what threads come by in a cell that is SAFE as shipped. */
@@ -58,8 +55,7 @@ export class Hunt {
     const met = new Set([...examinee.reached].map((site) => placeOf(sites[site]!)));
     const all = [...this.texts]
       .filter(([file]) => isMutable(file))
-      .flatMap(([file, text]) => mutantsOf(file, text))
-      .filter(({ file, within }) => file !== MODEL || !NOT_OF_THREADS.has(within));
+      .flatMap(([file, text]) => mutantsOf(file, text));
     this.mutants = all.filter((one) => isMet(one, this.texts.get(one.file)!, met));
     this.unreached = all.length - this.mutants.length;
   }

@@ -282,7 +282,7 @@ export class Cells {
       runtime.questions.setting = this.settingOf(options);
       runtime.questions.asked = [];
       const k = this.createKernel(options);
-      const { setUp } = this.graph.exportsOf(MODEL) as Record<string, Explored>;
+      const { setUp } = this.graph.exportsOf(PARTS.setUp) as Record<string, Explored>;
       const start = () => setUp!(k, { kind, queues, event, timer });
       const plugged = runtime.runAlone(k.m, start) as Plugged;
       const isAsked = runtime.questions.asked.some(([name]) => name.startsWith(GUARD_FIELD));

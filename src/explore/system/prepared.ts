@@ -6,6 +6,7 @@ import type { Site } from "../types.js";
 export const MODEL = "models/ovs-output.ts";
 export const PARTS = {
   events: "models/output/events.ts",
+  setUp: "models/output/set-up.ts",
   rivals: "models/output/rivals.ts",
   final: "models/output/final.ts",
 } as const;

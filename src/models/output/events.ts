@@ -24,7 +24,7 @@ const RACES = ["batch-delete", "add-port", "tc-remap", "shrink", "link-down"] as
  * is no port; `frame-in`, `frame-move` a frame comes in by one that is; `host-send` the host sends
  * on it, past the switch; `foreign-handler` it belongs to a bridge. With a second administrator:
  * `move-delete` it moves and is deleted; `del-port-delete` the switch is told at the same time;
- * `remap-delete` its classes change; `freeze-delete` its driver stops its queues; `hold-delete`
+ * `remap-delete` its classes change; `remap-shrink` they change while it loses queues; `freeze-delete` its driver stops its queues; `hold-delete`
  * somebody keeps it until he hears; `re-use` the next device gets its memory.
  */
 const LAWS = [
@@ -39,6 +39,7 @@ const LAWS = [
   "move-delete",
   "del-port-delete",
   "remap-delete",
+  "remap-shrink",
   "freeze-delete",
   "hold-delete",
   "re-use",
@@ -53,6 +54,7 @@ export const RIVALS: Readonly<Partial<Record<EventName, string>>> = {
   "move-delete": "deleter",
   "del-port-delete": "vswitchd",
   "remap-delete": "tc",
+  "remap-shrink": "tc",
   "freeze-delete": "driver",
   "hold-delete": "holder",
   "re-use": "allocator",
@@ -69,6 +71,16 @@ export const CHANGES_START: readonly EventName[] = [
   "host-send",
   "hold-delete",
 ];
+
+/** What a CPU does with the device, in events in which it sends it no packets of the switch. */
+export type Meeting = "list" | "handler" | "host";
+export const MEETING: Readonly<Partial<Record<EventName, Meeting>>> = {
+  "lookup-delete": "list",
+  "lookup-move": "list",
+  "frame-in": "handler",
+  "frame-move": "handler",
+  "host-send": "host",
+};
 
 export interface Plugged {
   readonly dev: Addr;

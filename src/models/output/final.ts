@@ -34,6 +34,7 @@ export function final(k: Kernel, event: EventName, { dev, other }: Plugged): voi
   for (let i = 0; i < count; i++) checkDevice(k, deviceAt(k, i));
   switch (event) {
     case "tc-remap":
+    case "remap-shrink":
     case "peer-down":
       return checkPort(k, dev);
     case "shrink":

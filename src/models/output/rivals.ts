@@ -31,6 +31,7 @@ export function rival(k: Kernel, event: EventName, dev: Addr): void {
       ovsVportDel(k, PORT);
       return;
     case "remap-delete":
+    case "remap-shrink":
       return remapClasses(k, dev);
     case "freeze-delete":
       return freezeQueues(k, dev);
@@ -50,14 +51,18 @@ function addPort(k: Kernel, dev: Addr): void {
 
 /**
  * mqprio: netdev_set_num_tc() comes before the netdev_set_tc_queue() of each class. Who has looked
- * the device up under RTNL keeps it until he drops RTNL.
+ * the device up under RTNL keeps it, and its queues (netif_set_real_num_tx_queues: ASSERT_RTNL),
+ * until he drops RTNL.
  */
 export function remapClasses(k: Kernel, dev: Addr): void {
   const m = k.m;
   rtnlLock(k);
   if (ld(m, dev + DEV.listed) !== 0) {
+    const count = ld(m, dev + DEV.realNumTxQueues);
     st(m, dev + DEV.numTc, 1);
-    netdevSetTcQueue(k, dev, 0, { offset: 0, count: ld(m, dev + DEV.realNumTxQueues) });
+    netdevSetTcQueue(k, dev, 0, { offset: 0, count });
+    const isSame = ld(m, dev + DEV.realNumTxQueues) === count;
+    assert(isSame, "queue counts change under somebody else's RTNL");
     assert(ld(m, dev + DEV.listed) !== 0, "a device is unlisted under somebody else's RTNL");
   }
   rtnlUnlock(k);

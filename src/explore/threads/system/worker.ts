@@ -22,6 +22,7 @@ const kernel = await load("../../../path/kernel.js");
 const guards = await load("../../../path/guards.js");
 const profiles = await load("../../../path/profiles.js");
 const model = await load("../../../models/ovs-output.js");
+const begin = await load("../../../models/output/set-up.js");
 const rivals = await load("../../../models/output/rivals.js");
 const ends = await load("../../../models/output/final.js");
 // Through the hook, so that it is the same module as the path's.
@@ -40,10 +41,10 @@ const lifeOf: Life = (turns, { thread, isAlone }) => {
   sync.bindThread!({ cpu });
   if (thread < 0) {
     const k = kernel.createKernel!(turns.m, config, profile, guard);
-    return model.setUp!(k, options);
+    return begin.setUp!(k, options);
   }
   const k = kernel.attachKernel!(turns.m, config, profile, guard);
-  const plugged = model.pluggedFor!(k, options.kind, options.event) as { dev: number };
+  const plugged = begin.pluggedFor!(k, options.kind, options.event) as { dev: number };
   if (isAlone) return ends.final!(k, options.event, plugged);
   const { mappings } = options;
   const sending = model.sendingDuring!(k, options.event, options.kind, options);
