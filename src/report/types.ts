@@ -88,17 +88,20 @@ export interface RunReport {
   }[];
   /** What a load balancer did; null: the scenario has none. */
   readonly balancer: BalancerReport | null;
-  readonly leaks: {
-    readonly namespaces: number;
-    readonly devices: number;
-    readonly fds: number;
-    readonly workers: number;
-  };
+  readonly leaks: Leaks;
   readonly seconds: number;
   /** The command that repeats this run. */
   readonly command: string;
   /** Absolute path of the run folder, or null if none was written. */
   readonly folder: string | null;
+}
+
+/** What was not back at its count from before the run. */
+export interface Leaks {
+  readonly namespaces: number;
+  readonly devices: number;
+  readonly fds: number;
+  readonly workers: number;
 }
 
 export interface BalancerReport {

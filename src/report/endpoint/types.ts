@@ -1,6 +1,6 @@
 // What the run of an endpoint's scenario leaves behind: report.json, with the fields of other runs
 // where they apply. A contract with scripts: fields may be added, never renamed. Types only.
-import type { Verdict } from "../types.js";
+import type { Leaks, Verdict } from "../types.js";
 
 export interface StopTimes {
   readonly p50: number;
@@ -64,12 +64,7 @@ export interface EndpointReport {
   readonly flood: { readonly sent: number; readonly errors: Readonly<Record<string, number>> };
   /** Threads and descriptors of the process while the cycles ran. */
   readonly process: { readonly idle: ProcessRange; readonly flood: ProcessRange };
-  readonly leaks: {
-    readonly namespaces: number;
-    readonly devices: number;
-    readonly fds: number;
-    readonly workers: number;
-  };
+  readonly leaks: Leaks;
   readonly seconds: number;
   /** The command that repeats this run. */
   readonly command: string;
