@@ -21,6 +21,16 @@ const FATE_TEXTS: Readonly<Record<Fate, string>> = {
   fragment: 'Packets are IP fragments and the fragment handling mode is "drop".',
 };
 
+/**
+ * The same in a bridge behind a patch cable, whose own flows for this purpose Open vSwitch prints
+ * like any other (add_internal_flows; it compares them with those of the bridge that is traced).
+ */
+const PEER_FATE_TEXTS: Readonly<Record<Fate, string>> = {
+  "packet-in": "reg0=0x1, priority 0",
+  miss: "reg0=0x2, priority 0",
+  fragment: "reg0=0x3, priority 0",
+};
+
 export class Watch implements Observer {
   readonly roots: TraceNode[] = [];
   readonly recirculations: Recirculation[] = [];
@@ -59,7 +69,9 @@ export class Watch implements Observer {
   table(table: number, entry: FlowEntry | null, fate: Fate | null): void {
     const head = `${String(table).padStart(2)}. `;
     if (entry === null) {
-      return this.enter({ type: "table", text: head + FATE_TEXTS[fate ?? "miss"], table });
+      const isPeer = this.bridges[this.bridges.length - 1] !== this.bridges[0];
+      const texts = isPeer ? PEER_FATE_TEXTS : FATE_TEXTS;
+      return this.enter({ type: "table", text: head + texts[fate ?? "miss"], table });
     }
     const match = formatMatch(entry.match, this.options);
     const { priority } = entry;
@@ -109,10 +121,18 @@ export class Watch implements Observer {
 
   learned(flow: Flow): void {
     const match = formatMatch(flow.match, this.options);
-    const priority = flow.priority === 32768 ? "" : `priority=${flow.priority}`;
-    const rule = [priority, match].filter((part) => part !== "").join(",");
+    const { table, priority, cookie, idleTimeout, hardTimeout, flags } = flow;
+    const parts = [
+      `table=${table}`,
+      ...(match === "" ? [] : [match]),
+      `priority=${priority}`,
+      ...(cookie === 0n ? [] : [`cookie=0x${cookie.toString(16)}`]),
+      ...(idleTimeout === 0 ? [] : [`idle=${idleTimeout}`]),
+      ...(hardTimeout === 0 ? [] : [`hard=${hardTimeout}`]),
+      ...(flags.includes("send_flow_rem") ? ["send_flow_rem"] : []),
+    ];
     const actions = printActions(flow.actions, this.options);
-    this.say("detail", `table=${flow.table} ${rule} actions=${actions}`);
+    this.say("detail", `${parts.join(" ")} actions=${actions}`);
   }
 
   line(text: string): void {

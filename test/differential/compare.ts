@@ -1,11 +1,11 @@
 // One flow set and its packets, through Open vSwitch and through our pipeline: what differs.
 import { Random } from "../../src/base/random.js";
-import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD } from "../../src/flow/key.js";
-import { fieldsIn, ourEffects, ovsEffects, splitActions, withoutIds } from "./effects.js";
+import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD, newKey } from "../../src/flow/key.js";
+import { fieldsIn, ourEffects, ovsEffects, withTheirMeters, withoutIds } from "./effects.js";
 import { OurSwitch } from "./our-switch.js";
 import { megaflowMask } from "./megaflow-text.js";
 import { fieldsOf, normalized, packetText } from "./packets.js";
-import { BRIDGE, type PrivateOvs } from "./ovs.js";
+import { BRIDGE, PEER_BRIDGE, flowCommands, type PrivateOvs } from "./ovs.js";
 
 /** What to run: texts only, so that it can be kept in a file. */
 export interface Case {
@@ -13,10 +13,16 @@ export interface Case {
   readonly flows: readonly string[];
   readonly groups: readonly string[];
   readonly packets: readonly Uint32Array[];
+  /** Command lines of ovs-vsctl and ovs-ofctl, done on a fresh bridge. */
+  readonly setup: readonly string[];
+  /** Arguments of `ofproto/trace` behind the bridge, traced with side effects before the packets. */
+  readonly taught: readonly string[];
+  /** Flows of the other bridge, if `setup` makes one. */
+  readonly peerFlows: readonly string[];
 }
 
 export interface Difference {
-  readonly kind: "refused" | "actions" | "text" | "wildcards" | "trace";
+  readonly kind: "refused" | "actions" | "text" | "wildcards" | "trace" | "learned";
   /** Text of the packet; "" if the flows themselves differ. */
   readonly packet: string;
   readonly ours: string;
@@ -52,40 +58,31 @@ function readTrace(text: string): Pass[] {
   });
 }
 
-/** Outputs of the same packet, one after the other, may come in any order. */
+/** Outputs one after the other may come in any order of ports: floods follow hash tables. */
 function inOrder(effects: readonly string[]): string[] {
   const out: string[] = [];
   let run: string[] = [];
-  const rest = (effect: string | undefined): string => (effect ?? "").replace(/^output \d+/, "");
   for (const effect of effects) {
-    if (!effect.startsWith("output") || rest(run[0]) !== rest(effect)) {
-      out.push(...run.sort());
+    if (effect.startsWith("output")) run.push(effect);
+    else {
+      out.push(...run.sort(), effect);
       run = [];
     }
-    run.push(effect);
   }
   return [...out, ...run.sort()];
 }
 
 /**
- * A trace without what may differ: megaflows, which are compared bit by bit; ids of what goes round
- * again; the order of outputs of the same packet.
+ * A trace without what may differ or is compared by other means: megaflows, bit by bit; datapath
+ * actions, by what they do; ids of what goes round again.
  */
 function comparableText(text: string): string[] {
-  return text.split("\n").flatMap((line) => {
-    if (line.startsWith("Megaflow: ")) return [];
-    const actions = /^Datapath actions: (.*)$/.exec(line)?.[1];
-    if (actions === undefined) return [withoutIds(line)];
-    return [`Datapath actions: ${comparableActions(actions)}`];
-  });
+  const lines = text.split("\n").map(withoutIds);
+  return lines.filter((line) => !/^(Megaflow|Datapath actions): /.test(line));
 }
 
-function comparableActions(text: string): string {
-  return inOrder(splitActions(text).map(asOutput)).join(",");
-}
-
-const asOutput = (action: string): string =>
-  /^\d+$/.test(action) ? `output ${action}` : withoutIds(action);
+/** What actions in text do to a packet. */
+const effectsText = (actions: string, key: Uint32Array): string => textOf(ovsEffects(actions, key));
 
 /** The first lines that differ, or two empty texts. */
 function differingLines(ours: readonly string[], theirs: readonly string[]): [string, string] {
@@ -99,6 +96,7 @@ const textOf = (effects: readonly string[]): string => inOrder(effects).join("; 
 /**
  * Runs a case; stops nowhere, so that one run shows all differences.
  * @param texts whether the text of traces is compared too, beside what packets undergo.
+ * @throws Error when the setup itself is refused.
  */
 export async function compare(
   ovs: PrivateOvs,
@@ -106,27 +104,73 @@ export async function compare(
   random: Random,
   texts = true,
 ): Promise<Outcome> {
+  ovs.setUp(one.setup, one.taught.length > 0);
+  const ours = await OurSwitch.start(one.setup);
   const refused = ovs.replaceFlows(one.version, one.flows, one.groups);
-  let ours: OurSwitch | null = null;
   let ourRefusal = "";
-  try {
-    ours = new OurSwitch(one);
-  } catch (error) {
-    ourRefusal = (error as Error).message;
+  for (const { line, files } of flowCommands(one)) {
+    if (ourRefusal === "") ourRefusal = (await ours.tool(line, files)).stderr;
   }
   const none = { pairs: 0, same: 0, narrower: 0, flips: 0, narrowerIn: new Map(), theirsWider: 0 };
-  if (ours === null || refused !== "") {
-    // "ovs-ofctl: FILE:LINE: SENTENCE"; of what the switch itself refuses there is a number only.
-    const sentence = /:\d+: (.*)\n$/.exec(refused)?.[1] ?? ourRefusal;
-    const bothRefuse = ours === null && refused !== "" && sentence === ourRefusal;
+  if (ourRefusal !== "" || refused !== "") {
     const difference: Difference = {
       ...{ kind: "refused", packet: "" },
       ...{ ours: ourRefusal, theirs: refused },
     };
-    return { ...none, differences: bothRefuse ? [] : [difference] };
+    return { ...none, differences: refused === ourRefusal ? [] : [difference] };
   }
-  return comparePackets({ ovs, ours, random, texts }, one.packets);
+  const sides = { ovs, ours, random, texts };
+  const learned = await compareLearning(sides, one);
+  const outcome = await comparePackets(sides, one.packets);
+  return { ...outcome, differences: [...learned, ...outcome.differences] };
 }
+
+/** Teaches both the same, packet by packet, and compares what they did and what they know then. */
+async function compareLearning({ ovs, ours }: Sides, one: Case): Promise<Difference[]> {
+  const differences: Difference[] = [];
+  const differ = (packet: string, mine: string, theirs: string): void => {
+    if (mine !== theirs) differences.push({ kind: "learned", packet, ours: mine, theirs });
+  };
+  const hasPeer = one.setup.some((line) => line.includes(`add-br ${PEER_BRIDGE}`));
+  if (hasPeer) {
+    const peer = { version: 10, flows: one.peerFlows, groups: [] } as const;
+    for (const { line, files } of flowCommands(peer, PEER_BRIDGE)) {
+      const [mine, theirs] = [await ours.tool(line, files), ovs.tool(line, files)];
+      differ(line.join(" "), mine.stderr, theirs.stderr);
+    }
+  }
+  for (const text of one.taught) {
+    const args = [BRIDGE, ...text.split(" ")];
+    const mine = withTheirMeters(ours.trace(...args));
+    const theirs = await ovs.appctl("ofproto/trace", ...args);
+    const passes = [mine, theirs].map((trace) =>
+      readTrace(trace).map((pass) => effectsText(pass.actions, newKey())),
+    );
+    differ(text, passes[0]!.join(" | "), passes[1]!.join(" | "));
+    differ(text, ...differingLines(comparableText(mine), comparableText(theirs)));
+  }
+  if (one.taught.length === 0) return differences;
+  for (const bridge of hasPeer ? [BRIDGE, PEER_BRIDGE] : [BRIDGE]) {
+    const mine = await ours.tool(["ovs-appctl", "fdb/show", bridge]);
+    const theirs = await ovs.appctl("fdb/show", bridge);
+    differ(`fdb/show ${bridge}`, withoutAges(mine.stdout), withoutAges(theirs));
+  }
+  // Of a masked TCI, versions with OXM make something that Open vSwitch itself cannot read again.
+  const hasTci = one.flows.some((flow) => flow.includes("vlan_tci="));
+  for (const version of hasTci ? [one.version] : [10, 13, 15]) {
+    const dump = ["ovs-ofctl", `-OOpenFlow${version}`, "dump-flows", "--no-stats", BRIDGE];
+    const [mine, theirs] = [await ours.tool(dump), ovs.tool(dump)];
+    const lines = [mine, theirs].map((answer) => sortedLines(answer.stdout));
+    differ(dump.join(" "), ...differingLines(lines[0]!, lines[1]!));
+  }
+  return differences;
+}
+
+/** When an entry was used last, and so which comes first, depends on the machine's load. */
+const withoutAges = (text: string): string => sortedLines(text.replace(/ +\d+$/gm, "")).join("\n");
+
+/** Flows of the same table come in the order of a hash table. */
+const sortedLines = (text: string): string[] => text.split("\n").sort();
 
 interface Sides {
   readonly ovs: PrivateOvs;
@@ -152,10 +196,10 @@ async function comparePackets(
       return;
     }
     const { megaflow, actions } = first;
-    const ourTrace = ours.trace(key);
+    const ourTrace = withTheirMeters(ours.trace(BRIDGE, packet));
     const [, ...ourRest] = readTrace(ourTrace);
     const [again, theirsAgain] = [ourRest, rest].map((passes) =>
-      passes.map((pass) => comparableActions(pass.actions)).join(" | "),
+      passes.map((pass) => effectsText(pass.actions, key)).join(" | "),
     );
     if (again !== theirsAgain) {
       differences.push({ kind: "actions", packet, ours: again!, theirs: theirsAgain! });

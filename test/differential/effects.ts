@@ -44,7 +44,18 @@ function difference(packet: Packet, original: Uint32Array): string {
   return parts.join(" ");
 }
 
+/** As OpenFlow numbers the ports of the bridge. */
+const portNumber = (number: number): number => (number === LOCAL_DATAPATH_NUMBER ? LOCAL : number);
+
 const NAMES: OdpNames = { port: String, isTrial: true };
+
+/**
+ * Our actions with meters as the datapath of a fresh Open vSwitch numbers those of kinds.ts: it has
+ * numbers of its own, from 0 on, where ours keeps OpenFlow's.
+ */
+export function withTheirMeters(text: string): string {
+  return text.replace(/\bmeter\((1|7)\)/g, (_, id) => `meter(${id === "1" ? 0 : 1})`);
+}
 
 /** Ids of what goes round again depend on what was translated before. */
 export function withoutIds(text: string): string {
@@ -73,7 +84,7 @@ function runOurs({ actions, operands, key }: OurActions, packet: Packet): string
     const end = at + ODP_WORDS[actions[at]!]!;
     switch (actions[at]) {
       case ODP.output:
-        effects.push(`output ${first}${cut} ${difference(packet, key)}`);
+        effects.push(`output ${portNumber(first)}${cut} ${difference(packet, key)}`);
         cut = "";
         break;
       case ODP.set:
@@ -96,7 +107,9 @@ function runOurs({ actions, operands, key }: OurActions, packet: Packet): string
       default:
         // What does not change the packet is compared as text.
         effects.push(
-          ...odpActionTexts(actions.slice(at, end), operands, key, NAMES).map(withoutIds),
+          ...odpActionTexts(actions.slice(at, end), operands, key, NAMES)
+            .map(withoutIds)
+            .map(withTheirMeters),
         );
     }
     at = end + (actions[at] === ODP.clone ? first : 0);
@@ -200,8 +213,7 @@ function runTheirs(text: string, key: Uint32Array, packet: Packet): string[] {
   for (const action of splitActions(text)) {
     const inside = /\((.*)\)$/s.exec(action)?.[1] ?? "";
     if (/^\d+$/.test(action)) {
-      const port = Number(action) === LOCAL_DATAPATH_NUMBER ? LOCAL : Number(action);
-      effects.push(`output ${port}${cut} ${difference(packet, key)}`);
+      effects.push(`output ${portNumber(Number(action))}${cut} ${difference(packet, key)}`);
       cut = "";
     } else if (action === "drop") continue;
     else if (action.startsWith("set(")) applySet(packet, inside);

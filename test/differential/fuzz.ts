@@ -3,6 +3,7 @@
 import { Random } from "../../src/base/random.js";
 import { compare, type Case, type Difference, type Outcome } from "./compare.js";
 import { randomFlowSet } from "./flows.js";
+import { addKinds, type Kind } from "./kinds.js";
 import type { PrivateOvs } from "./ovs.js";
 
 export interface FuzzOptions {
@@ -10,6 +11,8 @@ export interface FuzzOptions {
   /** Pairs of a flow set and a packet. */
   readonly pairs: number;
   readonly packetsPerSet: number;
+  /** What sets may have beside flows. */
+  readonly kinds: readonly Kind[];
   /** Compares the text of traces too. */
   readonly texts: boolean;
   /** Stops after this many flow sets that differ. */
@@ -30,6 +33,8 @@ export interface Totals {
   /** Flow sets that Open vSwitch did not survive; they count for nothing. */
   readonly crashes: number[];
   readonly narrowerIn: Map<string, number>;
+  /** Pairs by the kinds of their sets; a set may be of several. */
+  readonly byKind: Map<Kind, number>;
 }
 
 export interface Found {
@@ -40,8 +45,19 @@ export interface Found {
 }
 
 /** The flow set of a seed; the same everywhere. */
-export function caseOf(setSeed: number, packets: number): Case {
-  return randomFlowSet(new Random(setSeed), packets);
+export function caseOf(
+  setSeed: number,
+  packets: number,
+  kinds: readonly Kind[],
+): { readonly one: Case; readonly kinds: readonly Kind[] } {
+  const random = new Random(setSeed);
+  const set = randomFlowSet(random, packets);
+  const parts = {
+    ...{ version: set.version, flows: [...set.flows], groups: [...set.groups] },
+    ...{ setup: [], taught: [], peerFlows: [] },
+  };
+  const drawn = addKinds(random, parts, kinds);
+  return { one: { ...parts, packets: set.packets }, kinds: drawn };
 }
 
 export async function fuzz(ovs: PrivateOvs, options: FuzzOptions): Promise<Totals> {
@@ -51,10 +67,11 @@ export async function fuzz(ovs: PrivateOvs, options: FuzzOptions): Promise<Total
     ...{ same: 0, narrower: 0, flips: 0, differentSets: 0, theirsWider: 0 },
     crashes: [],
     narrowerIn: new Map(),
+    byKind: new Map(),
   };
   while (totals.pairs < options.pairs && totals.differentSets < options.stopAfter) {
     const setSeed = random.next();
-    const one = caseOf(setSeed, options.packetsPerSet);
+    const { one, kinds } = caseOf(setSeed, options.packetsPerSet, options.kinds);
     const outcome = await compare(ovs, one, new Random(setSeed), options.texts);
     if (!(await ovs.isAlive())) {
       // Nothing can be compared with a switch that has fallen.
@@ -63,6 +80,9 @@ export async function fuzz(ovs: PrivateOvs, options: FuzzOptions): Promise<Total
       continue;
     }
     add(totals, outcome);
+    for (const kind of kinds) {
+      totals.byKind.set(kind, (totals.byKind.get(kind) ?? 0) + outcome.pairs);
+    }
     if (outcome.differences.length > 0) {
       totals.differentSets++;
       options.onDifference({ setSeed, case: one, differences: outcome.differences });

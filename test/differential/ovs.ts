@@ -29,6 +29,16 @@ const GONE = "ovs-vswitchd is gone";
 /** Ports p1 to pN of the bridge; OpenFlow and datapath numbers are the same. */
 export const PORTS = 5;
 export const BRIDGE = "br0";
+/** The bridge at the other end of patch cables, where a case has one. */
+export const PEER_BRIDGE = "br1";
+/** Arguments of ovs-vsctl that make the bridge and its ports. */
+export const FRESH_BRIDGE: readonly string[] = [
+  ...["add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath-type=dummy", "fail-mode=secure"],
+  ...Array.from({ length: PORTS }, (_, i) => [
+    ...["--", "add-port", BRIDGE, `p${i + 1}`],
+    ...["--", "set", "Interface", `p${i + 1}`, "type=dummy", `ofport_request=${i + 1}`],
+  ]).flat(),
+];
 /** Datapath number of LOCAL: the first that dpif-netdev gives to a bridge's own port. */
 export const LOCAL_DATAPATH_NUMBER = 100;
 
@@ -138,6 +148,35 @@ class UnixControl {
   }
 }
 
+/** A command line and the files that it reads. */
+export interface Command {
+  readonly line: readonly string[];
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** The command lines by which a bridge gets groups, and flows in the place of those it has. */
+export function flowCommands(
+  {
+    version,
+    flows,
+    groups,
+  }: {
+    readonly version: 10 | 15;
+    readonly flows: readonly string[];
+    readonly groups: readonly string[];
+  },
+  bridge: string = BRIDGE,
+): Command[] {
+  const command = (verb: string, name: string, lines: readonly string[]): Command => ({
+    line: ["ovs-ofctl", `-OOpenFlow${version}`, verb, bridge, name],
+    files: new Map([[name, lines.map((line) => `${line}\n`).join("")]]),
+  });
+  const flowsCommand = command("add-flows", "flows", ["delete", ...flows]);
+  return groups.length === 0
+    ? [flowsCommand]
+    : [command("add-groups", "groups", groups), flowsCommand];
+}
+
 /** How a command line ended. */
 export interface Finished {
   readonly exitCode: number;
@@ -152,6 +191,8 @@ export class PrivateOvs {
   private readonly daemons: ChildProcess[] = [];
   private control: UnixControl | null = null;
   private hasGroups = false;
+  /** The bridge is not as it was when it was made. */
+  private isSetUp = false;
 
   private constructor() {
     sweep();
@@ -191,15 +232,7 @@ export class PrivateOvs {
     const dummy = ["--enable-dummy", "--disable-system", ...this.common("switch")];
     this.daemon("unshare", ["-n", "ovs-vswitchd", database, ...dummy]);
     await appears(this.path("switch.ctl"));
-    const ports = Array.from({ length: PORTS }, (_, i) => [
-      ...["--", "add-port", BRIDGE, `p${i + 1}`],
-      ...["--", "set", "Interface", `p${i + 1}`, "type=dummy", `ofport_request=${i + 1}`],
-    ]);
-    const bridge = ["datapath-type=dummy", "fail-mode=secure"];
-    this.run("ovs-vsctl", [
-      ...[`--db=${database}`, "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, ...bridge],
-      ...ports.flat(),
-    ]);
+    this.vsctl(...FRESH_BRIDGE);
     this.control = new UnixControl(createConnection(this.path("switch.ctl")));
   }
 
@@ -215,6 +248,7 @@ export class PrivateOvs {
       if (name !== "owner") rmSync(this.path(name), { recursive: true, force: true });
     }
     this.hasGroups = false;
+    this.isSetUp = false;
     await this.begin();
   }
 
@@ -230,28 +264,52 @@ export class PrivateOvs {
   }
 
   /**
+   * Makes the bridge anew, unless it is still as new, and performs command lines of ovs-vsctl (all
+   * in one transaction) and ovs-ofctl on it.
+   * @param willLearn what is done to the bridge then leaves more than flows and groups.
+   * @throws Error with what a tool said.
+   */
+  setUp(lines: readonly string[], willLearn = false): void {
+    if (this.isSetUp) {
+      const all = ["--if-exists", "del-br", PEER_BRIDGE, "--", "del-br", BRIDGE];
+      this.vsctl(...all, "--", "remove", "Open_vSwitch", ".", "other-config", "vlan-limit");
+      this.vsctl(...FRESH_BRIDGE);
+      this.hasGroups = false;
+    }
+    this.isSetUp = willLearn || lines.length > 0;
+    const words = lines.map((line) => line.split(" "));
+    const settings = words.filter(([tool]) => tool === "ovs-vsctl");
+    if (settings.length > 0) this.vsctl(...settings.flatMap(([, ...args]) => ["--", ...args]));
+    for (const line of words.filter(([tool]) => tool !== "ovs-vsctl")) {
+      const { exitCode, stderr } = this.tool(line);
+      if (exitCode !== 0) throw new Error(`${line.join(" ")}: ${stderr}`);
+    }
+  }
+
+  /** Removes all flows and groups. */
+  clear(): void {
+    // Flows first: of a flow that sends to two groups, del-groups would make ovs-vswitchd fall
+    // ("assertion rule->state == RULE_INSERTED failed in ofproto_rule_remove__").
+    if (this.hasGroups) {
+      this.ofctl("-OOpenFlow15", "del-flows", this.bridge);
+      this.ofctl("-OOpenFlow15", "del-groups", this.bridge);
+    }
+    this.hasGroups = false;
+  }
+
+  /**
    * Replaces all flows and groups.
    * @param version OpenFlow 1.0, or 1.5.
    * @returns "" or what ovs-ofctl said.
    */
   replaceFlows(version: 10 | 15, flows: readonly string[], groups: readonly string[]): string {
-    const file = this.path("flows");
-    const bridge = `unix:${this.path(`${BRIDGE}.mgmt`)}`;
-    const option = `-OOpenFlow${version}`;
-    if (this.hasGroups) {
-      // Flows first: of a flow that sends to two groups, del-groups would make ovs-vswitchd fall
-      // ("assertion rule->state == RULE_INSERTED failed in ofproto_rule_remove__").
-      this.ofctl("-OOpenFlow15", "del-flows", bridge);
-      this.ofctl("-OOpenFlow15", "del-groups", bridge);
-    }
+    this.clear();
     this.hasGroups = groups.length > 0;
-    if (groups.length > 0) {
-      writeFileSync(file, groups.map((line) => `${line}\n`).join(""));
-      const said = this.ofctl(option, "add-groups", bridge, file);
-      if (said !== "") return said;
+    for (const { line, files } of flowCommands({ version, flows, groups })) {
+      const { stderr } = this.tool(line, files);
+      if (stderr !== "") return stderr;
     }
-    writeFileSync(file, ["delete", ...flows].map((line) => `${line}\n`).join(""));
-    return this.ofctl(option, "add-flows", bridge, file);
+    return "";
   }
 
   /** Runs ovs-ofctl. @returns what it said on standard error. */

@@ -97,9 +97,9 @@ function formatMetadata(text: MatchText, options: FormatOptions): void {
     text.add(`actset_output=${formatPort(text.value("actset_output"), options.portNames)}`);
   }
   if (text.isUsed("ct_state")) {
-    // As a signed word, so that it compares equal to itself after the bit operations.
+    // Open vSwitch keeps the eight states that there are, and whole is what covers those.
     const [value, mask] = [text.value("ct_state"), text.mask("ct_state")];
-    text.add(`ct_state=${formatFlags(value, mask, CT_STATE_NAMES, 0xffffffff)}`);
+    text.add(`ct_state=${formatFlags(value, mask & 0xff, CT_STATE_NAMES, 0xff)}`);
   }
   text.number("ct_zone", "ct_zone");
   text.hex("ct_mark", "ct_mark");

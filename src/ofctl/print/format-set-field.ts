@@ -17,14 +17,17 @@ export function isWhole(action: SetField): boolean {
   return numberOf(action.mask) === numberOf(fieldFullMask(fieldOf(action.field)));
 }
 
-/** One load for each run of ones in the mask, lowest first, none longer than 64 bits. */
-function formatLoads(action: SetField): string {
+/**
+ * The parts of a field that loads set: one for each run of ones in the mask, lowest first, none
+ * longer than 64 bits.
+ */
+export function loadParts(action: SetField): { offset: number; width: number; value: bigint }[] {
   const field = fieldOf(action.field);
   const value = numberOf(action.value);
   // Fields of which not all bits are stored (nw_tos, arp_op) are written whole when set whole.
   const mask = isWhole(action) ? onesOf(field.bits) : numberOf(action.mask);
   const isOne = (at: number): boolean => ((mask >> BigInt(at)) & 1n) === 1n;
-  const loads: string[] = [];
+  const parts: { offset: number; width: number; value: bigint }[] = [];
   for (let offset = 0; offset < field.bits;) {
     if (!isOne(offset)) {
       offset++;
@@ -32,12 +35,18 @@ function formatLoads(action: SetField): string {
     }
     let width = 1;
     while (width < LOAD_BITS_MAX && offset + width < field.bits && isOne(offset + width)) width++;
-    const part = (value >> BigInt(offset)) & onesOf(width);
-    const target = formatSubField({ field: field.id, offset, width });
-    loads.push(`load:${hex(part)}->${target}`);
+    parts.push({ offset, width, value: (value >> BigInt(offset)) & onesOf(width) });
     offset += width;
   }
-  return loads.join(",");
+  return parts;
+}
+
+function formatLoads(action: SetField): string {
+  return loadParts(action)
+    .map(({ offset, width, value }) => {
+      return `load:${hex(value)}->${formatSubField({ field: action.field, offset, width })}`;
+    })
+    .join(",");
 }
 
 const decimal = (value: bigint): string => String(value);

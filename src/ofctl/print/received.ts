@@ -9,8 +9,8 @@ import { prerequisiteHolds } from "../../flow/match.js";
 import type { Action, Match } from "../../flow/types.js";
 import { setWhole } from "../actions/mod.js";
 import type { OpenFlowVersion } from "../protocols.js";
-import { numberOf } from "../text/scan.js";
-import { isWhole, type SetField } from "./format-set-field.js";
+import { numberOf, onesOf, wordsOf } from "../text/scan.js";
+import { isWhole, loadParts, type SetField } from "./format-set-field.js";
 
 /** What is known of the packet between two actions. */
 interface State {
@@ -82,6 +82,19 @@ const OLDER_ACTIONS: readonly FieldId[] = [
   ...(["tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"] as const),
 ];
 
+/** As loads, each of which the receiver takes for an action of its own. */
+function asLoads(action: SetField): Action[] {
+  const parts = loadParts(action);
+  if (parts.length < 2) return [{ ...action, spelling: "load" }];
+  const { words } = fieldOf(action.field);
+  return parts.map(({ offset, width, value }) => ({
+    ...action,
+    spelling: "load" as const,
+    value: wordsOf(value << BigInt(offset), words),
+    mask: wordsOf(onesOf(width) << BigInt(offset), words),
+  }));
+}
+
 /** set_field for OpenFlow 1.0 and 1.1, which have an action of their own for some fields. */
 function receivedLegacy(action: SetField, state: State): Action[] {
   const value = numberOf(action.value);
@@ -89,7 +102,7 @@ function receivedLegacy(action: SetField, state: State): Action[] {
     // The older actions have no masks: Open vSwitch 3.1 sets the whole field.
     const whole = { ...action, mask: fieldFullMask(fieldOf(action.field)) };
     const hasOwn = OLDER_ACTIONS.includes(action.field);
-    return hasOwn ? receivedLegacy(whole, state) : [{ ...action, spelling: "load" }];
+    return hasOwn ? receivedLegacy(whole, state) : asLoads(action);
   }
   switch (action.field) {
     case "vlan_tci": {
@@ -121,7 +134,7 @@ function receivedLegacy(action: SetField, state: State): Action[] {
     case "udp_dst":
       return [setWhole("tcp_dst", value)];
     default:
-      return [{ ...action, spelling: "load" }];
+      return asLoads(action);
   }
 }
 
@@ -136,7 +149,7 @@ function receivedSetField(action: SetField, state: State): Action[] {
   if (version >= 15) return [isOdd ? action : { ...action, spelling: "set_field" }];
   if (isLoad) return [action];
   if (version < 12) return receivedLegacy(action, state);
-  return [isWhole(action) ? action : { ...action, spelling: "load" }];
+  return isWhole(action) ? [action] : asLoads(action);
 }
 
 /** What the actions that follow can count on. */

@@ -39,12 +39,12 @@ export interface MirrorView {
 
 /**
  * Replaces all mirrors of a switch. Control thread only. A mirror without an output is kept out,
- * as Open vSwitch does; so is one that selects nothing.
+ * as Open vSwitch does; one that selects nothing still has its output port for itself.
  * @param mirrors at most MIRRORS_MAX.
  */
 export function setMirrors(ports: PortTable, mirrors: readonly Mirror[]): void {
   for (let i = 0; i < MIRRORS_MAX; i++) ports.mirrorWords(i).fill(0);
-  const used = mirrors.slice(0, MIRRORS_MAX).filter(hasEffect);
+  const used = mirrors.slice(0, MIRRORS_MAX).filter(hasOutput);
   used.forEach((mirror, i) => {
     const words = ports.mirrorWords(i);
     words[AT.outPort] = mirror.outputPort ?? 0;
@@ -111,10 +111,8 @@ export function mirrorHasVlan(ports: PortTable, index: number, vlan: number): bo
   return vlan < VLAN_SET_WORDS * 32 && (words[AT.vlans + (vlan >> 5)]! & (1 << (vlan & 31))) !== 0;
 }
 
-function hasEffect(mirror: Mirror): boolean {
-  const selects = mirror.selectAll || mirror.sources.length + mirror.destinations.length > 0;
-  return (selects || mirror.vlans.length > 0) && (mirror.outputPort ?? mirror.outputVlan) !== null;
-}
+const hasOutput = ({ outputPort, outputVlan }: Mirror): boolean =>
+  (outputPort ?? outputVlan) !== null;
 
 function sameOutput(a: Mirror, b: Mirror): boolean {
   return a.outputPort === b.outputPort && (a.outputPort !== null || a.outputVlan === b.outputVlan);

@@ -98,9 +98,10 @@ export function putOutputTags(ctx: Context, ports: PortTable, port: number, tags
   if (priorityTags !== "never") {
     outer = ((outer & ~PCP_BITS) | (ctx.flow[WORD.typeVlan]! & PCP_BITS)) >>> 0;
   }
-  // "always" keeps a tag of VLAN 0 and priority 0 that is there; it makes none.
-  setTag(ctx.flow, 0, withPresent(outer, priorityTags === "always" && outer !== 0));
-  setTag(ctx.flow, 1, withPresent(inner, false));
+  // "always" keeps tags of VLAN 0 and priority 0 that are there; it makes none (xvlan_put).
+  const keeps = priorityTags === "always";
+  setTag(ctx.flow, 0, withPresent(outer, keeps && outer !== 0));
+  setTag(ctx.flow, 1, withPresent(inner, keeps && inner !== 0));
 }
 
 /** Ports that stand for "the controller" as the source of a packet. */
