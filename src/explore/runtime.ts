@@ -12,6 +12,7 @@ import { KERNEL_FIRST } from "./search/kernel-steps.js";
 import { failureOf } from "./search/kernel/failures.js";
 import { SHADOWED } from "./search/kernel/heap.js";
 import { FINISHED, YES } from "./search/kernel/result.js";
+import { serialize } from "./serialize.js";
 import { type Frames, OP, type Step, VERDICTS, type Verdict } from "./types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -169,9 +170,19 @@ export class Runtime implements Frames {
     }
   }
 
-  /** Start of a round of a loop: from here on only the live locals matter. Always true. */
+  /**
+   * Start of a round of a loop: from here on only the live locals matter. Where one of them hides
+   * what it holds (an iterator, a closure), nothing is forgotten. Always true.
+   */
   head(site: number, locals: readonly unknown[]): true {
-    this.keys[this.keys.length - 1] = `${site}:${serialize(locals)}`;
+    const text = serialize(locals);
+    const last = this.keys.length - 1;
+    if (text === null) {
+      this.keys[last] += `;${site}`;
+      this.round(site, `${this.seen.size}`);
+      return true;
+    }
+    this.keys[last] = `${site}:${text}`;
     this.isReset = true;
     this.round(site, this.keys.join("/"));
     return true;
@@ -179,7 +190,8 @@ export class Runtime implements Frames {
 
   private tick(site: number, live: readonly unknown[]): undefined {
     if (live.length === 0) return undefined;
-    this.round(site, `${this.keys.slice(0, -1).join("/")}t${site}:${serialize(live)}`);
+    const text = serialize(live) ?? `${this.seen.size}`;
+    this.round(site, `${this.keys.slice(0, -1).join("/")}t${site}:${text}`);
     return undefined;
   }
 
@@ -274,17 +286,4 @@ export function primitivesOf(names: Iterable<string>): Record<string, unknown> {
   const all: Record<string, unknown> = { program: (spec: unknown) => spec };
   for (const op of names) all[op] = (...args: readonly unknown[]): Request => ({ op, args });
   return all;
-}
-
-/** Values as text, equal for equal values; the same object twice is told from an equal copy. */
-export function serialize(value: unknown, seen: Map<object, number> = new Map()): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") return `f${String(value)}`;
-  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : `${value}`;
-  const before = seen.get(value);
-  if (before !== undefined) return `#${before}`;
-  seen.set(value, seen.size);
-  if (Array.isArray(value)) return `[${value.map((one) => serialize(one, seen)).join()}]`;
-  const entries = value instanceof Map || value instanceof Set ? [...value] : Object.entries(value);
-  return `{${entries.map((one: unknown) => serialize(one, seen)).join()}}`;
 }

@@ -3,12 +3,31 @@
 import ts from "typescript";
 import { type FunctionNode, isFunctionNode } from "./nodes.js";
 
-/** Names in scope at a loop, innermost first; without those of the module. */
+/**
+ * Names in scope at a loop, innermost first; without those of the module, and without functions
+ * that a const names once and for all: what they go by is in scope at the loop itself.
+ */
 export function localsAt(loop: ts.Node): string[] {
   const names = new Set<string>();
   if (ts.isForStatement(loop)) fromInitializer(loop.initializer, names);
   for (const name of localsBefore(loop)) names.add(name);
+  for (const name of functionsBefore(loop)) names.delete(name);
   return [...names];
+}
+
+/** Names of functions that are declared by `const` in the blocks that a loop stands in. */
+function functionsBefore(loop: ts.Node): string[] {
+  const found: string[] = [];
+  for (let node = loop.parent; !ts.isSourceFile(node); node = node.parent) {
+    if (!ts.isBlock(node) && !ts.isCaseOrDefaultClause(node)) continue;
+    const lists = node.statements.filter(ts.isVariableStatement).map((one) => one.declarationList);
+    const consts = lists.filter(({ flags }) => (flags & ts.NodeFlags.Const) !== 0);
+    for (const { name, initializer } of consts.flatMap((list) => [...list.declarations])) {
+      if (initializer === undefined || !isFunctionNode(initializer)) continue;
+      if (ts.isIdentifier(name) && isOnlyCalled(name, node)) found.push(name.text);
+    }
+  }
+  return found;
 }
 
 /** Names in scope before a statement. */
@@ -29,6 +48,16 @@ function localsBefore(loop: ts.Node): Set<string> {
     }
   }
   return names;
+}
+
+/** Whether a function is called in its block and nothing else: it could hold properties. */
+function isOnlyCalled(name: ts.Identifier, node: ts.Node): boolean {
+  if (ts.isIdentifier(node) && node.text === name.text && node !== name) {
+    const { parent } = node;
+    const isProperty = ts.isPropertyAccessExpression(parent) && parent.name === node;
+    if (!isProperty && !(ts.isCallExpression(parent) && parent.expression === node)) return false;
+  }
+  return ts.forEachChild(node, (child) => (isOnlyCalled(name, child) ? undefined : true)) !== true;
 }
 
 /**

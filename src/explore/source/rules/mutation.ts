@@ -7,9 +7,9 @@ import { fromBinding } from "../locals.js";
 import { declaringFunction } from "../names.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "../nodes.js";
 
-/** Methods that change the array, map or set they belong to. */
+/** Methods that change the array, map, set or iterator they belong to. */
 const MUTATING =
-  /^(push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete|clear)$/;
+  /^(push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete|clear|next)$/;
 /** Functions of JavaScript's that change their first argument. */
 const CHANGES_FIRST = /^Object\.(assign|defineProperty|defineProperties|setPrototypeOf|freeze)$/;
 

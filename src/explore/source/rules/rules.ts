@@ -6,6 +6,7 @@ import type { Analysis } from "../analyze.js";
 import { fromBinding } from "../locals.js";
 import { declaredNames, hiddenName, isReference } from "../names.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "../nodes.js";
+import { checkMemory } from "./hidden.js";
 import { targetsOf } from "./mutation.js";
 
 /** Globals whose value the explorer does not decide. */
@@ -31,6 +32,7 @@ export function checkModule(analysis: Analysis): void {
   const tables = tablesOf(analysis);
   const visit = (node: ts.Node): void => {
     checkNode(node, analysis);
+    checkMemory(node, analysis);
     if (ts.isIdentifier(node) && isReference(node) && !names.has(node.text)) {
       if (!UNCONTROLLED.has(node.text) && node.text !== "$") checkUndeclared(node, analysis);
     }
@@ -133,6 +135,11 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
     problem(node, `${node.text} is not controlled by the explorer`);
   } else if (ts.isPropertyAccessExpression(node) && node.name.text === "constructor") {
     problem(node, "constructor is not controlled by the explorer");
+  } else if (ts.isPrivateIdentifier(node)) {
+    const fix = "Make it an ordinary property; states are told apart by what can be read.";
+    problem(node, `${node.text} is private, and hidden from the explorer`, fix);
+  } else if (ts.isClassLike(node) && functionOf(node) !== null) {
+    problem(node, "a class inside of a function is not explored", "Declare it in the module.");
   } else if (isLoop(node) && isUnwatched(node, analysis)) {
     problem(node, "a loop without a primitive or tick may never end", "Count up to a fixed bound.");
   } else if (isRandom(node)) {
@@ -209,6 +216,8 @@ function checkStatement(node: ts.Node, owner: FunctionNode, analysis: Analysis):
     problem(node, "a loop inside of for...in: use for...of over Object.keys outside");
   } else if (node.kind === ts.SyntaxKind.ThisKeyword) {
     problem(node, "this is not explored");
+  } else if (ts.isPropertyAccessExpression(node) && node.name.text === "prototype") {
+    problem(node, "prototypes are shared by all threads and not explored");
   } else if (ts.isCallExpression(node) && ts.isCallExpression(node.expression)) {
     problem(node, "calling the result of a call is not explored; name the function");
   } else if (ts.isIdentifier(node) && explored.has(owner)) checkUse(node, analysis);
