@@ -44,7 +44,7 @@ function contentOf(value: object, walk: Walk): string {
   const proto: unknown = Object.getPrototypeOf(value);
   const isEmpty = Reflect.ownKeys(value).length === 0;
   if (value instanceof Map && proto === Map.prototype && isEmpty) {
-    return `m{${[...value].map(([key, one]) => `${textOf(key, walk)}:${textOf(one, walk)}`).join()}}`;
+    return `m{${[...value].flatMap((entry) => entry.map((one) => textOf(one, walk))).join()}}`;
   }
   if (value instanceof Set && proto === Set.prototype && isEmpty) {
     return `s{${[...value].map((one) => textOf(one, walk)).join()}}`;
