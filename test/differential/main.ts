@@ -7,13 +7,13 @@ import { caseOf, fuzz, type Found, type Totals } from "./fuzz.js";
 import { KINDS, type Kind } from "./kinds.js";
 import { PrivateOvs, missingOvs } from "./ovs.js";
 import { packetText } from "./packets.js";
-import { mutatedTexts, ourSentence, theirSentence } from "./refusals.js";
+import { compareSwitches, mutatedTexts, ourReading, theirReading } from "./refusals.js";
 import { shrink } from "./shrink.js";
 
 const USAGE = `Usage: node scripts/fuzz-ovs.mjs [--pairs N] [--seed N] [--packets N] [--kinds LIST]
                                [--traces] [--stop-after N]
        node scripts/fuzz-ovs.mjs --set-seed N [--packets N] [--kinds LIST]
-       node scripts/fuzz-ovs.mjs --refusals N [--seed N]
+       node scripts/fuzz-ovs.mjs --texts N | --refusals N [--seed N]
 
 Compares our pipeline with a private Open vSwitch on random flow sets and packets: what happens to
 each packet, how wide its megaflow is, and with --traces every line of the trace.
@@ -30,8 +30,10 @@ commas between, "all" (default) or "none":
   patch       a second bridge behind a patch cable
 
 The first form runs until N pairs of a flow set and a packet are done (default 100000), or until
-sets differ (default 5). The second runs one flow set again, makes it small and prints it. The third
-compares what is said of N flow texts with mistakes.
+sets differ (default 5). The second runs one flow set again, makes it small and prints it. With
+--texts, N flow texts, most of them with a mistake, are read: the canonical text, the sentence and
+the exit code are compared. With --refusals, N such flows are sent to a switch: what it says is
+compared, and whether a refused one leaves the table as it was.
 
 Exit code 0: no difference; 1: some; 3: no Open vSwitch.
 `;
@@ -78,17 +80,28 @@ function progress(totals: Totals, started: number): string {
   ].join(", ");
 }
 
-function runRefusals(count: number, seed: number): number {
+async function runTexts(count: number, seed: number): Promise<number> {
   let [refused, different] = [0, 0];
   for (const text of mutatedTexts(seed, count)) {
-    const [ours, theirs] = [ourSentence(text), theirSentence(text)];
-    if (theirs !== "") refused++;
-    if (ours === theirs) continue;
+    const [ours, theirs] = [await ourReading(text), theirReading(text)];
+    if (theirs.exitCode !== 0) refused++;
+    if (JSON.stringify(ours) === JSON.stringify(theirs)) continue;
     different++;
-    process.stdout.write(`${text}\n    ours:   ${ours}\n    theirs: ${theirs}\n`);
+    const lines = [ours, theirs].map((each) => `${each.exitCode} ${each.stderr}${each.stdout}`);
+    process.stdout.write(`${text}\n    ours:   ${lines[0]!}\n    theirs: ${lines[1]!}\n`);
   }
   process.stdout.write(`seed ${seed}: ${count} texts, ${refused} refused, ${different} differ\n`);
   return different === 0 ? 0 : 1;
+}
+
+async function runRefusals(ovs: PrivateOvs, count: number, seed: number): Promise<number> {
+  const { refused, differences } = await compareSwitches(ovs, mutatedTexts(seed, count));
+  for (const { text, ours, theirs } of differences) {
+    process.stdout.write(`${text}\n    ours:   ${ours}\n    theirs: ${theirs}\n`);
+  }
+  const counts = `${count} flows sent, ${refused} refused, ${differences.length} differ`;
+  process.stdout.write(`seed ${seed}: ${counts}\n`);
+  return differences.length === 0 ? 0 : 1;
 }
 
 async function runOne(ovs: PrivateOvs, setSeed: number, values: RunFlags): Promise<number> {
@@ -151,7 +164,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const text = { type: "string" } as const;
   const options = {
     ...{ pairs: text, seed: text, packets: text, "stop-after": text, "set-seed": text },
-    ...{ refusals: text, kinds: text },
+    ...{ refusals: text, kinds: text, texts: text },
     traces: { type: "boolean" },
     help: { type: "boolean" },
   } as const;
@@ -165,12 +178,15 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`no comparison: ${missing}\n`);
     return 3;
   }
-  if (values.refusals !== undefined) {
-    return runRefusals(number(values.refusals, 0), number(values.seed, 1));
+  if (values.texts !== undefined) {
+    return runTexts(number(values.texts, 0), number(values.seed, 1));
   }
   const ovs = await PrivateOvs.start();
   const { "set-seed": setSeed } = values;
   try {
+    if (values.refusals !== undefined) {
+      return await runRefusals(ovs, number(values.refusals, 0), number(values.seed, 1));
+    }
     if (setSeed === undefined) return await runMany(ovs, values);
     return await runOne(ovs, number(setSeed, 0), values);
   } finally {

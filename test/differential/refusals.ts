@@ -1,8 +1,11 @@
-// Flow texts with mistakes: what ovs-ofctl says of them, and what we say.
+// Flow texts, most of them with mistakes: how ovs-ofctl prints them or what it says of them, what a
+// switch says that they are sent to, and what we print and say.
 import { spawnSync } from "node:child_process";
 import { Random } from "../../src/base/random.js";
-import { parseFlow } from "../../src/ofctl/parse.js";
+import { perform } from "../../src/vswitch/verbs/dispatch.js";
 import { randomFlowSet } from "./flows.js";
+import { OurSwitch } from "./our-switch.js";
+import { BRIDGE, type PrivateOvs } from "./ovs.js";
 
 /** Words that stand in the wrong place as well as in the right one. */
 const WORDS = [
@@ -64,17 +67,74 @@ export function mutatedTexts(seed: number, count: number): string[] {
   return texts.slice(0, count);
 }
 
-/** "" if the text is accepted. */
-export function theirSentence(text: string): string {
-  const run = spawnSync("ovs-ofctl", ["-vconsole:off", "parse-flow", text], { encoding: "utf8" });
-  return run.stderr.replace(/^ovs-ofctl: /, "").trimEnd();
+/** What came of a text: what is printed, said and answered as exit code. */
+export interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
-export function ourSentence(text: string): string {
-  try {
-    parseFlow(text);
-    return "";
-  } catch (error) {
-    return (error as Error).message;
-  }
+/** The text as Open vSwitch prints it when it has read it, or its sentence. */
+export function theirReading(text: string): Outcome {
+  const run = spawnSync("ovs-ofctl", parseLine(text).slice(1), { encoding: "utf8" });
+  return { exitCode: run.status ?? -1, stdout: run.stdout, stderr: run.stderr };
 }
+
+export async function ourReading(text: string): Promise<Outcome> {
+  const args = parseLine(text).slice(1);
+  const readFile = (): Promise<string> => Promise.reject(new Error("No such file or directory"));
+  return perform({ tool: "ovs-ofctl", args, terminal: false, readFile }, null);
+}
+
+const parseLine = (text: string): string[] => ["ovs-ofctl", "-vconsole:off", "parse-flow", text];
+
+/** A difference between the two switches after a flow text was sent to them. */
+export interface SwitchDifference {
+  readonly text: string;
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+/**
+ * Sends texts, most of which are wrong, to both switches, one by one.
+ * @returns what is said otherwise, or what is in the table otherwise where the text was refused.
+ */
+export async function compareSwitches(
+  ovs: PrivateOvs,
+  texts: readonly string[],
+): Promise<{ refused: number; differences: SwitchDifference[] }> {
+  ovs.setUp([], true);
+  const ours = await OurSwitch.start([]);
+  const differences: SwitchDifference[] = [];
+  let refused = 0;
+  const both = async (line: readonly string[]): Promise<[string, string]> => {
+    const answers = [await ours.tool(line), ovs.tool(line)];
+    return answers.map((answer) => withoutTimes(JSON.stringify(answer))) as [string, string];
+  };
+  const dump = ["ovs-ofctl", "dump-flows", "--no-stats", BRIDGE];
+  let before = await both(dump);
+  for (const text of texts) {
+    const [mine, theirs] = await both(["ovs-ofctl", "add-flow", BRIDGE, text]);
+    if (mine !== theirs) differences.push({ text, ours: mine, theirs });
+    const after = await both(dump);
+    const isRefused = !theirs.includes('"exitCode":0');
+    if (isRefused) refused++;
+    before.forEach((old, i) => {
+      if (!isRefused || after[i] === old) return;
+      const change = `refused, and changed: ${after[i]!}`;
+      differences.push({
+        text,
+        ...(i === 0 ? { ours: change, theirs: old } : { ours: old, theirs: change }),
+      });
+    });
+    before = after;
+  }
+  return { refused, differences };
+}
+
+/** Without the times and process ids of messages, and the numbers of OpenFlow messages. */
+const withoutTimes = (text: string): string =>
+  text
+    .replace(/\d{4}-\d\d-\d\dT[0-9:.]+Z\|/g, "")
+    .replace(/xid=0x[0-9a-f]+/g, "xid")
+    .replace(/xid 0x[0-9a-f]+/g, "xid");
