@@ -159,14 +159,42 @@ describe("what is refused, with its place", () => {
     });
   });
 
-  it("a property by a name that only the run knows", async () => {
-    const text = guard(
-      'for (const name of ["up", "running"]) if (!dev[name]) return false; return true;',
-    );
+  it.each([
+    [
+      "of the guard's own parameter",
+      guard('for (const name of ["up", "running"]) if (!dev[name]) return false; return true;'),
+      /^"dev\[name\]" is read in a way that cannot be followed/,
+      { line: 2 },
+    ],
+    [
+      "of a parameter that it is handed on to",
+      guard(
+        'return both(dev, ["up", "running"]);',
+        "const both = (d, of) => first(of, d as never) && true;\n" +
+          "function first(of, d) { return d[of[0]]; }",
+      ),
+      /^"d\[of\[0\]\]" is read/,
+      { line: 2, column: 32 },
+    ],
+  ])("a property by a name that only the run knows, %s", async (_case, text, message, at) => {
+    await expect(verdictOf(text)).rejects.toMatchObject({
+      code: "PROGRAM_INVALID",
+      message: expect.stringMatching(message) as string,
+      place: { file: "my-guard.ts", ...at },
+    });
+  });
+
+  it("a property by a name that only the run knows, of the device under another name", async () => {
+    const text = guard('const d = [dev][0]; return d[["up"][0]] ? true : false;');
     await expect(verdictOf(text)).rejects.toMatchObject({
       code: "PROGRAM_INVALID",
       message: expect.stringMatching(/"up" in a way that cannot be followed/) as string,
       place: { file: "my-guard.ts" },
     });
+  });
+
+  it("but a table of the guard's own may be read by any name", async () => {
+    const text = guard('const t = { a: 1 }; return dev.running && t[["a"][0]] === 1;');
+    await expect(verdictOf(text)).resolves.toBeDefined();
   });
 });

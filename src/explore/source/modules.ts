@@ -15,6 +15,7 @@ import type { PacketpathError } from "../../base/errors.js";
 import { type FunctionNode, functionOf } from "./nodes.js";
 import { rewriteTree, type Rewritten } from "./rewrite.js";
 import { checkMutations } from "./rules/mutation.js";
+import { checkReads } from "./rules/reads.js";
 import { checkFunction, checkModule, holdsStep } from "./rules/rules.js";
 
 /** What an import from outside of the set means. */
@@ -124,25 +125,6 @@ function checkIterations(analysis: Analysis): void {
     ts.forEachChild(node, visit);
   };
   visit(analysis.tree);
-}
-
-/** Properties whose reading is a step are read by their names: a token has to stand there. */
-function checkReads({ tree, problem }: Analysis, properties: ReadonlySet<string>): void {
-  const refuse = (node: ts.Node, name: string) => {
-    const message = `"${name}" is read in a way that cannot be followed`;
-    problem(node, message, `Write dev.${name}, where it is needed.`);
-  };
-  const visit = (node: ts.Node): void => {
-    if (ts.isBindingElement(node) && ts.isObjectBindingPattern(node.parent)) {
-      const name = (node.propertyName ?? node.name).getText();
-      if (properties.has(name)) refuse(node, name);
-    } else if (ts.isElementAccessExpression(node)) {
-      const { argumentExpression: key } = node;
-      if (ts.isStringLiteralLike(key) && properties.has(key.text)) refuse(node, key.text);
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(tree);
 }
 
 /** What a user's file may import: types. */
