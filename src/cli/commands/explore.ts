@@ -63,13 +63,13 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .option("--audit", "run the functions as they are written, too, and compare")
     .option("--json", "print the result as one JSON object")
     .action(async (file: string | undefined, flags: ExploreFlags, command: Command) => {
-      const { check, json } = flags;
+      const { check, json, maxSeconds } = flags;
       const isSplit = flags.shard !== undefined || flags.jobs !== undefined;
       // States cannot be split; whoever asks for parts and names no strategy means this one.
       if (isSplit && command.getOptionValueSource("strategy") === "default") {
         command.setOptionValue("strategy", "dpor");
       }
-      if (check !== undefined) exit(await checkFile(check, file, json === true));
+      if (check !== undefined) exit(await checkFile(check, file, json === true, flags.set ?? []));
       else exit(await exploreFile(file, command.opts<ExploreFlags>()));
     });
 }
@@ -109,7 +109,7 @@ async function exploreFile(given: string | undefined, flags: ExploreFlags): Prom
     return repeatOnThreads(program, { source, token: token ?? "", times }, flags);
   }
   if (flags.replay !== undefined) {
-    const result = replay(program, flags.replay);
+    const result = replay(program, flags.replay, flags.maxSeconds);
     const { verdict, ...counterexample } = result;
     const json = { schemaVersion: 1, program: program.name, verdict, counterexample };
     const text = `${verdict}: ${program.name}\n${await storyText(counterexample)}`;

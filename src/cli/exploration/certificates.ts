@@ -3,10 +3,11 @@
 import { writeFileSync } from "node:fs";
 import { nowMs } from "../../base/clock.js";
 import { EXIT, PacketpathError } from "../../base/errors.js";
-import type { Certificate, Exploration } from "../../explore/types.js";
+import type { Certificate, Exploration, LoadedProgram } from "../../explore/types.js";
 import { isModulePath } from "../../scenario/parse.js";
 import { writeOut } from "../failure.js";
 import { readBytes, readText } from "../input.js";
+import { withFlags } from "./variants.js";
 
 /** Takes the certificate of an exploration, and writes it. */
 export class CertificateFile {
@@ -45,19 +46,22 @@ export class CertificateFile {
   }
 }
 
-/** Checks a certificate; the program's file is the one that it names, if none is given. */
+/**
+ * Checks a certificate; the program's file is the one that it names, if none is given. `set` are
+ * other values of a program's parameters, as it was explored with.
+ */
 export async function checkFile(
   certificate: string,
   file: string | undefined,
   isJson: boolean,
+  set: readonly string[],
 ): Promise<number> {
   const bytes = readBytes(certificate);
   const { readCertificate } = await import("../../explore/certificate/header.js");
   const { checkCertificate } = await import("../../explore/certificate/check.js");
-  const { loadProgram } = await import("../../explore/source/load.js");
   const { cellOf, checkCell } = await import("../../explore/system/results/certificates.js");
   const startMs = nowMs();
-  let problem: string | null;
+  let checked: { readonly problem: string | null } | null;
   let numbers: object = {};
   try {
     const { header } = readCertificate(bytes);
@@ -69,17 +73,27 @@ export async function checkFile(
     problem =
       cell !== null
         ? await checkCell(bytes, guard)
-        : checkCertificate(bytes, await loadProgram(readText(source), source));
+        : checkCertificate(bytes, await loadVaried(source, set));
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
-    problem = `it is no certificate: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = error instanceof Error ? error.message : String(error);
+    checked = { problem: `it is no certificate: ${reason}` };
   }
   const seconds = Math.round(nowMs() - startMs) / 1000;
-  const verdict = problem === null ? "SAFE" : "REFUSED";
+  const problem = checked === null ? `not checked within ${maxSeconds} s` : checked.problem;
+  const refused = checked === null ? "UNDECIDED" : "REFUSED";
+  const verdict = problem === null ? "SAFE" : refused;
   const json = { schemaVersion: 1, certificate, verdict, problem, ...numbers, seconds };
   const facts = Object.entries(numbers).map(([name, value]) => `  ${name}: ${String(value)}\n`);
   const reason = problem === null ? "" : `  ${problem}\n`;
   const text = `${verdict}: ${certificate}\n${reason}${facts.join("")}`;
   await writeOut(process.stdout, isJson ? `${JSON.stringify(json)}\n` : text);
   return problem === null ? EXIT.asExpected : EXIT.notAsExpected;
+}
+
+async function loadVaried(file: string, set: readonly string[]): Promise<LoadedProgram> {
+  const { withinSeconds } = await import("../../explore/deadline.js");
+  const { loadProgram } = await import("../../explore/source/load.js");
+  const chosen = { source: readText(file), file, expect: null, name: file };
+  return loadProgram((await withFlags(chosen, set)).source, file);
 }
