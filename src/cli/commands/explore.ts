@@ -63,7 +63,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
     .option("--audit", "run the functions as they are written, too, and compare")
     .option("--json", "print the result as one JSON object")
     .action(async (file: string | undefined, flags: ExploreFlags, command: Command) => {
-      const { check, json, maxSeconds } = flags;
+      const { check, json } = flags;
       const isSplit = flags.shard !== undefined || flags.jobs !== undefined;
       // States cannot be split; whoever asks for parts and names no strategy means this one.
       if (isSplit && command.getOptionValueSource("strategy") === "default") {

@@ -61,7 +61,7 @@ export async function checkFile(
   const { checkCertificate } = await import("../../explore/certificate/check.js");
   const { cellOf, checkCell } = await import("../../explore/system/results/certificates.js");
   const startMs = nowMs();
-  let checked: { readonly problem: string | null } | null;
+  let problem: string | null;
   let numbers: object = {};
   try {
     const { header } = readCertificate(bytes);
@@ -76,13 +76,10 @@ export async function checkFile(
         : checkCertificate(bytes, await loadVaried(source, set));
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    checked = { problem: `it is no certificate: ${reason}` };
+    problem = `it is no certificate: ${error instanceof Error ? error.message : String(error)}`;
   }
   const seconds = Math.round(nowMs() - startMs) / 1000;
-  const problem = checked === null ? `not checked within ${maxSeconds} s` : checked.problem;
-  const refused = checked === null ? "UNDECIDED" : "REFUSED";
-  const verdict = problem === null ? "SAFE" : refused;
+  const verdict = problem === null ? "SAFE" : "REFUSED";
   const json = { schemaVersion: 1, certificate, verdict, problem, ...numbers, seconds };
   const facts = Object.entries(numbers).map(([name, value]) => `  ${name}: ${String(value)}\n`);
   const reason = problem === null ? "" : `  ${problem}\n`;
@@ -92,7 +89,6 @@ export async function checkFile(
 }
 
 async function loadVaried(file: string, set: readonly string[]): Promise<LoadedProgram> {
-  const { withinSeconds } = await import("../../explore/deadline.js");
   const { loadProgram } = await import("../../explore/source/load.js");
   const chosen = { source: readText(file), file, expect: null, name: file };
   return loadProgram((await withFlags(chosen, set)).source, file);
