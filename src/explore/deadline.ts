@@ -2,6 +2,7 @@
 // expression or a built-in function of theirs may not come back, where no clock is looked at. The
 // last resort behind the bounds that searches keep by themselves. Any thread.
 import { Script } from "node:vm";
+import { PacketpathError } from "../base/errors.js";
 
 /** Seconds by which a bound may be missed until the work is ended, with all that it has found. */
 const GRACE = 2;
@@ -34,4 +35,25 @@ export function withinSeconds<T extends object>(seconds: number, work: () => T |
     place[WORK] = outer;
   }
   return result;
+}
+
+/** Far longer than the check of the largest certificate. */
+const CHECK_SECONDS = 300;
+
+/**
+ * What a check of a certificate says, which runs the code of `file`.
+ * @throws PacketpathError PROGRAM_INVALID when it has said nothing by then.
+ */
+export function checkWithin(
+  seconds: number | undefined,
+  file: string,
+  check: () => string | null,
+): string | null {
+  const limit = seconds ?? CHECK_SECONDS;
+  const done = withinSeconds(limit, () => ({ problem: check() }));
+  if (done !== null) return done.problem;
+  throw new PacketpathError("PROGRAM_INVALID", `the check takes more than ${limit} s`, {
+    place: { file },
+    fix: "Allow it more with --max-seconds, if the program's own code comes to an end.",
+  });
 }

@@ -86,13 +86,17 @@ export function explore(program: LoadedProgram, options: ExploreOptions = {}): E
 /** What there is to say when a search did not end by itself: what it has met until then. */
 function overtime(program: LoadedProgram, running: number, settings: Settings): Found {
   const { maxSeconds, sighting } = settings;
-  const { threads } = program;
-  const who = running < threads.length ? `thread ${threads[running]?.name}` : "the final check";
-  const where = running < 0 ? "while its result was made up" : `ended in the code of ${who}`;
-  const bound = `${maxSeconds} s, ${where}`;
+  const bound = `${maxSeconds} s, ${whereEnded(program, running)}`;
   const failed = withinSeconds(0, sighting.tell);
   const race = failed?.verdict === "RACE" ? failed.counterexample.message : null;
   return { ...NOTHING, verdict: "UNDECIDED", ...failed, complete: false, bound, race };
+}
+
+/** Whose code was running when time was over; below 0, nobody's. */
+function whereEnded({ threads }: LoadedProgram, running: number): string {
+  if (running < 0) return "while its result was made up";
+  const who = running < threads.length ? `thread ${threads[running]?.name}` : "the final check";
+  return `ended in the code of ${who}`;
 }
 
 function findBy(
@@ -247,10 +251,31 @@ function byTraces(machine: Machine, settings: Settings, detectors: Detectors): F
   };
 }
 
-/** Repeats a schedule. @throws PacketpathError USAGE when the token does not fit the program. */
-export function replay(program: LoadedProgram, token: string): Ending & Counterexample {
+/**
+ * Repeats a schedule.
+ * @throws PacketpathError USAGE when the token does not fit the program; PROGRAM_INVALID when the
+ * program's own code has not come back after `maxSeconds`.
+ */
+export function replay(
+  program: LoadedProgram,
+  token: string,
+  maxSeconds: number = DEFAULTS.maxSeconds,
+): Ending & Counterexample {
   const moves = decodeToken(token, program.sourceHash, program.threads.length);
-  const machine = new Machine(program, Math.max(DEFAULTS.maxSteps, moves.length + 1));
+  const table = new NodeTable();
+  const machine = new Machine(program, Math.max(DEFAULTS.maxSteps, moves.length + 1), table);
+  const told = withinSeconds(maxSeconds, () => repeat(machine, token, moves));
+  if (told !== null) return told;
+  const where = whereEnded(program, table.running);
+  const message = `--replay "${token}" takes more than ${maxSeconds} s, ${where}`;
+  throw new PacketpathError("PROGRAM_INVALID", message, { place: { file: program.file } });
+}
+
+function repeat(
+  machine: Machine,
+  token: string,
+  moves: readonly TokenMove[],
+): Ending & Counterexample {
   const story = tell(machine, moves);
   if (story === null) {
     throw new PacketpathError("USAGE", `--replay "${token}": a step of it cannot be taken`);

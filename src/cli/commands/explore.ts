@@ -69,7 +69,7 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
       if (isSplit && command.getOptionValueSource("strategy") === "default") {
         command.setOptionValue("strategy", "dpor");
       }
-      if (check !== undefined) exit(await checkFile(check, file, json === true, flags.set ?? []));
+      if (check !== undefined) exit(await checkFile(check, file, json === true, flags));
       else exit(await exploreFile(file, command.opts<ExploreFlags>()));
     });
 }

@@ -46,19 +46,23 @@ export class CertificateFile {
   }
 }
 
-/**
- * Checks a certificate; the program's file is the one that it names, if none is given. `set` are
- * other values of a program's parameters, as it was explored with.
- */
+export interface CheckFlags {
+  /** Other values of a program's parameters, as it was explored with. */
+  readonly set?: readonly string[];
+  readonly maxSeconds?: number;
+}
+
+/** Checks a certificate; the program's file is the one that it names, if none is given. */
 export async function checkFile(
   certificate: string,
   file: string | undefined,
   isJson: boolean,
-  set: readonly string[],
+  { set = [], maxSeconds }: CheckFlags,
 ): Promise<number> {
   const bytes = readBytes(certificate);
   const { readCertificate } = await import("../../explore/certificate/header.js");
   const { checkCertificate } = await import("../../explore/certificate/check.js");
+  const { checkWithin } = await import("../../explore/deadline.js");
   const { cellOf, checkCell } = await import("../../explore/system/results/certificates.js");
   const startMs = nowMs();
   let problem: string | null;
@@ -70,10 +74,11 @@ export async function checkFile(
     const cell = cellOf(header);
     const source = file ?? cell?.options.guard ?? header.file;
     const guard = isModulePath(source) ? { file: source, text: readText(source) } : null;
-    problem =
-      cell !== null
-        ? await checkCell(bytes, guard)
-        : checkCertificate(bytes, await loadVaried(source, set));
+    if (cell !== null) problem = await checkCell(bytes, guard, maxSeconds);
+    else {
+      const varied = await loadVaried(source, set);
+      problem = checkWithin(maxSeconds, source, () => checkCertificate(bytes, varied));
+    }
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
     problem = `it is no certificate: ${error instanceof Error ? error.message : String(error)}`;

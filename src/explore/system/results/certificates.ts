@@ -8,6 +8,7 @@ import { type Header, readCertificate } from "../../certificate/header.js";
 import { searchToCertify } from "../../certificate/reduced.js";
 import { localStates } from "../../certificate/replay.js";
 import { certify } from "../../certificate/write.js";
+import { checkWithin } from "../../deadline.js";
 import { independentReader } from "../../reduced/readers.js";
 import type { Certificate, LoadedProgram } from "../../types.js";
 import { type CellOptions, Cells } from "../cell.js";
@@ -89,9 +90,13 @@ export function cellOf(header: Header): CellHeader["cell"] | null {
 
 /**
  * What is wrong with a cell's certificate; null: it proves that the cell is SAFE. `guard`: the
- * source of a guard that is not built in.
+ * source of a guard that is not built in. @throws PacketpathError as `checkWithin` does.
  */
-export async function checkCell(file: Uint8Array, guard: GuardSource | null) {
+export async function checkCell(
+  file: Uint8Array,
+  guard: GuardSource | null,
+  maxSeconds?: number,
+): Promise<string | null> {
   const { header, words } = readCertificate(file);
   const cell = cellOf(header)!;
   const graph = await loadGraph(guard);
@@ -99,10 +104,12 @@ export async function checkCell(file: Uint8Array, guard: GuardSource | null) {
   // The slots of the states, in the order in which they came into use then.
   for (const address of cell.addresses.slice(1)) graph.runtime.slotOf(address);
   const cells = new Cells(graph, guard === null ? null : ownGuard(graph));
-  const program = cells.make(cell.options).program();
-  const problem = checkCertificate(file, program);
-  if (problem !== null || !cell.oneByOne) return problem;
-  return independent(program, header, words) ? null : "its packet concerns others";
+  return checkWithin(maxSeconds, guard?.file ?? header.file, () => {
+    const program = cells.make(cell.options).program();
+    const problem = checkCertificate(file, program);
+    if (problem !== null || !cell.oneByOne) return problem;
+    return independent(program, header, words) ? null : "its packet concerns others";
+  });
 }
 
 /** Whether what one packet does alone is all that it can do in the company of others. */
