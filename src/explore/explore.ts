@@ -263,8 +263,10 @@ export function replay(
 ): Ending & Counterexample {
   const moves = decodeToken(token, program.sourceHash, program.threads.length);
   const table = new NodeTable();
-  const machine = new Machine(program, Math.max(DEFAULTS.maxSteps, moves.length + 1), table);
-  const told = withinSeconds(maxSeconds, () => repeat(machine, token, moves));
+  const told = withinSeconds(maxSeconds, () => {
+    const maxSteps = Math.max(DEFAULTS.maxSteps, moves.length + 1);
+    return repeat(new Machine(program, maxSteps, table), token, moves);
+  });
   if (told !== null) return told;
   const where = whereEnded(program, table.running);
   const message = `--replay "${token}" takes more than ${maxSeconds} s, ${where}`;
