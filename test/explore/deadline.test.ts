@@ -1,9 +1,10 @@
 // A program whose own computation does not come back: no clock of a search is looked at meanwhile,
 // and still every strategy ends, says which thread it was in, and proves nothing.
 import { describe, expect, it } from "vitest";
-import { withinSeconds } from "../../src/explore/deadline.js";
+import { checkWithin, withinSeconds } from "../../src/explore/deadline.js";
 import { explore, replay } from "../../src/explore/explore.js";
 import { loadProgram } from "../../src/explore/source/load.js";
+import { encodeToken } from "../../src/explore/text/token.js";
 import type { Strategy } from "../../src/explore/types.js";
 
 /** It backtracks for longer than the universe is old. */
@@ -56,6 +57,42 @@ describe("a computation that does not come back", () => {
   it("is ended once it is slow, after searches that were not", async () => {
     const program = await loadProgram(hanging("true", "false"), "p.ts");
     expect(explore(program, { maxSeconds: 0.1 }).verdict).toBe("SAFE");
+  });
+});
+
+describe("what repeats a program's code", () => {
+  it("ends in a replay, and names the thread and the limit", async () => {
+    const program = await loadProgram(hanging(MATCH, "false"), "p.ts");
+    const moves = [0, 1].map((thread) => ({ thread, choice: 0, isChoice: false }));
+    const token = encodeToken(program.sourceHash, moves);
+    expect(() => replay(program, token, 0.1)).toThrow(
+      expect.objectContaining({
+        code: "PROGRAM_INVALID",
+        message: `--replay "${token}" takes more than 0.1 s, ended in the code of thread matcher`,
+        place: { file: "p.ts" },
+      }) as Error,
+    );
+  });
+
+  it("ends in the check of a certificate", async () => {
+    const program = await loadProgram(hanging(MATCH, "false"), "p.ts");
+    const check = () => (explore(program, { maxSeconds: 1e9 }).complete ? null : "no");
+    expect(() => checkWithin(0.1, "p.ts", check)).toThrow(
+      expect.objectContaining({ code: "PROGRAM_INVALID", place: { file: "p.ts" } }) as Error,
+    );
+    expect([checkWithin(1, "p.ts", () => null), checkWithin(1, "p.ts", () => "no")]).toEqual([
+      null,
+      "no",
+    ]);
+  });
+
+  it("ends in the top level of its module", async () => {
+    const text = `${MATCH};\n${hanging("true", "true")}`;
+    await expect(loadProgram(text, "p.ts")).rejects.toMatchObject({
+      code: "PROGRAM_INVALID",
+      message: "the module runs for more than 5 s",
+      place: { file: "p.ts" },
+    });
   });
 });
 
