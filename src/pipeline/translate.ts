@@ -117,6 +117,9 @@ export class Pipeline {
     const { ctx } = this;
     // Open vSwitch's datapaths look at the VLAN when nobody does (dpif_netdev_flow_put).
     if ((ctx.wildcards[WORD.typeVlan]! & 0xffff) === 0) ctx.wildcards[WORD.typeVlan]! |= VLAN_BITS;
+    // Bits of a tag say nothing of whether there is one (xlate_wc_finish): a frame without a tag
+    // would share its flow with tagged ones that have them clear.
+    ctx.wildcards[WORD.typeVlan]! |= VLAN_PRESENT;
     if (this.isExact) ctx.wildcards.fill(0xffffffff, 0, KEY_PACKET_WORDS);
     const { key, mask } = megaflowKey(original, ctx.wildcards);
     const { actions, ends } = unwrapped(Int32Array.from(ctx.actions), ctx.ends);

@@ -312,7 +312,7 @@ export const endpoint: VariedSystem = {
     },
     {
       id: "G-H2",
-      what: "G-H with two queues",
+      what: "G-H, with two queues instead of one",
       parameters: { ...SHIPPED, queues: 2 },
       verdict: "SAFE",
       source: OURS,
