@@ -15,7 +15,7 @@ export interface Case {
   readonly packets: readonly Uint32Array[];
   /** Command lines of ovs-vsctl and ovs-ofctl, done on a fresh bridge. */
   readonly setup: readonly string[];
-  /** Arguments of `ofproto/trace` behind the bridge, traced with side effects before the packets. */
+  /** Arguments of `ofproto/trace` behind the bridge; traced with side effects, before `packets`. */
   readonly taught: readonly string[];
   /** Flows of the other bridge, if `setup` makes one. */
   readonly peerFlows: readonly string[];

@@ -24,8 +24,9 @@ const RACES = ["batch-delete", "add-port", "tc-remap", "shrink", "link-down"] as
  * is no port; `frame-in`, `frame-move` a frame comes in by one that is; `host-send` the host sends
  * on it, past the switch; `foreign-handler` it belongs to a bridge. With a second administrator:
  * `move-delete` it moves and is deleted; `del-port-delete` the switch is told at the same time;
- * `remap-delete` its classes change; `remap-shrink` they change while it loses queues; `freeze-delete` its driver stops its queues; `hold-delete`
- * somebody keeps it until he hears; `re-use` the next device gets its memory.
+ * `remap-delete` its classes change; `remap-shrink` they change while it loses queues;
+ * `freeze-delete` its driver stops its queues; `hold-delete` somebody keeps it until he hears;
+ * `re-use` the next device gets its memory.
  */
 const LAWS = [
   "peer-down",
