@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { eventually } from "../../src/base/eventually.js";
 import { runProgram, startProgram } from "../../src/host/peers/programs.js";
 import { closeBooks } from "../../src/scenario/books.js";
-import { buildLab, tearDown } from "../../src/scenario/lab.js";
+import { buildLab, type Lab, tearDown } from "../../src/scenario/lab.js";
 import { parseScenario } from "../../src/scenario/parse.js";
 import { NEEDS_ROOT, needsRoot } from "../host/linux-support.js";
 
@@ -56,6 +56,12 @@ socket.on("message", (bytes, from) => {
 socket.bind(4000, () => console.log("listening"));
 `;
 
+function booksOf(lab: Lab) {
+  const nobody: ReadonlySet<number> = new Set();
+  const ended = { lost: nobody, lockedUp: nobody };
+  return closeBooks(lab.counters, lab.kernel.m, lab.topology.ports, ended).total;
+}
+
 describe.skipIf(NEEDS_ROOT)(`datagrams on real devices${needsRoot}`, () => {
   it.each([
     ["udp4", "10.0.0.2", true],
@@ -75,13 +81,13 @@ describe.skipIf(NEEDS_ROOT)(`datagrams on real devices${needsRoot}`, () => {
       await runProgram(words, { ...inside("client"), timeoutMs: 30_000 });
       const { stdout } = await server.ended;
       expect(stdout).toBe("listening\nall\n");
+      // What the kernels say to each other while the devices go may find its port gone.
+      expect(booksOf(lab).drops).toEqual({});
     } finally {
       await tearDown(lab, new Set());
     }
-    const nobody: ReadonlySet<number> = new Set();
-    const ended = { lost: nobody, lockedUp: nobody };
-    const { total } = closeBooks(lab.counters, lab.kernel.m, lab.topology.ports, ended);
-    expect([total.balanced, total.drops]).toEqual([true, {}]);
+    const total = booksOf(lab);
+    expect(total.balanced).toBe(true);
     expect(total.out).toBeGreaterThanOrEqual(COUNT);
   });
 });
