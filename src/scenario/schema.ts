@@ -14,6 +14,7 @@ import {
   VERDICTS,
   type Scenario as ResolvedScenario,
 } from "./types.js";
+import { headFields } from "./head.js";
 
 /** A checked scenario, with every default filled in. */
 export type Scenario = ResolvedScenario;
@@ -190,11 +191,7 @@ const fault = z.strictObject({
 /** The whole file. */
 export const scenarioSchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,59}$/, "expected lower-case words joined by hyphens"),
-    description: z.string().default(""),
+    ...headFields,
     profile: z
       .enum(PROFILES)
       .default("6.1")

@@ -2,6 +2,7 @@
 // verdict that each of its designs must come to. Data; any thread.
 import { z } from "zod";
 import { VERDICTS } from "../types.js";
+import { headFields } from "../head.js";
 
 export const DESIGN_NAMES = ["fixed", "buggy"] as const;
 
@@ -48,11 +49,7 @@ const endpoint = z.strictObject({
 
 export const endpointSchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,59}$/, "expected lower-case words joined by hyphens"),
-    description: z.string().default(""),
+    ...headFields,
     endpoint,
     expect: z
       .strictObject({

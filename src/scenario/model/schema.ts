@@ -3,16 +3,13 @@
 import { z } from "zod";
 import { VERDICTS } from "../../explore/types.js";
 import { SYSTEMS } from "../../models/systems.js";
+import { headFields } from "../head.js";
 
 const NAMES = SYSTEMS.map((one) => one.name);
 
 export const modelSchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,59}$/, "expected lower-case words joined by hyphens"),
-    description: z.string().default(""),
+    ...headFields,
     system: z
       .enum(NAMES)
       .meta({ description: "A system of threads, as `packetpath matrix --system` lists them." }),
