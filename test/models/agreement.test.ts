@@ -9,7 +9,7 @@ import { SYSTEMS } from "../../src/models/systems.js";
 import { decide } from "./decide.js";
 
 /** Minutes of a search, where a smaller variant shows the same verdict. */
-const LARGE = ["G-F2", "G-F3", "G-T2"];
+const LARGE = ["G-F2", "G-F3"];
 
 const BOUNDS = { maxSteps: 3000, maxStates: 20_000, maxSeconds: 20 };
 

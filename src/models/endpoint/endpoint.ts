@@ -61,7 +61,7 @@ export const parameters = {
   handlerStops: "never" as "never" | "calls" | "posts",
   /** What another goroutine does: nothing, IsAttached, Attach(nil), Attach(another). */
   other: "none" as "none" | "is-attached" | "stops" | "attaches" | "attaches-after",
-  /** Loops that are started by a second Attach share the buffers of the first ones. */
+  /** A loop makes its buffers ready before it reads, and a second Attach's loop has the same. */
   sharesBuffers: false,
   /** Each Attach has a wait group of its own. */
   ownGroups: false,
@@ -203,9 +203,9 @@ export function runLoop(e: Endpoint, k: number, round: number) {
   waitUntil(started, 1);
   if (parameters.keepsThreads) st(started, 0);
   for (let count = 0; ; count = parameters.flood ? 0 : count + 1) {
+    if (parameters.sharesBuffers) write(e.buffers[k]!, round);
     const found = readPacket(e, k);
     if (found === NOTHING) break;
-    if (parameters.sharesBuffers) write(e.buffers[k]!, round);
     if (parameters.locksAddress) rlock(e.mu);
     read(e.address);
     if (parameters.locksAddress && !parameters.locksTwice) runlock(e.mu);

@@ -201,7 +201,7 @@ export const endpoint: VariedSystem = {
       what: "G-T with a wait group for each Attach: the loops of both share their buffers",
       parameters: {
         other: "attaches",
-        packets: 2,
+        packets: 0,
         sharesBuffers: true,
         drainsStop: true,
         ownGroups: true,
