@@ -48,8 +48,11 @@ export const PROTOCOLS: readonly (readonly [string, number, number])[] = [
 const PROTOCOL_BY_NAME = new Map(PROTOCOLS.map((row) => [row[0], row]));
 
 /** Fields of Open vSwitch that this switch does not have; the refusal names them. */
-const UNSUPPORTED =
-  /^(mpls_(label|tc|bos|ttl)|nsh_\w+|tun_\w+|gtpu_\w+|nd_(reserved|options_type))$/;
+const UNSUPPORTED = new RegExp(
+  "^(mpls_(label|tc|bos|ttl)|nd_(reserved|options_type)|nsh_(flags|ttl|mdtype|np|spi|si|c[1-4])|" +
+    "tun_(src|dst|ipv6_src|ipv6_dst|flags|ttl|tos|gbp_id|gbp_flags|metadata([0-9]|[1-5][0-9]|6[0-3])|" +
+    "erspan_(ver|idx|dir|hwid)|gtpu_(flags|msgtype)))$",
+);
 
 /** Marks a field as looked at exactly. */
 function setExact(match: Match, id: FieldId, value: number): void {

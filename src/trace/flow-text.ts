@@ -71,7 +71,9 @@ function maskNetwork(key: Uint32Array, mask: Uint32Array): void {
   mask[WORD.ip] = 0xffffff00 | NW_FRAG_ANY | NW_FRAG_LATER;
   const protocol = key[WORD.ip]! >>> 24;
   const isLater = (key[WORD.ip]! & NW_FRAG_LATER) !== 0;
-  if (isLater || !WITH_PORTS.includes(protocol)) return;
+  // Whether ICMPv6 is neighbor discovery is looked up (is_nd) before a later fragment is excluded.
+  const isIcmpv6 = type === 0x86dd && protocol === 58;
+  if ((isLater && !isIcmpv6) || !WITH_PORTS.includes(protocol)) return;
   mask[WORD.ports] = ALL;
   if (protocol === 6) mask[WORD.tcpFlags] = 0x0fff0000;
   // Neighbor discovery, whose fields others have no place for.

@@ -1,7 +1,14 @@
 // One flow set and its packets, through Open vSwitch and through our pipeline: what differs.
 import { Random } from "../../src/base/random.js";
 import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD, newKey } from "../../src/flow/key.js";
-import { fieldsIn, ourEffects, ovsEffects, withTheirMeters, withoutIds } from "./effects.js";
+import {
+  fieldsIn,
+  inOrder,
+  ourEffects,
+  ovsEffects,
+  withTheirMeters,
+  withoutIds,
+} from "./effects.js";
 import { OurSwitch } from "./our-switch.js";
 import { megaflowMask } from "./megaflow-text.js";
 import { fieldsOf, normalized, packetText } from "./packets.js";
@@ -56,20 +63,6 @@ function readTrace(text: string): Pass[] {
     const [megaflow, actions] = [line("Megaflow"), line("Datapath actions")];
     return megaflow === null || actions === null ? [] : [{ megaflow, actions }];
   });
-}
-
-/** Outputs one after the other may come in any order of ports: floods follow hash tables. */
-function inOrder(effects: readonly string[]): string[] {
-  const out: string[] = [];
-  let run: string[] = [];
-  for (const effect of effects) {
-    if (effect.startsWith("output")) run.push(effect);
-    else {
-      out.push(...run.sort(), effect);
-      run = [];
-    }
-  }
-  return [...out, ...run.sort()];
 }
 
 /**

@@ -64,6 +64,20 @@ export function withoutIds(text: string): string {
     .replace(/\brecirc_id=(0x)?[0-9a-f]+/g, "recirc");
 }
 
+/** Outputs one after the other may come in any order of ports: floods follow hash tables. */
+export function inOrder(effects: readonly string[]): string[] {
+  const out: string[] = [];
+  let run: string[] = [];
+  for (const effect of effects) {
+    if (effect.startsWith("output")) run.push(effect);
+    else {
+      out.push(...run.sort(), effect);
+      run = [];
+    }
+  }
+  return [...out, ...run.sort()];
+}
+
 /** Effects of our own datapath actions on a key. */
 export function ourEffects({ actions, operands }: Megaflow, key: Uint32Array): string[] {
   return runOurs({ actions, operands, key }, packetOf(key));
@@ -101,7 +115,7 @@ function runOurs({ actions, operands, key }: OurActions, packet: Packet): string
         break;
       case ODP.clone: {
         const inner = { actions: actions.slice(end, end + first), operands, key };
-        effects.push(`clone(${runOurs(inner, copyOf(packet)).join("; ")})`);
+        effects.push(`clone(${inOrder(runOurs(inner, copyOf(packet))).join("; ")})`);
         break;
       }
       default:
@@ -221,7 +235,7 @@ function runTheirs(text: string, key: Uint32Array, packet: Packet): string[] {
     else if (action === "pop_vlan") packet.tags.shift();
     else if (action.startsWith("trunc(")) cut = ` cut to ${inside}`;
     else if (action.startsWith("clone(")) {
-      effects.push(`clone(${runTheirs(inside, key, copyOf(packet)).join("; ")})`);
+      effects.push(`clone(${inOrder(runTheirs(inside, key, copyOf(packet))).join("; ")})`);
     } else effects.push(withoutIds(action));
   }
   return effects;

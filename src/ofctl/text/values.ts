@@ -2,9 +2,9 @@
 // (lib/meta-flow.c mf_parse, 3.1). The printing side is format-match.ts.
 import { fieldFullMask, type Field } from "../../flow/fields.js";
 import { parseIpv4, parseIpv6, parseMac } from "./addresses.js";
-import { leadingBytes } from "./numbers.js";
+import { leadingBytes, leadingInteger } from "./numbers.js";
 import { parsePort, type PortMap } from "./ports.js";
-import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf } from "./scan.js";
+import { FlowTextError, numberOf, onesOf, wordsOf } from "./scan.js";
 
 /** A value under a mask, as big-endian words of the field. */
 export interface MaskedValue {
@@ -71,48 +71,53 @@ function parseIntegerValue(field: Field, text: string, at: number): MaskedValue 
   return masked(field, value, read(end + 1, "mask", false).value);
 }
 
+/** The bit of a flag by name; bits without one are printed as `[200]`, and read back. */
+function flagBit(names: readonly string[], name: string, allowed: bigint): bigint | null {
+  const index = names.indexOf(name);
+  const unnamed = /^\[([1248]0*)\]$/.exec(name);
+  const bit = index >= 0 ? 1n << BigInt(index) : unnamed && BigInt(`0x${unnamed[1]!}`);
+  return bit !== null && (bit & allowed) !== 0n ? bit : null;
+}
+
+/** Flags as names or numbers; what stands behind `number/number` is not looked at (parse_flags). */
 function parseFlags(field: Field, text: string, at: number): MaskedValue {
   const names = field.format === "tcp-flags" ? TCP_FLAG_NAMES : CT_STATE_NAMES;
   const what = field.format === "tcp-flags" ? "TCP" : "ct_state";
-  const limit = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
-  const bitOf = (name: string, index: number, blamed = name): bigint => {
-    const bit = names.indexOf(name);
-    if (bit >= 0) return 1n << BigInt(bit);
-    // Bits without a name are printed as `[200]`, and read back here.
-    const unnamed = /^\[([1248]0*)\]$/.exec(name);
-    const value = unnamed === null ? 0n : BigInt(`0x${unnamed[1]!}`);
-    if (value !== 0n && value <= limit) return value;
-    throw new FlowTextError(`${blamed}: unknown ${what} flag(s)`, index);
-  };
+  const allowed = field.format === "tcp-flags" ? 0xfffn : onesOf(names.length);
+  const unknown = (rest: string, index = text.length - rest.length): FlowTextError =>
+    new FlowTextError(`${rest}: unknown ${what} flag(s)`, at + index);
+  const first = leadingInteger(text);
+  const second =
+    first !== null && text[first.end] === "/" ? leadingInteger(text.slice(first.end + 1)) : null;
+  if (first !== null && second !== null) {
+    const [value, mask] = [first.value & 0xffffffffn, second.value & 0xffffffffn];
+    if (((value | mask) & ~allowed) !== 0n) throw unknown(text);
+    return masked(field, value, mask);
+  }
   if (text.startsWith("+") || text.startsWith("-")) {
     let [value, mask] = [0n, 0n];
     for (const part of text.matchAll(/([+-])([^+-]*)/g)) {
-      const bit = bitOf(part[2]!, at + part.index + 1);
+      const bit = flagBit(names, part[2]!, allowed);
+      const rest = text.slice(part.index + 1);
+      if (bit === null) throw unknown(rest);
       if ((mask & bit) !== 0n) {
-        throw new FlowTextError(`${part[2]!}: Each ${what} flag can be specified only once`, at);
+        throw new FlowTextError(`${rest}: Each ${what} flag can be specified only once`, at);
       }
       mask |= bit;
       if (part[1] === "+") value |= bit;
     }
     return masked(field, value, mask);
   }
-  if (/^[0-9]/.test(text)) {
-    const [first = "", second] = text.split("/");
-    const value = parseInteger(first);
-    const mask = second === undefined ? onesOf(field.bits) : parseInteger(second);
-    if (value === null || value > limit || mask === null) {
-      throw new FlowTextError(`${text}: unknown ${what} flag(s)`, at);
-    }
-    if (second !== undefined && mask > limit) {
-      throw new FlowTextError(`${text}: unknown ${what} flag(s)`, at);
-    }
-    return masked(field, value, mask);
-  }
   let value = 0n;
-  let index = at;
-  for (const name of text.replace(/\|$/, "").split("|")) {
-    value |= bitOf(name, index, text);
-    index += name.length + 1;
+  for (let from = 0; from < text.length;) {
+    const rest = text.slice(from);
+    const number = leadingInteger(rest);
+    const name = /^[^|]*/.exec(rest)![0];
+    const bits = number?.value ?? flagBit(names, name, allowed);
+    if (bits === null || (bits & ~allowed) !== 0n) throw unknown(text, from);
+    value |= bits;
+    from += number?.end ?? name.length;
+    if (text[from] === "|") from++;
   }
   return exact(field, value);
 }
@@ -124,6 +129,10 @@ function parseIpv4Value(field: Field, text: string, at: number): MaskedValue {
   if (suffix === undefined) return exact(field, value);
   const dotted = parseIpv4(suffix);
   if (dotted !== null) return masked(field, value, dotted);
+  // A mask with something behind it is no length either.
+  if (/^\d+\.\d+\.\d+\.\d+/.test(suffix)) {
+    throw new FlowTextError(`${text}: invalid IP address`, at);
+  }
   // The length's range comes before what may stand behind it.
   const digits = /^\s*[+-]?[0-9]+/.exec(suffix)?.[0];
   const length = Number(digits);

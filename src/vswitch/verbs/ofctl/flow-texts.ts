@@ -10,7 +10,7 @@ import type { BridgeControl } from "../../control.js";
 import { applyMods, FlowModError } from "../../flow-mods.js";
 import { type Call, VerbError } from "../call.js";
 import { has } from "../options.js";
-import { versionFor } from "./formats.js";
+import { chosenFormat, hasTables, isNxm, versionFor } from "./formats.js";
 import { messageHead, refusal } from "./refusals.js";
 
 /** A parser's complaint in ovs-ofctl's words; in a file, with its place. */
@@ -84,9 +84,11 @@ export async function sendMods(
       call.err(" bundle_id=0 type=COMMIT_REQUEST flags=atomic ordered\n");
       throw new VerbError(`talking to unix:${bridge.name}.mgmt (Protocol error)`);
     }
-    // Each message is followed by a barrier; one before all sets the format, if need be.
-    const extended = version === 10 && error.isUnread;
-    const xid = FIRST_XID + 2 * error.index + (extended ? 2 : 0);
+    // Each message is followed by a barrier. Before all, a connection of OpenFlow 1.0 is told of
+    // extended matches and of tables, where the format that is chosen has them.
+    const format = chosenFormat(call, formats);
+    const [extended, tables] = [isNxm(format), hasTables(format)];
+    const xid = FIRST_XID + 2 * (error.index + Number(extended) + Number(tables));
     const name = extended ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
     const message = { name, version, xid, text: ` ${text}` };
     throw refusal(error.message, message);

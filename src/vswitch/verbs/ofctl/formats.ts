@@ -2,6 +2,7 @@
 // which it then speaks (utilities/ovs-ofctl.c, lib/ofp-version-opt.c of Open vSwitch 3.1).
 // Main thread.
 import {
+  FORMAT,
   FORMATS,
   formatsFromString,
   formatsOfVersions,
@@ -99,4 +100,9 @@ export function speaksNxm(call: Call): boolean {
 /** Whether a format is one of Nicira's extended match of OpenFlow 1.0. */
 export function isNxm(format: number): boolean {
   return versionOfFormat(format) === 10 && (format & FORMATS.openFlow10 & ~3) !== 0;
+}
+
+/** Whether a format of OpenFlow 1.0 names tables, as an extension. */
+export function hasTables(format: number): boolean {
+  return (format & (FORMAT.openFlow10Tables | FORMAT.nxmTables)) !== 0;
 }
