@@ -7,6 +7,8 @@ import type { Machine, Vector } from "../search/machine.js";
 /** Steps of random runs from which the first widths are guessed. */
 const GUESS_STEPS = 10_000;
 const GUESS_RUN_STEPS = 500;
+/** After so many runs in a row that came by no new value, none is waited for: a small program. */
+const GUESS_QUIET_RUNS = 30;
 
 const WORD_BITS = 32;
 
@@ -118,15 +120,16 @@ interface Spans {
 export function guessPacking(machine: Machine): Packing {
   const spans = { least: machine.initial(), greatest: machine.initial() };
   const random = new Random(1);
-  for (let left = GUESS_STEPS; left > 0; left--) {
+  for (let left = GUESS_STEPS, quiet = 0; left > 0 && quiet < GUESS_QUIET_RUNS; left--) {
     const s = machine.initial();
+    quiet++;
     for (let run = 0; run < GUESS_RUN_STEPS && left > 0; run++, left--) {
       const enabled = enabledThreads(machine, s);
       if (enabled.length === 0) break;
       const thread = random.pick(enabled);
       const choices = machine.choices(s, thread);
       machine.take(s, thread, choices === 0 ? 0 : random.below(choices));
-      see(spans, s);
+      if (see(spans, s)) quiet = 0;
     }
   }
   return new Packing(spans);
@@ -137,10 +140,15 @@ function enabledThreads(machine: Machine, s: Vector): number[] {
   return [...machine.threads.keys()].filter((t) => machine.isEnabled(s, t));
 }
 
-function see({ least, greatest }: Spans, s: Vector): void {
+/** Makes room for the values of a state; whether there was none for one of them. */
+function see({ least, greatest }: Spans, s: Vector): boolean {
+  let isNew = false;
   for (let i = 0; i < s.length; i++) {
     const value = s[i]!;
+    if (value >= least[i]! && value <= greatest[i]!) continue;
     if (value < least[i]!) least[i] = value;
-    if (value > greatest[i]!) greatest[i] = value;
+    else greatest[i] = value;
+    isNew = true;
   }
+  return isNew;
 }
