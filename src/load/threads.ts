@@ -2,15 +2,18 @@
 // of the line, called by a role thread.
 //
 //   main                               role thread (one per role: server, client, sender ...)
-//    | new Worker(entry, RoleData)  ->  enters its namespace, opens its sockets
+//    | new Worker(entry, RoleData)  ->  loads its code
+//    |                <- "loaded"       may be terminated
+//    |                                  enters its namespace, opens its sockets
 //    |                 <- "ready"       may be counted on
 //    | "stop" and the stop word     ->  winds down
 //    |        <- "result" | "error"     then ends by itself
 //
 // A role that has not ended STOP_GRACE_MS after the stop is terminated, so that a load ends within
-// two seconds whatever happened to its devices.
+// two seconds whatever happened to its devices; one that still loads by then, once it has.
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { PacketpathError, type ErrorCode } from "../base/errors.js";
+import { type EndingThread, terminateThreads } from "../base/terminate.js";
 import type { BackendDescriptor, NamespaceRef } from "../host/types.js";
 import { LOAD_COUNTER, LOAD_COUNTER_WORDS } from "./types.js";
 
@@ -26,6 +29,7 @@ export interface RoleData<Spec> {
 }
 
 type RoleMessage =
+  | { readonly type: "loaded" }
   | { readonly type: "ready" }
   | { readonly type: "result"; readonly result: unknown }
   | {
@@ -50,7 +54,7 @@ export class RoleGroup {
     new SharedArrayBuffer(LOAD_COUNTER_WORDS * Int32Array.BYTES_PER_ELEMENT),
   );
   private readonly descriptor: BackendDescriptor;
-  private readonly workers = new Map<Worker, Promise<void>>();
+  private readonly threads: RoleThread[] = [];
   private timer: NodeJS.Timeout | null = null;
   private stopping = false;
 
@@ -72,7 +76,7 @@ export class RoleGroup {
     };
     // execArgv: a role thread needs none of the loaders that the caller may have been started with.
     const worker = new Worker(entry, { workerData: data, name, execArgv: [] });
-    this.workers.set(worker, new Promise((resolve) => worker.once("exit", () => resolve())));
+    this.threads.push(watchEnds(worker));
     const role = watchRole<Result>(worker, name, () => this.stopping);
     if (this.stopping) worker.postMessage("stop");
     return role;
@@ -84,18 +88,32 @@ export class RoleGroup {
     this.stopping = true;
     Atomics.store(this.counters, LOAD_COUNTER.stop, 1);
     Atomics.notify(this.counters, LOAD_COUNTER.stop);
-    for (const worker of this.workers.keys()) worker.postMessage("stop");
-    this.timer = setTimeout(() => {
-      for (const worker of this.workers.keys()) void worker.terminate();
-    }, STOP_GRACE_MS);
+    for (const { worker } of this.threads) worker.postMessage("stop");
+    this.timer = setTimeout(() => void terminateThreads(this.threads), STOP_GRACE_MS);
   }
 
   /** Stops what still runs; resolves when every thread is gone. */
   async end(): Promise<void> {
     this.stop();
-    await Promise.all(this.workers.values());
+    await Promise.all(this.threads.map(({ exited }) => exited));
     if (this.timer !== null) clearTimeout(this.timer);
   }
+}
+
+interface RoleThread extends EndingThread {
+  readonly exited: Promise<void>;
+}
+
+function watchEnds(worker: Worker): RoleThread {
+  const state = { ready: false, ended: false };
+  worker.once("message", () => (state.ready = true));
+  const exited = new Promise<void>((resolve) => {
+    worker.once("exit", () => {
+      state.ended = true;
+      resolve();
+    });
+  });
+  return Object.assign(state, { worker, exited });
 }
 
 function watchRole<Result>(worker: Worker, name: string, isStopping: () => boolean): Role<Result> {
@@ -113,7 +131,7 @@ function watchRole<Result>(worker: Worker, name: string, isStopping: () => boole
     worker.on("message", (message: RoleMessage) => {
       if (message.type === "ready") onReady();
       else if (message.type === "result") resolve(message.result as Result);
-      else {
+      else if (message.type === "error") {
         const more = message.fix === undefined ? {} : { fix: message.fix };
         fail(new PacketpathError(message.code, message.message, more));
       }
@@ -152,6 +170,7 @@ export async function connectRole<Spec>(
 ): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error("a load thread must be started as a worker");
+  port.postMessage({ type: "loaded" });
   const data = workerData as RoleData<Spec>;
   let listener: () => void = () => undefined;
   let isStopAsked = false;

@@ -10,6 +10,7 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { workerEntry } from "../base/entry.js";
 import { PacketpathError } from "../base/errors.js";
 import { eventually } from "../base/eventually.js";
+import { terminateThreads } from "../base/terminate.js";
 import type { EventRing } from "../sync/events.js";
 import { EVENT_RING_BYTES } from "../sync/events.js";
 import { HEADER } from "../sync/memory.js";
@@ -243,7 +244,7 @@ export class Supervisor {
   /** Ends workers that spin, so that what is left of the CPUs can be used for an orderly end. */
   async terminate(workers: ReadonlySet<number>): Promise<void> {
     this.stopping = true;
-    for (const worker of workers) await this.threads[worker]!.worker.terminate();
+    await terminateThreads([...workers].map((worker) => this.threads[worker]!));
   }
 
   /** Stops the queue workers; those in `lost` are terminated, as is who misses the deadline. */
@@ -285,7 +286,7 @@ export class Supervisor {
         timeoutMs: STOP_TIMEOUT_MS,
       });
     } catch {
-      for (const thread of threads) if (!thread.ended) await thread.worker.terminate();
+      await terminateThreads(threads);
     }
   }
 

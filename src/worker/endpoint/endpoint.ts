@@ -8,6 +8,7 @@ import { Worker } from "node:worker_threads";
 import { workerEntry } from "../../base/entry.js";
 import { PacketpathError } from "../../base/errors.js";
 import { eventually } from "../../base/eventually.js";
+import { terminateThreads } from "../../base/terminate.js";
 import { openQueueIo } from "../../host/open.js";
 import type { BackendDescriptor, DeviceRef, QueueIo } from "../../host/types.js";
 import { cellsOf, GONE, locks } from "../../models/endpoint/endpoint.js";
@@ -258,7 +259,7 @@ export class Endpoint {
         timeoutMs: STOP_TIMEOUT_MS,
       });
     } catch {
-      for (const { ended, worker } of this.threads) if (!ended) await worker.terminate();
+      await terminateThreads(this.threads);
     }
     for (const { reject } of this.waiting.values()) {
       reject(new PacketpathError("INTERNAL", "the endpoint was closed meanwhile"));
