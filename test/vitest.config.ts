@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 // Forked processes, one at a time: tests enter network namespaces, own TAP devices and count
-// threads and file descriptors of their process, so two of them must not share one.
+// threads and file descriptors of their process, so two of them must not share one. (scripts/test
+// runs those that do nothing of it side by side.) The limits are for a machine that is busy.
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
@@ -12,7 +13,7 @@ export default defineConfig({
     maxWorkers: 1,
     fileParallelism: false,
     globalSetup: ["test/setup.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
