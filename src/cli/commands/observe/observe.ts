@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../../../base/errors.js";
 import { writeOut } from "../../failure.js";
-import { listenForStop } from "../../signals.js";
+import { listenForStop, type StopRequest } from "../../signals.js";
 import { type Observation, OBSERVATIONS, type ObserveFlags } from "./rows.js";
 
 export function addObserveCommand(program: Command, exit: (code: number) => void): void {
@@ -31,7 +31,7 @@ async function observe(row: Observation, flags: ObserveFlags): Promise<number> {
   const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
   try {
     const { asExpected, json, text } = await row.observe(flags, stop.signal);
-    const stopped = stop.exitCode();
+    const stopped = await signalled(stop);
     if (stopped !== null) return stopped;
     const object = JSON.stringify({ schemaVersion: 1, ...json });
     await writeOut(process.stdout, flags.json === true ? `${object}\n` : text);
@@ -39,4 +39,10 @@ async function observe(row: Observation, flags: ObserveFlags): Promise<number> {
   } finally {
     stop.release();
   }
+}
+
+/** What looks at the kernel call by call lets no signal in; two turns later each has been heard. */
+async function signalled(stop: StopRequest): Promise<number | null> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return stop.exitCode();
 }
