@@ -1,6 +1,9 @@
 // The only place that reads time. CLOCK_MONOTONIC counts the same in every thread of the process
 // (unlike `performance.now`, whose zero is each thread's own start), so stamps taken in different
 // threads can be compared.
+//
+// `process` is imported, for the global of this name is a getter that takes as long as the clock.
+import process from "node:process";
 
 /** Monotonic time in nanoseconds. Below 2^53 for 104 days of uptime. */
 export function nowNs(): number {

@@ -94,6 +94,8 @@ export class LinuxQueueIo implements QueueIo {
   /** Held, for the address in `base` is valid only as long as the buffer is. */
   private pool: SharedArrayBuffer | null = null;
   private size = 0;
+  /** The array that entries 1 and up of the poll set stand for. */
+  private polled: readonly number[] = [];
 
   constructor(table: FdTable) {
     this.table = table;
@@ -120,10 +122,12 @@ export class LinuxQueueIo implements QueueIo {
 
   wait(queues: readonly number[], ready: Uint8Array, timeoutMs: number): number {
     const count = queues.length;
-    if (count > POLL_ENTRIES_MAX) throw new RangeError(`${count} queues in one wait`);
     const set = this.pollSet;
-    set.set(0, this.stopHandle);
-    for (let i = 0; i < count; i++) set.set(i + 1, queues[i]!);
+    if (queues !== this.polled) {
+      if (count > POLL_ENTRIES_MAX) throw new RangeError(`${count} queues in one wait`);
+      for (let i = 0; i < count; i++) set.set(i + 1, queues[i]!);
+      this.polled = queues;
+    }
     const result = set.wait(count, timeoutMs);
     for (let i = 0; i < count; i++) ready[i] = result > 0 && set.isReady(i + 1) ? 1 : 0;
     return result;

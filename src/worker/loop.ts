@@ -1,7 +1,7 @@
 // The loop of one queue worker. Worker k is CPU k in softirq context and serves queue k, k + W,
-// k + 2W ... of every port. One round: look at the flags once, then one burst per queue, each in
-// one RCU read section, each frame run to completion; without frames, sleep in `wait` until a
-// queue is readable or somebody kicks.
+// k + 2W ... of every port. One round: look at the flags once, then one burst per queue that has
+// frames, each in one RCU read section, each frame run to completion; then `wait` says which queues
+// have frames now, and sleeps until one has or somebody kicks.
 //
 // Stop is bounded under flood because the flag is looked at once per round, and a round is at most
 // queues x BURST_MAX frames. A device that dies costs one look per queue: EFAULT or EBADFD marks
@@ -27,6 +27,12 @@ import type { PathTransmit } from "./transmit.js";
 
 /** Frames of one queue before the others get their turn; also the length of a read section. */
 const BURST_MAX = 32;
+/**
+ * Bursts of one frame before a queue is read until it is empty. Finding it empty costs a read that
+ * brings nothing, as much as the `wait` that asks about all queues at once: a stream of
+ * super-frames, each with an acknowledgment, made five such reads per super-frame.
+ */
+const SINGLES_MAX = 4;
 /** Sleep without traffic; a kick ends it at once, so it only bounds the damage of a lost one. */
 const IDLE_WAIT_MS = 100;
 /** Reads in a row that fail in a way nobody expects before the queue counts as dead. */
@@ -44,6 +50,8 @@ interface RxQueue {
   readonly queueMapping: number;
   failures: number;
   dead: boolean;
+  /** Bursts of one frame in a row, up to SINGLES_MAX. */
+  singles: number;
 }
 
 export interface LoopParts {
@@ -69,6 +77,8 @@ export class Loop {
   private readonly block: Addr;
   private generation = -1;
   private queues: RxQueue[] = [];
+  /** The queues that are not dead, their handles, and whether they have frames, by one index. */
+  private alive: RxQueue[] = [];
   private handles: number[] = [];
   private ready = new Uint8Array(0);
 
@@ -98,7 +108,8 @@ export class Loop {
       if (stall !== 0) this.standStill(stall);
       const { live } = this.p;
       if (live?.isBehind() === true) live.catchUp();
-      if (this.round() === 0) this.idle();
+      this.round();
+      this.rest();
     }
     m[this.block + CPU.state] = CPU_STATE.stopped;
   }
@@ -119,6 +130,7 @@ export class Loop {
           queueMapping: ingressMapping(k, port.kind, q),
           failures: 0,
           dead: false,
+          singles: 0,
         });
       }
     }
@@ -129,36 +141,39 @@ export class Loop {
     table.acknowledge(cpu, generation);
   }
 
+  /** Nobody has asked yet which of them have frames, so all are looked at. */
   private collectHandles(): void {
-    this.handles = this.queues.filter((queue) => !queue.dead).map((queue) => queue.handle);
-    this.ready = new Uint8Array(this.handles.length);
+    this.alive = this.queues.filter((queue) => !queue.dead);
+    this.handles = this.alive.map((queue) => queue.handle);
+    this.ready = new Uint8Array(this.handles.length).fill(1);
   }
 
-  /** One burst of every queue; answers how many frames were read. */
-  private round(): number {
+  /** One burst of every queue that has frames. */
+  private round(): void {
     const m = this.p.k.m;
-    let frames = 0;
-    for (const queue of this.queues) {
-      if (queue.dead) continue;
+    // A queue that dies in here takes all three arrays with it: the others wait for the next round.
+    const { alive, ready } = this;
+    for (let i = 0; i < alive.length; i++) {
+      if (ready[i] === 0) continue;
       rcuReadLock(m);
       this.p.datapath.beginBurst();
-      frames += this.burst(queue);
+      this.burst(alive[i]!);
       this.p.transmit.endBurst();
       this.p.burstClock?.endBurst();
       rcuReadUnlock(m);
     }
-    return frames;
   }
 
-  private burst(queue: RxQueue): number {
+  private burst(queue: RxQueue): void {
     const frame = this.frame;
     const io = this.p.io;
     const lengthMax = VNET_BYTES + FRAME_BYTES_MAX;
-    for (let n = 0; n < BURST_MAX; n++) {
+    const most = queue.singles < SINGLES_MAX ? 1 : BURST_MAX;
+    for (let n = 0; n < most; n++) {
       const read = io.read(queue.handle, this.slot, lengthMax);
       if (read <= 0) {
-        this.readFailed(queue, -read);
-        return n;
+        if (n < 2) queue.singles = 0;
+        return this.readFailed(queue, -read);
       }
       queue.failures = 0;
       frame.vnetOffset = queue.vnetBytes === 0 ? -1 : this.slot;
@@ -169,7 +184,7 @@ export class Loop {
       frame.hash = 0;
       this.receive(queue, read === lengthMax);
     }
-    return BURST_MAX;
+    if (most === 1) queue.singles++;
   }
 
   private receive(queue: RxQueue, truncated: boolean): void {
@@ -203,12 +218,15 @@ export class Loop {
     this.collectHandles();
   }
 
-  private idle(): void {
+  /** Until a queue has frames. */
+  private rest(): void {
     const m = this.p.k.m;
     m[this.block + CPU.state] = CPU_STATE.idle;
     if (this.p.capture !== null) this.p.capture.flush();
-    this.p.io.wait(this.handles, this.ready, IDLE_WAIT_MS);
+    const count = this.p.io.wait(this.handles, this.ready, IDLE_WAIT_MS);
     m[this.block + CPU.state] = CPU_STATE.forwarding;
+    // Without frames, too, the datapath forgets what has had its time.
+    if (count === 0) this.p.datapath.beginBurst();
   }
 
   // A fault: the worker stands still, outside of any read section, as a CPU that is stolen would.

@@ -70,6 +70,7 @@ describe("a device that is gone", () => {
 describe("a read that fails otherwise", () => {
   it("EAGAIN ends the burst; the queue stays", () => {
     const rig = twoPorts();
+    rig.io.script(100, ...new Array<number>(5).fill(-ERRNO.EAGAIN));
     rig.runUntilWaits(5);
     expect(rig.io.readCalls.get(100)).toBe(5);
     expect(rig.io.waits.at(-1)).toContain(100);
@@ -173,6 +174,28 @@ describe("turns and ends", () => {
     }
     expect(longest).toBe(32);
     expect(rig.counter(1, PORT_COUNTER.rx) + rig.counter(2, PORT_COUNTER.rx)).toBe(200);
+  });
+
+  it("does not look at a queue that has nothing, and seldom twice at one that had one frame", () => {
+    const rig = twoPorts();
+    rig.io.onWait = (io) => {
+      if (io.waits.length === 200) rig.table.requestStop();
+      else io.script(100, FRAME);
+    };
+    rig.loop.run();
+    expect(rig.counter(1, PORT_COUNTER.rx)).toBe(199);
+    // Four bursts of one frame, then one that would have read more: a fifth of the reads is idle.
+    expect(rig.io.readCalls.get(100)).toBeLessThanOrEqual(1 + 199 + 199 / 5);
+    // Once, before anybody could know.
+    for (const idle of [101, 200, 201]) expect(rig.io.readCalls.get(idle)).toBe(1);
+  });
+
+  it("lets the datapath tidy up while nothing comes", () => {
+    const rig = twoPorts();
+    let looks = 0;
+    rig.datapath.beginBurst = () => looks++;
+    rig.runUntilWaits(5);
+    expect(looks).toBeGreaterThanOrEqual(5);
   });
 
   it("is outside of every read section when it sleeps and when it has ended", () => {

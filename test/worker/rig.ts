@@ -1,5 +1,6 @@
 // A queue worker without threads and devices: a real kernel memory, a real path, datapath and
 // loop, over queues that a test fills by hand. One worker, CPU 0, bound to the test's thread.
+import { ERRNO } from "../../src/base/errno.js";
 import type { Datapath } from "../../src/datapath/datapath.js";
 import type { Action, Flow } from "../../src/flow/types.js";
 import type { QueueIo } from "../../src/host/types.js";
@@ -35,12 +36,13 @@ export class ScriptedIo implements QueueIo {
   /** Per queue handle: what its reads answer, in order; then `idle`. */
   readonly reads = new Map<number, ReadAnswer[]>();
   /** What a queue answers when its script has ended. */
-  idle = -11;
+  idle = -ERRNO.EAGAIN;
   /** What writes answer: bytes written when `null`. One entry is used per write. */
   readonly writes: (number | null)[] = [];
   readonly written: { handle: number; bytes: Uint8Array }[] = [];
   readonly readCalls = new Map<number, number>();
   readonly waits: number[][] = [];
+  private polls = 0;
   /** Called in each wait: a test decides there that it has seen enough. */
   onWait: (io: ScriptedIo) => void = () => undefined;
   private pool: Uint8Array = new Uint8Array(0);
@@ -69,7 +71,14 @@ export class ScriptedIo implements QueueIo {
     return length;
   }
 
-  wait(queues: readonly number[]): number {
+  /** As poll(2): sleeps, which is what `waits` has, only while no queue has anything to say. */
+  wait(queues: readonly number[], ready: Uint8Array): number {
+    if (++this.polls > 1_000_000) throw new Error("the loop waits for ever");
+    const speaks = (queue: number): boolean =>
+      (this.reads.get(queue)?.length ?? 0) > 0 || this.idle !== -ERRNO.EAGAIN;
+    for (const [i, queue] of queues.entries()) ready[i] = speaks(queue) ? 1 : 0;
+    const count = queues.filter(speaks).length;
+    if (count > 0) return count;
     if (this.waits.length > 10_000) throw new Error("the loop waits for ever");
     this.waits.push([...queues]);
     this.onWait(this);

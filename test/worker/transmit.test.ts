@@ -194,7 +194,8 @@ describe("where the bytes go", () => {
     const { rig } = forwarding({ queues: 4 });
     for (const handle of [101, 102, 103]) rig.io.script(handle, FRAME, FRAME);
     rig.runUntilWaits(1);
-    expect(rig.io.written.map(({ handle }) => handle)).toEqual([200, 200, 201, 201, 202, 202]);
+    const handles = rig.io.written.map(({ handle }) => handle).sort();
+    expect(handles).toEqual([200, 200, 201, 201, 202, 202]);
   });
 
   it("with the vnet header that the frame came with, byte for byte", () => {
