@@ -12,6 +12,7 @@ import type { Misses } from "../pipeline/tables/own-records.js";
 import type { BalancerView } from "./balancer.js";
 import type { SwitchClock } from "./clock.js";
 import type { Meters } from "./meters.js";
+import type { TableLimits } from "./table-limits.js";
 
 /** Bits of a port's configuration (OFPUTIL_PC_* of Open vSwitch's ofp-port.h). */
 export const PORT_CONFIG = {
@@ -65,6 +66,8 @@ export interface BridgeControl {
   readonly datapathId: string;
   /** The tables as the changes so far have made them; changed through `apply` only. */
   readonly tables: FlowTables;
+  /** Names and limits of its tables; `apply` keeps to them. */
+  readonly limits: TableLimits;
   readonly macs: MacTable;
   readonly meters: Meters;
   /** Connections; of all bridges of the same datapath. */
@@ -79,6 +82,8 @@ export interface BridgeControl {
   /**
    * Applies changes as one: no packet sees a part of them, and none that is received after this
    * resolves sees the switch as it was before.
+   * @throws PacketpathError FLOW_INVALID when they do not fit, or a group is missing; nothing has
+   *   changed then.
    */
   apply(changes: readonly FlowChange[]): Promise<void>;
   /** Counters of a flow, of all workers. */

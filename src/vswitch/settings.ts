@@ -1,5 +1,5 @@
 // From rows of the database to the shared tables of the slow path: VLANs of ports, flood VLANs, the
-// MAC table's limits, mirrors (vswitchd/bridge.c of Open vSwitch 3.1). Main thread.
+// MAC table's limits, mirrors, limits of flow tables (vswitchd/bridge.c of Open vSwitch 3.1). Main thread.
 import type { MacTable } from "../pipeline/mac-table.js";
 import {
   PORT_FLAG,
@@ -10,12 +10,18 @@ import {
   type VlanMode,
 } from "../pipeline/ports.js";
 import { type Mirror, setMirrors } from "../pipeline/switching/mirrors.js";
+import { FlowTextError } from "../ofctl/text/scan.js";
+import { parseSubField } from "../ofctl/text/subfield.js";
+import type { SubField } from "../flow/types.js";
 import { type Database, get, numberOf, optionOf, type Row, textOf } from "./database/database.js";
+import { pairsOf } from "./database/datum.js";
+import type { ConfiguredTable, TableLimits } from "./table-limits.js";
 
 /** The bridge whose tables follow the database: the dummy switch's or a lab's. */
 export interface ConfiguredBridge {
   readonly portTable: PortTable;
   readonly macs: MacTable;
+  readonly limits: TableLimits;
   ports(): readonly { readonly name: string; readonly number: number }[];
 }
 
@@ -31,6 +37,32 @@ export function applySettings(bridge: ConfiguredBridge, database: Database, row:
   bridge.portTable.setSwitchFlags(limit === "1" ? SWITCH_FLAG.oneTag : 0, SWITCH_FLAG.oneTag);
   applyBridgeSettings(bridge.portTable, bridge.macs, row);
   applyMirrors(bridge.portTable, database, row, numbers);
+  bridge.limits.configure(configuredTables(database, row));
+}
+
+/** What the rows of Flow_Table say (bridge.c bridge_configure_tables). */
+function configuredTables(database: Database, row: Row): Map<number, ConfiguredTable> {
+  const tables = pairsOf(get(row, "flow_tables")).map(([table, uuid]) => {
+    const settings = database.row(uuid)!;
+    const configured = {
+      name: get(settings, "name").keys.length === 0 ? null : textOf(settings, "name"),
+      flowLimit: numberOf(settings, "flow_limit"),
+      evicts: textOf(settings, "overflow_policy") === "evict",
+      groups: get(settings, "groups").keys.flatMap((text) => readGroup(String(text))),
+    };
+    return [Number(table), configured] as const;
+  });
+  return new Map(tables);
+}
+
+/** A field that flows are grouped by; what is none is left out, as Open vSwitch does. */
+function readGroup(text: string): SubField[] {
+  try {
+    return [parseSubField(text, 0)];
+  } catch (error) {
+    if (error instanceof FlowTextError) return [];
+    throw error;
+  }
 }
 
 /** VLAN mode, tag and trunks of a port (bridge.c port_configure). */

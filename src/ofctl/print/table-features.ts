@@ -12,6 +12,10 @@ export interface TableView {
   readonly matches: number;
   /** What happens to packets that meet no flow. */
   readonly miss: "default" | "controller" | "continue" | "drop";
+  /** "" : none. */
+  readonly name: string;
+  /** The most flows that it holds; Infinity: nobody has said so. */
+  readonly flowLimit: number;
 }
 
 const LAST_TABLE = 253;
@@ -69,8 +73,9 @@ interface Features {
 }
 
 /** What dump-tables says of a table's features; nothing since OpenFlow 1.3, which asks apart. */
-function statsFeatures({ table, miss }: TableView, version: OpenFlowVersion): Features | null {
+function statsFeatures(view: TableView, version: OpenFlowVersion): Features | null {
   if (version >= 13) return null;
+  const { table, miss } = view;
   const config = version === 10 ? "" : `    config=${miss === "default" ? "controller" : miss}\n`;
   const matching = [MATCHING_10, MATCHING_11, MATCHING_12][version - 10]!;
   const words = "apply_actions clear_actions write_actions write_metadata";
@@ -78,7 +83,7 @@ function statsFeatures({ table, miss }: TableView, version: OpenFlowVersion): Fe
   const actions = version === 11 ? ACTIONS_11 : ACTIONS_12;
   const sets = `        supported on Set-Field: ${SET_FIELDS_12}\n`;
   return {
-    head: `${version === 12 ? METADATA : ""}${config}    max_entries=${FLOWS_MAX}\n`,
+    head: `${version === 12 ? METADATA : ""}${config}${entries(view)}`,
     instructions: version === 10 ? "" : `      instructions: ${more}\n`,
     actions: version === 10 ? "" : actionLines(actions, version === 12 ? sets : ""),
     namesActions: version === 12,
@@ -86,19 +91,24 @@ function statsFeatures({ table, miss }: TableView, version: OpenFlowVersion): Fe
   };
 }
 
+function entries({ flowLimit }: TableView): string {
+  return flowLimit === 0 ? "" : `    max_entries=${Math.min(flowLimit, FLOWS_MAX)}\n`;
+}
+
 function actionLines(actions: string, sets: string): string {
   return `      Write-Actions and Apply-Actions features:\n        actions: ${actions}\n${sets}`;
 }
 
 /** What dump-table-features says of a table. */
-function allFeatures(table: number, version: OpenFlowVersion): Features {
+function allFeatures(view: TableView, version: OpenFlowVersion): Features {
+  const { table } = view;
   const meter = version === 15 ? "" : "meter ";
   const words = `${meter}apply_actions clear_actions write_actions write_metadata`;
   const next = table < LAST_TABLE ? `      next tables: ${nextTables(table)}\n` : "";
   const more = table < LAST_TABLE ? `${words} goto_table` : words;
   const events = "    eviction: not supported\n    vacancy events: not supported\n";
   return {
-    head: `${METADATA}${version >= 14 ? events : ""}    max_entries=${FLOWS_MAX}\n`,
+    head: `${METADATA}${version >= 14 ? events : ""}${entries(view)}`,
     instructions: `${next}      instructions: ${more}\n`,
     actions: actionLines(ACTIONS_12, `        supported on Set-Field: ${SET_FIELDS_13}\n`),
     namesActions: true,
@@ -140,6 +150,7 @@ function sameFeatures(a: Features | null, b: Features | null): boolean {
 
 interface Shown {
   readonly table: number;
+  readonly name: string;
   readonly stats: string;
   readonly features: Features | null;
 }
@@ -158,10 +169,14 @@ function formatTables(tables: readonly Shown[]): string {
   let before: Shown | null = null;
   for (const each of tables) {
     const same = before !== null && sameFeatures(each.features, before.features);
-    if (same && each.stats === before!.stats) dittos.push(each.table);
+    const ditto = same && each.stats === before!.stats;
+    if (ditto && each.name === "") dittos.push(each.table);
     else {
       flush();
-      text += `\n  table ${each.table}:\n${each.stats}`;
+      text += `\n  table ${each.table}${each.name === "" ? "" : ` ("${each.name}")`}:`;
+      text += ditto ? " ditto\n" : `\n${each.stats}`;
+    }
+    if (!ditto) {
       const { features } = each;
       if (features !== null) {
         text += same ? "    (same features)\n" : featureLines(features, before?.features ?? null);
@@ -177,6 +192,7 @@ function formatTables(tables: readonly Shown[]): string {
 export function formatTableStats(views: readonly TableView[], version: OpenFlowVersion): string {
   const shown = views.map((view) => ({
     table: view.table,
+    name: version < 13 ? view.name : "",
     stats: `    active=${view.active}, lookup=${view.lookups}, matched=${view.matches}\n`,
     features: statsFeatures(view, version),
   }));
@@ -184,9 +200,10 @@ export function formatTableStats(views: readonly TableView[], version: OpenFlowV
 }
 
 /** All of `dump-table-features`. */
-export function formatTableFeatures(version: OpenFlowVersion): string {
-  const tables = Array.from({ length: LAST_TABLE + 1 }, (_, table) => {
-    return { table, stats: "", features: allFeatures(table, version) };
+export function formatTableFeatures(views: readonly TableView[], version: OpenFlowVersion): string {
+  const tables = views.map((view) => {
+    const { table, name } = view;
+    return { table, name, stats: "", features: allFeatures(view, version) };
   });
   return `${formatTables(tables)}\n`;
 }

@@ -28,7 +28,9 @@ import {
   type PortStats,
   type PortView,
 } from "../../vswitch/control.js";
+import { withRoom } from "../../vswitch/make-room.js";
 import { Meters } from "../../vswitch/meters.js";
+import { TableLimits } from "../../vswitch/table-limits.js";
 import { balancerView } from "../balancer/view.js";
 import type { Lab } from "../lab.js";
 
@@ -46,6 +48,7 @@ export class LabBridge implements BridgeControl {
   readonly name: string;
   readonly datapathId: string;
   readonly tables: FlowTables;
+  readonly limits = new TableLimits();
   readonly macs: MacTable;
   readonly meters: Meters;
   readonly connections: ConnectionTable;
@@ -109,8 +112,9 @@ export class LabBridge implements BridgeControl {
 
   apply(changes: readonly FlowChange[]): Promise<void> {
     const applied = this.last.then(async () => {
-      this.tables.apply(changes);
-      await this.lab.supervisor.changer.change(changes);
+      const roomy = withRoom(this, changes, realClock.nowMs());
+      this.tables.apply(roomy);
+      await this.lab.supervisor.changer.change(roomy);
     });
     this.last = applied.catch(() => undefined);
     return applied;

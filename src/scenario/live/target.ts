@@ -1,8 +1,9 @@
 // The database of a running lab, made from its scenario, and what of it can be changed
-// while it runs: VLAN settings of ports, mirrors, flood VLANs, the MAC table's ageing, and whether
-// a port of the scenario is on the bridge. Anything else is refused. Main thread only.
+// while it runs: VLAN settings of ports, mirrors, flood VLANs, the MAC table's ageing, limits of
+// flow tables, and whether a port of the scenario is on the bridge. Anything else is refused. Main thread only.
 import { Database, get, type Row, textOf } from "../../vswitch/database/database.js";
 import { mapOf, setOf } from "../../vswitch/database/datum.js";
+import { shrink } from "../../vswitch/make-room.js";
 import { applySettings } from "../../vswitch/settings.js";
 import { type Target, VerbError } from "../../vswitch/verbs/call.js";
 import type { Lab } from "../lab.js";
@@ -22,6 +23,7 @@ export function labTarget(lab: Lab, control: LabSwitch): Target {
       for (const port of added) await lab.supervisor.perform({ op: "add-port", port });
       database.commit(draft);
       applySettings(control.bridge, database, database.table("Bridge")[0]!);
+      await control.bridge.apply(shrink(control.bridge));
     },
   };
 }

@@ -2,8 +2,8 @@
 // commits it whole; a draft that is not committed has changed nothing. Rows that nothing refers to
 // any more are gone after a commit, as ovsdb-server collects them. Main thread.
 import { randomUUID } from "node:crypto";
-import { type Atom, type Datum, EMPTY, initialDatum, setOf } from "./datum.js";
-import { columnsOf, TABLE_NAMES, type TableName } from "./schema.js";
+import { type Atom, type Datum, EMPTY, initialDatum, mapOf, pairsOf, setOf } from "./datum.js";
+import { columnsOf, ROOT_TABLES, TABLE_NAMES, type TableName } from "./schema.js";
 
 export interface Row {
   readonly uuid: string;
@@ -32,13 +32,29 @@ export class Database {
     return this.rows.get(String(uuid)) ?? null;
   }
 
-  named(table: TableName, name: string): Row | null {
-    return this.table(table).find((row) => textOf(row, "name") === name) ?? null;
+  named(table: TableName, name: string, column = "name"): Row | null {
+    return this.table(table).find((row) => textOf(row, column) === name) ?? null;
+  }
+
+  /** How a row is referred to: what refers to it weakly does not keep it. */
+  holdersOf(uuid: string): "none" | "weak" | "strong" {
+    let holders: "none" | "weak" = "none";
+    for (const row of this.rows.values()) {
+      for (const [name, column] of Object.entries(columnsOf(row.table))) {
+        if (column.refers === undefined) continue;
+        const { keys, values } = get(row, name);
+        if (!keys.includes(uuid) && !values.includes(uuid)) continue;
+        if (column.weak !== true) return "strong";
+        holders = "weak";
+      }
+    }
+    return holders;
   }
 
   /** The rows that a column of references leads to, in the order in which they were made. */
   references(row: Row, column: string): Row[] {
-    const uuids = new Set(get(row, column).keys);
+    const { keys, values } = get(row, column);
+    const uuids = new Set(columnsOf(row.table)[column]?.value === "uuid" ? values : keys);
     return [...this.rows.values()].filter((one) => uuids.has(one.uuid));
   }
 
@@ -79,8 +95,8 @@ export class Database {
 
   /** Removes what cannot be reached, and references to what is gone. */
   private collect(): void {
-    const reached = new Set<string>([this.root.uuid]);
-    const queue = [this.root];
+    const queue = ROOT_TABLES.flatMap((table) => this.table(table));
+    const reached = new Set<string>(queue.map(({ uuid }) => uuid));
     while (queue.length > 0) {
       for (const target of this.ownedBy(queue.pop()!)) {
         if (reached.has(target.uuid)) continue;
@@ -94,21 +110,23 @@ export class Database {
     }
   }
 
-  /** Rows that live as long as this one; a mirror's references to ports do not keep them. */
+  /** Rows that live as long as this one. */
   private ownedBy(row: Row): Row[] {
-    const owning: Partial<Record<TableName, readonly string[]>> = {
-      Open_vSwitch: ["bridges"],
-      Bridge: ["ports", "mirrors"],
-      Port: ["interfaces"],
-    };
-    return (owning[row.table] ?? []).flatMap((column) => this.references(row, column));
+    const columns = Object.entries(columnsOf(row.table));
+    const owning = columns.filter(([, { refers, weak }]) => refers !== undefined && weak !== true);
+    return owning.flatMap(([name]) => this.references(row, name));
   }
 
   private dropDangling(row: Row): void {
     for (const [name, column] of Object.entries(columnsOf(row.table))) {
-      if (column.key !== "uuid") continue;
-      const kept = get(row, name).keys.filter((uuid) => this.rows.has(String(uuid)));
-      row.columns.set(name, setOf(kept));
+      if (column.refers === undefined) continue;
+      const datum = get(row, name);
+      const isKept = (uuid: Atom): boolean => this.rows.has(String(uuid));
+      const kept =
+        column.value === undefined
+          ? setOf(datum.keys.filter(isKept))
+          : mapOf(pairsOf(datum).filter(([, uuid]) => isKept(uuid)));
+      row.columns.set(name, kept);
     }
   }
 }

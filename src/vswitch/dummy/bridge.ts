@@ -23,7 +23,9 @@ import type { RecordPlace, RecordPool } from "../../pipeline/tables/records.js";
 import type { Wiring } from "../../pipeline/walk/patch.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import type { SwitchClock } from "../clock.js";
+import { makeRoom, withRoom } from "../make-room.js";
 import { Meters } from "../meters.js";
+import { TableLimits } from "../table-limits.js";
 import {
   type BridgeControl,
   type GroupCounters,
@@ -91,6 +93,7 @@ export class DummyBridge implements BridgeControl {
   readonly tables: FlowTables;
   readonly macs: MacTable = MacTable.create();
   readonly meters = new Meters();
+  readonly limits = new TableLimits();
   readonly connections: ConnectionTable;
   readonly pipeline: Pipeline;
   /** Frames that ended without leaving, by reason. */
@@ -101,6 +104,7 @@ export class DummyBridge implements BridgeControl {
   readonly portTable = PortTable.create(1024);
   /** Of patch ports. */
   private readonly cables = new Map<number, Cable>();
+  private readonly clock: SwitchClock;
   private readonly pool: RecordPool;
   private readonly portsByNumber = new Map<number, DummyPort>();
   private readonly datapath: Datapath;
@@ -125,12 +129,15 @@ export class DummyBridge implements BridgeControl {
   }) {
     const { name, datapathId, clock, conntrack, pool, wiring } = options;
     this.connections = conntrack.table;
+    this.clock = clock;
     this.name = name;
     this.datapathId = datapathId;
     this.tables = new FlowTables({ clock, pool });
     this.pool = pool;
     const { tables, portTable: ports, macs } = this;
-    const sink = (all: readonly FlowChange[]): void => tables.apply(all);
+    const sink = (all: readonly FlowChange[]): void => {
+      tables.apply(makeRoom(this, all, clock.nowMs()).changes);
+    };
     this.pipeline = new Pipeline({ tables, ports, macs, clock, sink, wiring });
     this.portAt = options.portAt;
     this.datapath = new Datapath({
@@ -194,8 +201,12 @@ export class DummyBridge implements BridgeControl {
   }
 
   apply(changes: readonly FlowChange[]): Promise<void> {
-    this.tables.apply(changes);
-    return Promise.resolve();
+    try {
+      this.tables.apply(withRoom(this, changes, this.clock.nowMs()));
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   flowStats(entry: FlowEntry): FlowStats {

@@ -6,12 +6,31 @@ import { newMatch } from "../../flow/match.js";
 import { PORT_CONFIG } from "../control.js";
 import { type Datum, EMPTY, mapOf, setOf } from "../database/datum.js";
 import { type Database, get, numberOf, optionOf, type Row, textOf } from "../database/database.js";
+import { shrink } from "../make-room.js";
 import { applySettings } from "../settings.js";
 import type { DummyBridge } from "./bridge.js";
 import type { DummySwitch } from "./switch.js";
 
-/** Brings the switch in line with the database. */
-export async function follow(dummy: DummySwitch, database: Database): Promise<void> {
+/** Names that belong to the datapaths and tunnels of Open vSwitch (vswitchd/bridge.c). */
+const RESERVED = [
+  ...["ovs-netdev", "ovs-dummy", "genev_sys", "gre_sys", "ip6gre_sys", "lisp_sys", "vxlan_sys"],
+  ...["erspan_sys", "ip6erspan_sys", "bareudp_sys", "srv6_sys"],
+];
+
+/** Why an interface cannot be a port; null: it can. */
+function troubleWith(one: Row, port: Row): string | null {
+  const name = textOf(one, "name");
+  if (RESERVED.includes(name)) return `could not create interface ${name}, name is reserved`;
+  const isBond = get(port, "interfaces").keys.length > 1;
+  return isBond ? `${textOf(port, "name")}: bonds are not supported` : null;
+}
+
+/**
+ * Brings the switch in line with the database.
+ * @returns lines for stderr about interfaces that cannot be ports, and about settings that are
+ *   kept in the database and have no effect.
+ */
+export async function follow(dummy: DummySwitch, database: Database): Promise<readonly string[]> {
   const wanted = database.references(database.root, "bridges");
   const names = new Set(wanted.map((row) => textOf(row, "name")));
   for (const bridge of dummy.bridges()) {
@@ -19,6 +38,40 @@ export async function follow(dummy: DummySwitch, database: Database): Promise<vo
   }
   for (const row of wanted) await followBridge(dummy, database, row);
   writeBack(dummy, database);
+  return wanted.flatMap((row) => [...troubles(database, row), ...idleSettings(database, row)]);
+}
+
+/** In the words of ovs-vsctl (post_db_reload_check in utilities/ovs-vsctl.c). */
+function troubles(database: Database, bridge: Row): string[] {
+  const lines: string[] = [];
+  for (const port of database.references(bridge, "ports")) {
+    for (const one of database.references(port, "interfaces")) {
+      if (troubleWith(one, port) === null) continue;
+      lines.push(
+        `ovs-vsctl: Error detected while setting up '${textOf(one, "name")}'.  ` +
+          "See ovs-vswitchd log for details.\n",
+      );
+    }
+  }
+  if (lines.length > 0)
+    lines.push('ovs-vsctl: The default log directory is "/var/log/openvswitch".\n');
+  return lines;
+}
+
+/** Features of a bridge that it does not have here: the columns that ask for them. */
+const IDLE_COLUMNS = [
+  ...["controller", "netflow", "sflow", "ipfix", "auto_attach"],
+  ...["mcast_snooping_enable", "rstp_enable", "stp_enable"],
+];
+
+/** Says which settings of a bridge have no effect, each time that they are as they are. */
+function idleSettings(database: Database, bridge: Row): string[] {
+  const name = textOf(bridge, "name");
+  const set = IDLE_COLUMNS.filter((column) => {
+    const { keys } = get(bridge, column);
+    return keys.length > 0 && keys[0] !== false;
+  });
+  return set.map((column) => `ovs-vsctl: ${column} of bridge ${name} has no effect here\n`);
 }
 
 async function followBridge(dummy: DummySwitch, database: Database, row: Row): Promise<void> {
@@ -30,7 +83,8 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
   if (datapathId !== null) bridge.datapathId = datapathId.padStart(16, "0");
   await followFailMode(bridge, textOf(row, "fail_mode") === "secure");
   const wanted = database.references(row, "ports").flatMap((port) => {
-    return database.references(port, "interfaces");
+    const interfaces = database.references(port, "interfaces");
+    return interfaces.filter((one) => troubleWith(one, port) === null);
   });
   const names = new Set(wanted.map((one) => textOf(one, "name")));
   for (const port of bridge.ports()) {
@@ -48,6 +102,7 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
     dummy.addPort(bridge, { name: portName, type, request, peer });
   }
   applySettings(bridge, database, row);
+  await bridge.apply(shrink(bridge));
 }
 
 /** The flow of a bridge that stands alone: it is a learning switch until somebody says else. */
@@ -70,8 +125,16 @@ async function followFailMode(bridge: DummyBridge, secure: boolean): Promise<voi
   await bridge.apply([{ type: "replace", flows: secure ? [] : [STANDALONE] }]);
 }
 
-/** Writes what only the switch knows into the database's ephemeral columns. */
+/** Writes what only the switch knows into the database. */
 export function writeBack(dummy: DummySwitch, database: Database): void {
+  for (const port of database.table("Port")) {
+    for (const one of database.references(port, "interfaces")) {
+      const trouble = troubleWith(one, port);
+      if (trouble === null) continue;
+      one.columns.set("error", setOf([trouble]));
+      one.columns.set("ofport", setOf([-1]));
+    }
+  }
   for (const bridge of dummy.bridges()) {
     const row = database.named("Bridge", bridge.name);
     row?.columns.set("datapath_id", setOf([bridge.datapathId]));

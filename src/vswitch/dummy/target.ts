@@ -18,7 +18,7 @@ export function dummyTarget(options: { onExit?: () => void } = {}): DummyTarget 
     refresh: () => writeBack(control, database),
     commit: async (draft) => {
       database.commit(draft);
-      await follow(control, database);
+      return follow(control, database);
     },
   };
 }

@@ -18,6 +18,9 @@ import { isSocket, register, sweepSockets, unregister } from "./registry.js";
 /** The longest line a caller may send: a file of some 500,000 flows. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
+/** How often a command that waits looks again though nobody has said anything. */
+const TURN_MS = 1000;
+
 export interface ControlServer {
   readonly path: string;
   /** Stops listening, ends all connections and removes the socket. */
@@ -33,10 +36,21 @@ export async function serve(path: string, target: Target): Promise<ControlServer
   sweepSockets();
   register(path);
   let queue: Promise<unknown> = Promise.resolve();
-  const inTurn = (request: Request): Promise<Answer> => {
-    const answer = queue.then(() => perform(request, target));
-    queue = answer;
-    return answer;
+  const turns = new EventTarget();
+  const inTurn = async (request: Request, gone: AbortSignal): Promise<Answer> => {
+    const startedMs = Date.now();
+    for (;;) {
+      const turn = queue.then(() => perform(request, target));
+      queue = turn;
+      const answer = await turn;
+      if (answer.waits === undefined) {
+        turns.dispatchEvent(new Event("turn"));
+        return answer;
+      }
+      const restMs = startedMs + answer.waits * 1000 - Date.now();
+      if (restMs <= 0 || gone.aborted) return answer;
+      await nextTurn(turns, gone, Math.min(restMs, TURN_MS));
+    }
   };
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -61,6 +75,21 @@ export async function serve(path: string, target: Target): Promise<ControlServer
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/** Waits until another request has been performed, the caller has left or the time is over. */
+function nextTurn(turns: EventTarget, gone: AbortSignal, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      turns.removeEventListener("turn", end);
+      gone.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    turns.addEventListener("turn", end);
+    gone.addEventListener("abort", end);
+  });
 }
 
 function listen(server: Server, path: string): Promise<void> {
@@ -107,7 +136,7 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
-type Perform = (request: Request) => Promise<Answer>;
+type Perform = (request: Request, gone: AbortSignal) => Promise<Answer>;
 
 /** One connection: lines in, lines out, until the other side leaves. */
 function talk(socket: Socket, perform: Perform): void {
@@ -115,6 +144,7 @@ function talk(socket: Socket, perform: Perform): void {
   let bytes = 0;
   let wantsFile: ((message: unknown) => void) | null = null;
   let gone: ((error: Error) => void) | null = null;
+  const left = new AbortController();
   const send = (message: object): void => void socket.write(`${JSON.stringify(message)}\n`);
   const readFile = (name: string): Promise<string> => {
     if (socket.destroyed) return Promise.reject(new Error("the caller has left"));
@@ -131,7 +161,7 @@ function talk(socket: Socket, perform: Perform): void {
     if (waiting !== null) return waiting(message);
     const request = requestOf(message, readFile);
     if (typeof request === "string") return send(refusal(request));
-    void perform(request).then(send);
+    void perform(request, left.signal).then(send);
   };
   socket.on("data", (data: Buffer) => {
     let rest = data;
@@ -149,7 +179,10 @@ function talk(socket: Socket, perform: Perform): void {
     send(refusal(`a message has at most ${MESSAGE_BYTES_MAX} bytes`));
     socket.destroySoon();
   });
-  socket.on("close", () => gone?.(new Error("the caller has left")));
+  socket.on("close", () => {
+    left.abort();
+    gone?.(new Error("the caller has left"));
+  });
   // A caller that is killed while we write to it: its connection ends, nothing else does.
   socket.on("error", () => socket.destroy());
 }

@@ -4,7 +4,7 @@
 import { PacketpathError } from "../../base/errors.js";
 import type { BridgeControl, SwitchControl } from "../control.js";
 import type { Database } from "../database/database.js";
-import type { Options } from "./options.js";
+import { type Options, patternOf } from "./options.js";
 
 /** The tools whose verbs are spoken. */
 export const TOOLS = ["ovs-ofctl", "ovs-appctl", "ovs-vsctl", "ovs-dpctl"] as const;
@@ -24,6 +24,8 @@ export interface Answer {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** Present: what the command waits for has not come; seconds that it may go on waiting. */
+  readonly waits?: number;
 }
 
 /** The switch that is spoken to, and the database that says what it should be. */
@@ -34,9 +36,10 @@ export interface Target {
   refresh(): void;
   /**
    * Makes the draft the database and the switch what it says.
-   * @throws VerbError when the switch cannot be that; then nothing has changed.
+   * @returns lines about parts that the switch cannot be, for stderr; none: it is all of it.
+   * @throws VerbError when the draft is refused; then nothing has changed.
    */
-  commit(draft: Database): Promise<void>;
+  commit(draft: Database): Promise<readonly string[] | void>;
 }
 
 /** A refusal in the words of the tool: `ovs-ofctl: <message>` on stderr, usually exit code 1. */
@@ -108,6 +111,30 @@ export class Call {
     }
   }
 }
+
+/**
+ * Writes a warning on stderr as the tools log it (lib/vlog.c), in the pattern that `-vPATTERN:`
+ * asked for.
+ * @param module the part of Open vSwitch that says it: "vsctl", "ofp_actions" ...
+ */
+export function warn(call: Call, module: string, message: string): void {
+  const number = call.stderr.split("|WARN|").length;
+  const parts: Readonly<Record<string, string>> = {
+    D: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+    N: String(number).padStart(5, "0"),
+    c: module,
+    p: "WARN",
+    m: message,
+  };
+  const line = patternOf(call.options).replace(/%([DNcpm])/g, (_, part: string) => parts[part]!);
+  call.err(`${line}\n`);
+}
+
+/**
+ * What a command waits for has not come yet; it is to be performed again when something has
+ * changed.
+ */
+export class NotYet extends Error {}
 
 /** A verb of a tool, with how many arguments it takes (getopt's `command` tables). */
 export interface Verb {

@@ -2,10 +2,18 @@
 // switch; or of a look-alike itself, for the verbs that need none.
 import { PacketpathError } from "../../base/errors.js";
 import { APPCTL } from "./appctl/tool.js";
-import { Call, type Answer, type Request, type Target, type Tool, VerbError } from "./call.js";
+import {
+  type Answer,
+  Call,
+  NotYet,
+  type Request,
+  type Target,
+  type Tool,
+  VerbError,
+} from "./call.js";
 import { DPCTL } from "./dpctl/tool.js";
 import { OFCTL } from "./ofctl/tool.js";
-import { OptionError, has, readOptions } from "./options.js";
+import { OptionError, has, readOptions, valueOf } from "./options.js";
 import type { ToolSpec } from "./tool.js";
 import { VSCTL } from "./vsctl/tool.js";
 
@@ -18,6 +26,9 @@ const TOOL_SPECS: Readonly<Record<Tool, ToolSpec>> = {
 
 /** The version of Open vSwitch whose tools are spoken like. */
 const VERSION = "3.1.0";
+
+/** The signal that ends a tool whose time is over (`--timeout`). */
+const SIGALRM = 14;
 
 /**
  * Performs one command line. Never rejects: mistakes are answers, in the tool's own words.
@@ -34,6 +45,11 @@ export async function perform(request: Request, target: Target | null): Promise<
     await spec.perform(call);
     return { exitCode: call.exitCode, stdout: call.stdout, stderr: call.stderr };
   } catch (error) {
+    if (error instanceof NotYet) {
+      const seconds = Number(valueOf(call!.options, "timeout") ?? 0);
+      const waits = seconds > 0 ? seconds : Infinity;
+      return { exitCode: 128 + SIGALRM, stdout: "", stderr: call!.stderr, waits };
+    }
     const stderr = (call?.stderr ?? "") + errorText(request.tool, error);
     const exitCode = error instanceof VerbError ? error.exitCode : 1;
     return { exitCode, stdout: call?.stdout ?? "", stderr };

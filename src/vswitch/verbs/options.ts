@@ -120,3 +120,9 @@ export function valueOf(options: Options, long: string): string | null {
   const values = options.values.get(long);
   return values === undefined ? null : values[values.length - 1]!;
 }
+
+/** How log lines on the console look: as `-vPATTERN:console:...` says, or as they do by default. */
+export function patternOf(options: Options): string {
+  const said = (options.values.get("verbose") ?? []).findLast((text) => /^pattern:/i.test(text));
+  return said?.replace(/^pattern:(console:|any:)?/i, "") ?? "%D|%N|%c|%p|%m";
+}

@@ -1,12 +1,18 @@
 // What ovs-vsctl prints of rows: show, list and find (lib/db-ctl-base.c cmd_show, lib/table.c of
 // Open vSwitch 3.1). Main thread.
 import { get, type Row, textOf } from "../../database/database.js";
-import { formatDatum, formatAtom, type Datum, pairsOf } from "../../database/datum.js";
+import {
+  formatDatum,
+  formatAtom,
+  type Datum,
+  initialDatum,
+  pairsOf,
+} from "../../database/datum.js";
 import { type Column, columnsOf, type TableName } from "../../database/schema.js";
 import { VerbError } from "../call.js";
 import { has, valueOf } from "../options.js";
-import { fulfills, isInitial } from "./records.js";
-import type { Command, Transaction } from "./transaction.js";
+import { fulfills } from "./conditions.js";
+import type { Command, Transaction, VsctlVerb } from "./transaction.js";
 
 /** What `show` prints of a row, in this order; columns of references lead to rows further in. */
 const SHOWN: Readonly<Partial<Record<TableName, readonly string[]>>> = {
@@ -17,7 +23,7 @@ const SHOWN: Readonly<Partial<Record<TableName, readonly string[]>>> = {
 };
 const INDENT = "    ";
 
-export function show(t: Transaction): void {
+function show(t: Transaction): void {
   t.out(`${t.draft.root.uuid}\n`);
   showColumns(t, t.draft.root, 1);
 }
@@ -31,13 +37,15 @@ function showColumns(t: Transaction, row: Row, level: number): void {
         t.out(`${INDENT.repeat(level)}${inner.table} ${title}\n`);
         showColumns(t, inner, level + 1);
       }
-    } else if (!isInitial(row, name, column)) {
-      t.out(`${INDENT.repeat(level)}${name}: ${formatDatum(get(row, name), column)}\n`);
+    } else {
+      const text = formatDatum(get(row, name), column);
+      if (text === formatDatum(initialDatum(column), column)) continue;
+      t.out(`${INDENT.repeat(level)}${name}: ${text}\n`);
     }
   }
 }
 
-export function list(t: Transaction, command: Command): void {
+function list(t: Transaction, command: Command): void {
   const [tableName, ...records] = command.args as [string, ...string[]];
   const table = t.tableOf(tableName);
   const ifExists = has(command.options, "if-exists");
@@ -47,7 +55,7 @@ export function list(t: Transaction, command: Command): void {
   printRows(t, command, table, records.length === 0 ? t.draft.table(table) : found);
 }
 
-export function find(t: Transaction, command: Command): void {
+function find(t: Transaction, command: Command): void {
   const [tableName, ...conditions] = command.args as [string, ...string[]];
   const table = t.tableOf(tableName);
   const rows = t.draft.table(table).filter((row) => {
@@ -86,11 +94,11 @@ function printRows(t: Transaction, command: Command, table: TableName, rows: rea
   const noHeadings = bare || has(options, "no-headings");
   switch (valueOf(options, "format") ?? "list") {
     case "list":
-      return t.out(listText(heads, cells, noHeadings));
+      return t.outTable(listText(heads, cells, noHeadings));
     case "table":
-      return t.out(tableText(noHeadings ? [] : heads, cells));
+      return t.outTable(tableText(noHeadings ? [] : heads, cells));
     case "csv":
-      return t.out(csvText(noHeadings ? cells : [heads, ...cells]));
+      return t.outTable(csvText(noHeadings ? cells : [heads, ...cells]));
     default:
       throw new VerbError(`unsupported output format "${valueOf(options, "format")}"`);
   }
@@ -121,3 +129,9 @@ function csvText(rows: readonly (readonly string[])[]): string {
     /[\n,"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
+
+export const PRINT_VERBS: readonly VsctlVerb[] = [
+  { name: "show", min: 0, max: 0, usage: "", run: show },
+  { name: "list", min: 1, max: Infinity, usage: "TABLE [RECORD]...", run: list },
+  { name: "find", min: 1, max: Infinity, usage: "TABLE [CONDITION]...", run: find },
+];

@@ -3,12 +3,11 @@
 import { get, type Row } from "../../database/database.js";
 import {
   type Atom,
-  checkSize,
   type Datum,
   EMPTY,
   formatAtom,
   formatDatum,
-  initialDatum,
+  isUuid,
   mapOf,
   pairsOf,
   parseAtom,
@@ -17,10 +16,10 @@ import {
   setOf,
   unquote,
 } from "../../database/datum.js";
-import { type Column, type TableName } from "../../database/schema.js";
-import { VerbError } from "../call.js";
+import { type Column, columnsOf, ROOT_TABLES, type TableName } from "../../database/schema.js";
+import { VerbError, warn } from "../call.js";
 import { has, valueOf } from "../options.js";
-import { type Command, readingValue, type Transaction } from "./transaction.js";
+import { type Command, readingValue, type Transaction, type VsctlVerb } from "./transaction.js";
 
 /** `COLUMN[:KEY][OPERATOR VALUE]`, split. */
 interface Setting {
@@ -31,9 +30,18 @@ interface Setting {
   readonly value: string;
 }
 
-const OPERATOR = /^(\{<=\}|\{>=\}|\{!=\}|\{<\}|\{>\}|\{=\}|!=|<=|>=|=|<|>)/;
+/** The relations of conditions, in the order in which ovs-vsctl lists them. */
+export const OPERATORS = [
+  ...["=", "!=", "<", ">", "<=", ">="],
+  ...["{=}", "{!=}", "{<}", "{>}", "{<=}", "{>=}", "{in}", "{not-in}"],
+];
 
-function readSetting(t: Transaction, table: TableName, text: string): Setting {
+function operatorOf(text: string): string {
+  const found = OPERATORS.filter((one) => text.startsWith(one));
+  return found.sort((a, b) => b.length - a.length)[0] ?? "";
+}
+
+export function readSetting(t: Transaction, table: TableName, text: string): Setting {
   const columnName = /^[A-Za-z_][A-Za-z0-9_-]*/.exec(text)?.[0] ?? "";
   if (columnName === "") throw new VerbError(`${text}: missing column name`);
   let rest = text.slice(columnName.length);
@@ -42,10 +50,10 @@ function readSetting(t: Transaction, table: TableName, text: string): Setting {
   if (rest.startsWith(":")) {
     const token = readingValue(() => readToken(rest.slice(1)));
     key = unquote(token);
-    if (key === "") throw new VerbError(`${text}: key required after ":"`);
+    if (key === "" && rest === ":") throw new VerbError(`${text}: key required after ":"`);
     rest = rest.slice(1 + token.length);
   }
-  const operator = OPERATOR.exec(rest)?.[0] ?? "";
+  const operator = operatorOf(rest);
   return { name, column, key, operator, value: rest.slice(operator.length) };
 }
 
@@ -60,7 +68,7 @@ export function setColumns(t: Transaction, row: Row, settings: readonly string[]
     if (operator !== "=" || value === "") {
       throw new VerbError(`${text}: argument does not end in "=" followed by a value.`);
     }
-    checkWritable(name, column);
+    checkWritable(t, row, name);
     if (key === null) {
       const resolved = t.resolve(value, column);
       row.columns.set(
@@ -73,13 +81,15 @@ export function setColumns(t: Transaction, row: Row, settings: readonly string[]
       throw new VerbError(`cannot specify key to set for non-map column ${name}`);
     }
     const type = column.value;
-    const atom = readingValue(() => parseAtom(value, type, column));
-    row.columns.set(name, withKey(get(row, name), key, atom));
+    const own = readingValue(() => parseAtom(key, column.key, column));
+    const atom = readingValue(() => parseAtom(t.resolve(value, column), type, column));
+    row.columns.set(name, withKey(get(row, name), own, atom));
   }
 }
 
-function checkWritable(name: string, column: Column): void {
-  if (column.ephemeral === true) throw new VerbError(`cannot modify read-only column ${name}`);
+function checkWritable(t: Transaction, row: Row, name: string): void {
+  if (columnsOf(row.table)[name]!.fixed !== true || t.isNew(row)) return;
+  throw new VerbError(`cannot modify read-only column ${name} in table ${row.table}`);
 }
 
 function set(t: Transaction, { args, options }: Command): void {
@@ -103,7 +113,10 @@ function getColumns(t: Transaction, { args, options }: Command): void {
 
 function valueText(t: Transaction, row: Row, text: string, mayLack: boolean): string {
   if (text === "_uuid") return row.uuid;
-  const { name, column, key } = readSetting(t, row.table, text);
+  const { name, column, key, operator, value } = readSetting(t, row.table, text);
+  if (operator + value !== "") {
+    throw new VerbError(`${text}: trailing garbage "${operator}${value}" in argument`);
+  }
   const datum = get(row, name);
   if (key === null) return formatDatum(datum, column);
   if (column.value === undefined) {
@@ -120,7 +133,7 @@ function add(t: Transaction, { args }: Command): void {
   const [tableName, record, columnName, ...values] = args as [string, string, string, ...string[]];
   const row = t.row(t.tableOf(tableName), record);
   const [name, column] = t.columnOf(row.table, columnName);
-  checkWritable(name, column);
+  checkWritable(t, row, name);
   let datum = get(row, name);
   for (const text of values) {
     const more = readingValue(() =>
@@ -148,7 +161,7 @@ function remove(t: Transaction, { args, options }: Command): void {
   if (found === null && has(options, "if-exists")) return;
   const row = found ?? t.row(table, record);
   const [name, column] = t.columnOf(table, columnName);
-  checkWritable(name, column);
+  checkWritable(t, row, name);
   let pairs = pairsOf(get(row, name));
   for (const text of values) {
     const isPair = column.value !== undefined && text.includes("=");
@@ -179,7 +192,7 @@ function clear(t: Transaction, { args, options }: Command): void {
   const row = found ?? t.row(table, record);
   for (const columnName of names) {
     const [name, column] = t.columnOf(table, columnName);
-    checkWritable(name, column);
+    checkWritable(t, row, name);
     if (column.min > 0) {
       throw new VerbError(
         `"clear" operation cannot be applied to column ${name} of table ${table}, which is not ` +
@@ -193,11 +206,22 @@ function clear(t: Transaction, { args, options }: Command): void {
 function create(t: Transaction, { args, options }: Command): void {
   const [tableName, ...settings] = args as [string, ...string[]];
   const table = t.tableOf(tableName);
-  const symbol = valueOf(options, "id");
-  if (symbol !== null && !/^@[A-Za-z_]/.test(symbol)) {
-    throw new VerbError(`row id "${symbol}" does not begin with "@"`);
+  const id = valueOf(options, "id");
+  if (id !== null && !isUuid(id) && !/^@[A-Za-z_]/.test(id)) {
+    throw new VerbError(`row id "${id}" does not begin with "@"`);
   }
-  const row = t.draft.insert(table, symbol === null ? undefined : t.symbol(symbol));
+  if (id === null && !ROOT_TABLES.includes(table)) {
+    const useless = `applying "create" command to table ${table} without --id option`;
+    warn(t.call, "db_ctl_base", `${useless} will have no effect`);
+  }
+  const uuid = id === null ? undefined : isUuid(id) ? id : t.symbol(id);
+  if (uuid !== undefined && t.draft.row(uuid) !== null) {
+    throw new VerbError(
+      'transaction error: {"details":"This UUID would duplicate a UUID already present within ' +
+        'the table or deleted within the same transaction.","error":"duplicate uuid"}',
+    );
+  }
+  const row = t.draft.insert(table, uuid);
   setColumns(t, row, settings);
   t.out(`${row.uuid}\n`);
 }
@@ -205,7 +229,14 @@ function create(t: Transaction, { args, options }: Command): void {
 function destroy(t: Transaction, { args, options }: Command): void {
   const [tableName, ...records] = args as [string, ...string[]];
   const table = t.tableOf(tableName);
-  const rows = has(options, "all") ? t.draft.table(table) : [];
+  const all = has(options, "all");
+  if (all && records.length > 0) {
+    throw new VerbError("--all and records argument should not be specified together");
+  }
+  const rows = all ? t.draft.table(table) : [];
+  if (!all && records.length === 0) {
+    warn(t.call, "db_ctl_base", "either --all or records argument should be specified");
+  }
   for (const record of records) {
     const row = t.find(table, record);
     if (row === null && !has(options, "if-exists")) t.row(table, record);
@@ -214,71 +245,8 @@ function destroy(t: Transaction, { args, options }: Command): void {
   for (const row of rows) t.draft.remove(row);
 }
 
-/** Whether a row is as a condition (`COLUMN[:KEY]=VALUE`, or another operator) says. */
-export function fulfills(t: Transaction, row: Row, text: string): boolean {
-  const { name, column, key, operator, value } = readSetting(t, row.table, text);
-  const plain = operator.replace(/[{}]/g, "");
-  if (plain === "") {
-    throw new VerbError(
-      `${text}: argument does not end in =, !=, <, >, <=, >= followed by a value.`,
-    );
-  }
-  let have = get(row, name);
-  let want: Datum;
-  if (key !== null && column.value !== undefined) {
-    const at = have.keys.indexOf(key);
-    if (at < 0) return false;
-    const type = column.value;
-    have = setOf([have.values[at]!]);
-    want = readingValue(() => setOf([parseAtom(value, type, column)]));
-  } else {
-    want = readingValue(() => checkSize(parseDatum(value, column), { ...column, min: 0 }));
-  }
-  return holds(plain, compareData(have, want));
-}
-
-function compareData(a: Datum, b: Datum): number {
-  const [left, right] = [a, b].map(({ keys, values }) => JSON.stringify([keys, values]));
-  if (left === right) return 0;
-  const [x, y] = [a.keys[0], b.keys[0]];
-  if (typeof x === "number" && typeof y === "number" && x !== y) return x - y;
-  return left! < right! ? -1 : 1;
-}
-
-function holds(operator: string, order: number): boolean {
-  switch (operator) {
-    case "=":
-      return order === 0;
-    case "!=":
-      return order !== 0;
-    case "<":
-      return order < 0;
-    case ">":
-      return order > 0;
-    case "<=":
-      return order <= 0;
-    default:
-      return order >= 0;
-  }
-}
-
-/** Everything is done when a command is over: what is not so now will not become so by waiting. */
-function waitUntil(t: Transaction, { args, options }: Command): void {
-  const [tableName, record, ...conditions] = args as [string, string, ...string[]];
-  const table = t.tableOf(tableName);
-  const row = t.find(table, record);
-  if (row === null && has(options, "if-exists")) return;
-  if (row !== null && conditions.every((text) => fulfills(t, row, text))) return;
-  throw new VerbError(`${args.join(" ")}: this is not so, and waiting will not change it`);
-}
-
-/** A column as a new row has it; for `show`, which leaves such columns out. */
-export function isInitial(row: Row, name: string, column: Column): boolean {
-  return compareData(get(row, name), initialDatum(column)) === 0;
-}
-
 const RECORD = "TABLE RECORD";
-export const RECORD_VERBS = [
+export const RECORD_VERBS: readonly VsctlVerb[] = [
   { name: "get", min: 2, max: Infinity, usage: `${RECORD} COLUMN[:KEY]...`, run: getColumns },
   { name: "set", min: 3, max: Infinity, usage: `${RECORD} COLUMN[:KEY]=VALUE...`, run: set },
   { name: "add", min: 4, max: Infinity, usage: `${RECORD} COLUMN [KEY=]VALUE...`, run: add },
@@ -286,5 +254,4 @@ export const RECORD_VERBS = [
   { name: "clear", min: 3, max: Infinity, usage: `${RECORD} COLUMN...`, run: clear },
   { name: "create", min: 2, max: Infinity, usage: "TABLE COLUMN[:KEY]=VALUE...", run: create },
   { name: "destroy", min: 1, max: Infinity, usage: "TABLE [RECORD]...", run: destroy },
-  { name: "wait-until", min: 2, max: Infinity, usage: `${RECORD} [CONDITION]...`, run: waitUntil },
-] as const;
+];

@@ -1,19 +1,23 @@
 // ovs-vsctl: several commands in one line, performed on a draft of the database that is committed
 // whole, after which the switch follows (utilities/ovs-vsctl.c of Open vSwitch 3.1). Main thread.
-import { type Call, VerbError } from "../call.js";
+import { type Call, VerbError, warn } from "../call.js";
 import {
   COMMON_OPTIONS,
   flag,
   type OptionSpec,
+  has,
   type Options,
   readOptions,
   valued,
 } from "../options.js";
 import { checkArguments, type ToolSpec } from "../tool.js";
-import { BRIDGE_VERBS, type VsctlVerb } from "./bridges.js";
-import { find, list, show } from "./print.js";
+import { BRIDGE_VERBS } from "./bridges.js";
+import { CONNECTION_VERBS } from "./connections.js";
+import { PRINT_VERBS } from "./print.js";
 import { RECORD_VERBS } from "./records.js";
-import { type Command, Transaction } from "./transaction.js";
+import { type Command, Transaction, type VsctlVerb } from "./transaction.js";
+import { WAIT_VERBS } from "./wait.js";
+import { ZONE_VERBS } from "./zones.js";
 
 /** Options before the first command; those of a command may stand there too. */
 const COMMAND_OPTIONS: readonly OptionSpec[] = [
@@ -22,6 +26,10 @@ const COMMAND_OPTIONS: readonly OptionSpec[] = [
   flag("all"),
   flag("fake-iface"),
   flag("with-iface"),
+  flag("real"),
+  flag("fake"),
+  flag("bootstrap"),
+  valued("inactivity-probe"),
   valued("id"),
   valued("columns"),
 ];
@@ -44,12 +52,14 @@ const OPTIONS: readonly OptionSpec[] = [
   ...COMMAND_OPTIONS,
 ];
 
-const PRINT_VERBS: readonly VsctlVerb[] = [
-  { name: "show", min: 0, max: 0, usage: "", run: show },
-  { name: "list", min: 1, max: Infinity, usage: "TABLE [RECORD]...", run: list },
-  { name: "find", min: 1, max: Infinity, usage: "TABLE [CONDITION]...", run: find },
+const VERBS: readonly VsctlVerb[] = [
+  ...BRIDGE_VERBS,
+  ...CONNECTION_VERBS,
+  ...ZONE_VERBS,
+  ...RECORD_VERBS,
+  ...WAIT_VERBS,
+  ...PRINT_VERBS,
 ];
-const VERBS: readonly VsctlVerb[] = [...BRIDGE_VERBS, ...RECORD_VERBS, ...PRINT_VERBS];
 
 /** Splits a command line at `--`; the options of the first part count for the whole line too. */
 function commandsOf(options: Options): Command[] {
@@ -83,9 +93,16 @@ async function perform(call: Call): Promise<void> {
   await call.control.run();
   call.target.refresh();
   const transaction = new Transaction(call);
-  commands.forEach((command, i) => verbs[i]!.run(transaction, command));
-  if (call.options.values.has("dry-run")) return;
-  await call.target.commit(transaction.draft);
+  commands.forEach((command, i) => {
+    transaction.begin();
+    verbs[i]!.run(transaction, command);
+  });
+  for (const line of transaction.lostRows()) warn(call, "vsctl", line);
+  if (!has(call.options, "dry-run")) {
+    const troubles = (await call.target.commit(transaction.draft)) ?? [];
+    if (!has(call.options, "no-wait")) for (const line of troubles) call.err(line);
+  }
+  call.out(transaction.output(has(call.options, "oneline")));
 }
 
 function help(): string {

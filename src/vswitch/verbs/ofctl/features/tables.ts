@@ -8,10 +8,14 @@ import {
 } from "../../../../ofctl/print/table-features.js";
 import { TABLES, type TableMiss } from "../../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../../control.js";
+import type { Vacancy } from "../../../table-limits.js";
 import { type Call, type Verb, VerbError } from "../../call.js";
 import { bridgeOf } from "../bridge.js";
 import { versionOf } from "../formats.js";
 import { messageHead } from "../refusals.js";
+
+/** What a table holds when nobody has set a limit. */
+const FLOWS_MAX = 1_000_000;
 
 function viewOf(bridge: BridgeControl, table: number): TableView {
   const { tables } = bridge;
@@ -20,15 +24,19 @@ function viewOf(bridge: BridgeControl, table: number): TableView {
   const matches = now + tables.pastMatches[table]!;
   const missed = bridge.misses(tables.own.ofTable(table)).packets;
   const miss = tables.missOf(table);
-  return { table, active: entries.length, lookups: matches + missed, matches, miss };
+  const limits = { name: bridge.limits.name(table), flowLimit: bridge.limits.flowLimit(table) };
+  return { table, active: entries.length, lookups: matches + missed, matches, miss, ...limits };
+}
+
+function allViews(bridge: BridgeControl): TableView[] {
+  return Array.from({ length: TABLES }, (_, table) => viewOf(bridge, table));
 }
 
 function dumpTables(call: Call): void {
   const bridge = bridgeOf(call);
   const version = versionOf(call);
-  const views = Array.from({ length: TABLES }, (_, table) => viewOf(bridge, table));
   call.out(`${messageHead("OFPST_TABLE reply", version, 2)}\n`);
-  call.out(formatTableStats(views, version));
+  call.out(formatTableStats(allViews(bridge), version));
 }
 
 /** @throws VerbError when the version spoken is too old for what is asked. */
@@ -42,23 +50,30 @@ function needVersion(call: Call, least: OpenFlowVersion): OpenFlowVersion {
 }
 
 function dumpFeatures(call: Call): void {
-  bridgeOf(call);
-  call.out(formatTableFeatures(needVersion(call, 13)));
+  const bridge = bridgeOf(call);
+  call.out(formatTableFeatures(allViews(bridge), needVersion(call, 13)));
 }
 
 function dumpDescription(call: Call): void {
-  bridgeOf(call);
+  const { limits, tables } = bridgeOf(call);
   const version = needVersion(call, 14);
   call.out(`${messageHead("OFPST_TABLE_DESC reply", version, 2)}`);
   for (let table = 0; table < TABLES; table++) {
+    const eviction = limits.evicts(table) ? "on" : "off";
+    const vacancy = limits.vacancy(table);
+    const limit = Math.min(limits.flowLimit(table), FLOWS_MAX);
+    const free = Math.floor(((limit - tables.entries({ table }).length) * 100) / limit);
+    const percentages =
+      vacancy === null
+        ? "off"
+        : `on vacancy_down=${vacancy.down}% vacancy_up=${vacancy.up}% vacancy=${free}%`;
     call.out(`\n  table ${table}:\n`);
-    call.out("   eviction=off eviction_flags=OTHER|IMPORTANCE|LIFETIME\n   vacancy=off\n");
+    call.out(`   eviction=${eviction} eviction_flags=OTHER|IMPORTANCE|LIFETIME\n`);
+    call.out(`   vacancy=${percentages}\n`);
   }
 }
 
 const MISSES: readonly TableMiss[] = ["controller", "continue", "drop"];
-/** Settings of limits that tables have not got here: what they set could never be met. */
-const LIMITS = ["evict", "noevict", "vacancy", "novacancy", "name"];
 
 function readTable(text: string): number | null {
   if (/^all$/i.test(text)) return null;
@@ -67,21 +82,59 @@ function readTable(text: string): number | null {
   throw new VerbError(`unknown table "${text}"`);
 }
 
+/** @throws VerbError when the version spoken has no such setting. */
+function needOneOf(call: Call, setting: string, versions: readonly OpenFlowVersion[]): void {
+  if (versions.includes(versionOf(call))) return;
+  const names = versions.map((version) => `OpenFlow${version}`).join(", ");
+  throw new VerbError(`table_mod '${setting}' requires one of the OpenFlow versions ${names}`);
+}
+
+function readVacancy(text: string): Vacancy {
+  const [down, up] = text.split(",");
+  const percent = (part: string, name: string): number => {
+    if (/^[0-9]+$/.test(part) && Number(part) <= 100) return Number(part);
+    throw new VerbError(`Invalid vacancy ${name} value "${part}"`);
+  };
+  if (down === undefined || down === "") throw new VerbError("Vacancy down value missing");
+  if (up === undefined || up === "") throw new VerbError("Vacancy up value missing");
+  const vacancy = { down: percent(down, "down"), up: percent(up, "up") };
+  if (vacancy.up >= vacancy.down) return vacancy;
+  throw new VerbError(
+    "Invalid vacancy range, vacancy up should be greater than vacancy down (OFPBPC_BAD_VALUE)",
+  );
+}
+
+/** A name given to a table that the database has named is refused. */
+function nameTable(call: Call, { limits }: BridgeControl, table: number, name: string): void {
+  if (limits.setName(table, name)) return;
+  const version = versionOf(call);
+  throw new VerbError("", { whole: `${messageHead("OFPT_ERROR", version, 5)} OFPTFFC_EPERM\n` });
+}
+
 async function modifyTable(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
+  const { limits } = bridge;
   const [, tableText, setting] = call.args as [string, string, string];
   const table = readTable(tableText);
-  const word = setting.split(":")[0]!;
-  if (LIMITS.includes(word)) {
-    throw new VerbError(`table_mod '${setting}': tables have no such setting here`);
-  }
   const miss = MISSES.find((each) => each === setting);
-  if (miss === undefined) throw new VerbError(`invalid table_mod setting ${setting}`);
-  if (![11, 12].includes(versionOf(call))) {
-    const versions = "OpenFlow11, OpenFlow12";
-    throw new VerbError(`table_mod '${setting}' requires one of the OpenFlow versions ${versions}`);
+  if (miss !== undefined) {
+    needOneOf(call, setting, [11, 12]);
+    return bridge.apply([{ type: "set-miss", table, miss }]);
   }
-  await bridge.apply([{ type: "set-miss", table, miss }]);
+  if (setting === "evict" || setting === "noevict") {
+    needOneOf(call, setting, [14, 15]);
+    return limits.setEviction(table, setting === "evict");
+  }
+  if (setting === "novacancy" || setting.startsWith("vacancy:")) {
+    const vacancy = setting === "novacancy" ? null : readVacancy(setting.slice(8));
+    needOneOf(call, setting, [14, 15]);
+    return limits.setVacancy(table, vacancy);
+  }
+  if (!setting.startsWith("name:") || table === null) {
+    throw new VerbError(`invalid table_mod setting ${setting}`);
+  }
+  needOneOf(call, setting, [13, 14, 15]);
+  nameTable(call, bridge, table, setting.slice(5));
 }
 
 export const TABLE_VERBS: readonly Verb[] = [

@@ -1,0 +1,276 @@
+// The tables and columns of the configuration database: those of Open vSwitch's schema
+// (vswitchd/vswitch.ovsschema, 3.1), columns in the order in which they are listed. That a column
+// is here says that it can be written and read; what the switch makes of it is said in
+// dummy/follow.ts. Data; any thread.
+import type { AtomType, Column } from "./schema.js";
+
+type More = Partial<Column>;
+
+const scalar = (initial: string | number | boolean, more: More = {}): Column => {
+  const types: Readonly<Record<string, AtomType>> = { string: "string", number: "integer" };
+  return { key: types[typeof initial] ?? "boolean", min: 1, max: 1, initial, ...more };
+};
+const optional = (key: AtomType, more: More = {}): Column => {
+  return { key, min: 0, max: 1, ...more };
+};
+const set = (key: AtomType, more: More = {}): Column => {
+  return { key, min: 0, max: Infinity, ...more };
+};
+const map = (key: AtomType, value: AtomType, more: More = {}): Column => {
+  return { key, value, min: 0, max: Infinity, ...more };
+};
+const MAP = map("string", "string");
+const COUNTERS = map("string", "integer");
+const VLAN = { range: [0, 4095] } as const;
+const VLANS = { ...VLAN, max: 4096 };
+const UINT32 = { range: [0, 0xffffffff] } as const;
+const UP_OR_DOWN = { oneOf: ["up", "down"] };
+const CONNECTION_MODES = { oneOf: ["in-band", "out-of-band"] };
+
+export const TABLES = {
+  Open_vSwitch: {
+    bridges: set("uuid", { refers: "Bridge" }),
+    cur_cfg: scalar(0),
+    datapath_types: set("string"),
+    datapaths: map("string", "uuid", { refers: "Datapath" }),
+    db_version: optional("string"),
+    dpdk_initialized: scalar(false),
+    dpdk_version: optional("string"),
+    external_ids: MAP,
+    iface_types: set("string"),
+    manager_options: set("uuid", { refers: "Manager" }),
+    next_cfg: scalar(0),
+    other_config: MAP,
+    ovs_version: optional("string"),
+    ssl: optional("uuid", { refers: "SSL" }),
+    statistics: MAP,
+    system_type: optional("string"),
+    system_version: optional("string"),
+  },
+  Bridge: {
+    auto_attach: optional("uuid", { refers: "AutoAttach" }),
+    controller: set("uuid", { refers: "Controller" }),
+    datapath_id: optional("string"),
+    datapath_type: scalar(""),
+    datapath_version: scalar(""),
+    external_ids: MAP,
+    fail_mode: optional("string", { oneOf: ["standalone", "secure"] }),
+    flood_vlans: set("integer", VLANS),
+    flow_tables: map("integer", "uuid", { range: [0, 254], refers: "Flow_Table" }),
+    ipfix: optional("uuid", { refers: "IPFIX" }),
+    mcast_snooping_enable: scalar(false),
+    mirrors: set("uuid", { refers: "Mirror" }),
+    name: scalar("", { fixed: true }),
+    netflow: optional("uuid", { refers: "NetFlow" }),
+    other_config: MAP,
+    ports: set("uuid", { refers: "Port" }),
+    protocols: set("string", {
+      oneOf: ["OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15"],
+    }),
+    rstp_enable: scalar(false),
+    rstp_status: MAP,
+    sflow: optional("uuid", { refers: "sFlow" }),
+    status: MAP,
+    stp_enable: scalar(false),
+  },
+  Port: {
+    bond_active_slave: optional("string"),
+    bond_downdelay: scalar(0),
+    bond_fake_iface: scalar(false),
+    bond_mode: optional("string", { oneOf: ["balance-tcp", "balance-slb", "active-backup"] }),
+    bond_updelay: scalar(0),
+    cvlans: set("integer", VLANS),
+    external_ids: MAP,
+    fake_bridge: scalar(false),
+    interfaces: set("uuid", { refers: "Interface", min: 1 }),
+    lacp: optional("string", { oneOf: ["active", "passive", "off"] }),
+    mac: optional("string"),
+    name: scalar("", { fixed: true }),
+    other_config: MAP,
+    protected: scalar(false),
+    qos: optional("uuid", { refers: "QoS" }),
+    rstp_statistics: COUNTERS,
+    rstp_status: MAP,
+    statistics: COUNTERS,
+    status: MAP,
+    tag: optional("integer", VLAN),
+    trunks: set("integer", VLANS),
+    vlan_mode: optional("string", {
+      oneOf: ["trunk", "access", "native-tagged", "native-untagged", "dot1q-tunnel"],
+    }),
+  },
+  Interface: {
+    admin_state: optional("string", UP_OR_DOWN),
+    bfd: MAP,
+    bfd_status: MAP,
+    cfm_fault: optional("boolean"),
+    cfm_fault_status: set("string"),
+    cfm_flap_count: optional("integer"),
+    cfm_health: optional("integer", { range: [0, 100] }),
+    cfm_mpid: optional("integer"),
+    cfm_remote_mpids: set("integer"),
+    cfm_remote_opstate: optional("string", UP_OR_DOWN),
+    duplex: optional("string", { oneOf: ["half", "full"] }),
+    error: optional("string"),
+    external_ids: MAP,
+    ifindex: optional("integer", UINT32),
+    ingress_policing_burst: scalar(0, { range: [0, Infinity] }),
+    ingress_policing_kpkts_burst: scalar(0, { range: [0, Infinity] }),
+    ingress_policing_kpkts_rate: scalar(0, { range: [0, Infinity] }),
+    ingress_policing_rate: scalar(0, { range: [0, Infinity] }),
+    lacp_current: optional("boolean"),
+    link_resets: optional("integer"),
+    link_speed: optional("integer"),
+    link_state: optional("string", UP_OR_DOWN),
+    lldp: MAP,
+    mac: optional("string"),
+    mac_in_use: optional("string"),
+    mtu: optional("integer"),
+    mtu_request: optional("integer", { range: [1, Infinity] }),
+    name: scalar("", { fixed: true }),
+    ofport: optional("integer"),
+    ofport_request: optional("integer", { range: [1, 65279] }),
+    options: MAP,
+    other_config: MAP,
+    statistics: COUNTERS,
+    status: MAP,
+    type: scalar(""),
+  },
+  Flow_Table: {
+    external_ids: MAP,
+    flow_limit: optional("integer", { range: [0, Infinity] }),
+    groups: set("string"),
+    name: optional("string"),
+    overflow_policy: optional("string", { oneOf: ["refuse", "evict"] }),
+    prefixes: set("string", { max: 3 }),
+  },
+  QoS: {
+    external_ids: MAP,
+    other_config: MAP,
+    queues: map("integer", "uuid", { range: [0, 4294967295], refers: "Queue" }),
+    type: scalar(""),
+  },
+  Queue: {
+    dscp: optional("integer", { range: [0, 63] }),
+    external_ids: MAP,
+    other_config: MAP,
+  },
+  Mirror: {
+    external_ids: MAP,
+    name: scalar(""),
+    output_port: optional("uuid", { refers: "Port", weak: true }),
+    output_vlan: optional("integer", { range: [1, 4095] }),
+    select_all: scalar(false),
+    select_dst_port: set("uuid", { refers: "Port", weak: true }),
+    select_src_port: set("uuid", { refers: "Port", weak: true }),
+    select_vlan: set("integer", VLANS),
+    snaplen: optional("integer", { range: [14, 65535] }),
+    statistics: COUNTERS,
+  },
+  NetFlow: {
+    active_timeout: scalar(0, { range: [-1, Infinity] }),
+    add_id_to_interface: scalar(false),
+    engine_id: optional("integer", { range: [0, 255] }),
+    engine_type: optional("integer", { range: [0, 255] }),
+    external_ids: MAP,
+    targets: set("string", { min: 1 }),
+  },
+  sFlow: {
+    agent: optional("string"),
+    external_ids: MAP,
+    header: optional("integer"),
+    polling: optional("integer"),
+    sampling: optional("integer"),
+    targets: set("string", { min: 1 }),
+  },
+  IPFIX: {
+    cache_active_timeout: optional("integer", { range: [0, 4200] }),
+    cache_max_flows: optional("integer", UINT32),
+    external_ids: MAP,
+    obs_domain_id: optional("integer", UINT32),
+    obs_point_id: optional("integer", UINT32),
+    other_config: MAP,
+    sampling: optional("integer", { range: [1, 4294967295] }),
+    targets: set("string"),
+  },
+  Flow_Sample_Collector_Set: {
+    bridge: set("uuid", { refers: "Bridge", min: 1, max: 1 }),
+    external_ids: MAP,
+    id: scalar(0, UINT32),
+    ipfix: optional("uuid", { refers: "IPFIX" }),
+  },
+  Controller: {
+    connection_mode: optional("string", CONNECTION_MODES),
+    controller_burst_limit: optional("integer", { range: [25, Infinity] }),
+    controller_queue_size: optional("integer", { range: [1, 512] }),
+    controller_rate_limit: optional("integer", { range: [100, Infinity] }),
+    enable_async_messages: optional("boolean"),
+    external_ids: MAP,
+    inactivity_probe: optional("integer"),
+    is_connected: scalar(false),
+    local_gateway: optional("string"),
+    local_ip: optional("string"),
+    local_netmask: optional("string"),
+    max_backoff: optional("integer", { range: [1000, Infinity] }),
+    other_config: MAP,
+    role: optional("string", { oneOf: ["other", "master", "slave"] }),
+    status: MAP,
+    target: scalar(""),
+    type: optional("string", { oneOf: ["primary", "service"] }),
+  },
+  Manager: {
+    connection_mode: optional("string", CONNECTION_MODES),
+    external_ids: MAP,
+    inactivity_probe: optional("integer"),
+    is_connected: scalar(false),
+    max_backoff: optional("integer", { range: [1000, Infinity] }),
+    other_config: MAP,
+    status: MAP,
+    target: scalar(""),
+  },
+  Datapath: {
+    capabilities: MAP,
+    ct_zones: map("integer", "uuid", { range: [0, 65535], refers: "CT_Zone" }),
+    datapath_version: scalar(""),
+    external_ids: MAP,
+  },
+  CT_Zone: {
+    external_ids: MAP,
+    timeout_policy: optional("uuid", { refers: "CT_Timeout_Policy" }),
+  },
+  CT_Timeout_Policy: {
+    external_ids: MAP,
+    timeouts: map("string", "integer", {
+      oneOf: [
+        "tcp_syn_sent",
+        "tcp_syn_recv",
+        "tcp_established",
+        "tcp_fin_wait",
+        "tcp_close_wait",
+        "tcp_last_ack",
+        "tcp_time_wait",
+        "tcp_close",
+        "tcp_syn_sent2",
+        "tcp_retransmit",
+        "tcp_unack",
+        "udp_first",
+        "udp_single",
+        "udp_multiple",
+        "icmp_first",
+        "icmp_reply",
+      ],
+    }),
+  },
+  SSL: {
+    bootstrap_ca_cert: scalar(false),
+    ca_cert: scalar(""),
+    certificate: scalar(""),
+    external_ids: MAP,
+    private_key: scalar(""),
+  },
+  AutoAttach: {
+    mappings: map("integer", "integer", { range: [0, 16777215] }),
+    system_description: scalar(""),
+    system_name: scalar(""),
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Column>>>>;
