@@ -30,9 +30,10 @@ export class TableLimits {
   private readonly evicting = new Set<number>();
   private readonly vacancies = new Map<number, Vacancy>();
 
-  /** Takes what the database says, of the tables it speaks of. */
+  /** Takes what the database says, of the tables it speaks of; its names replace all others. */
   configure(tables: ReadonlyMap<number, ConfiguredTable>): void {
     this.configured = tables;
+    for (const [table, { name }] of tables) if (name !== null) this.names.delete(table);
   }
 
   /** Tables with a limit. */

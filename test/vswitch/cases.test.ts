@@ -58,6 +58,7 @@ function timeless(text: string): string {
     .replace(/recirc_id=(?!0\b)(0x[0-9a-f]+|\d+)/g, "recirc_id=N")
     .replace(/recirc(_id)?\((?!0\))(0x[0-9a-f]+|\d+)\)/g, "recirc$1(N)")
     .replace(/ufid:[0-9a-f-]+/g, "ufid:U")
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
     .replace(/, dp-extra-info:miniflow_bits\([0-9,]+\)/g, "")
     .replace(/^\S+\|\d+\|(\w+\|WARN\|)/gm, "$1")
     .replace(/(unix:)?\S*\/(\w+\.mgmt)/g, "unix:$2")
