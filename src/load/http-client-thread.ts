@@ -44,6 +44,8 @@ class HttpClient {
   private lastEndMs = this.startedMs;
   private sent = 0;
   private ok = 0;
+  /** Requests that were sent and have not ended. */
+  private asked = 0;
   private isStopped = false;
   private isTurnDue = false;
   private pacer: NodeJS.Timeout | null = null;
@@ -112,10 +114,18 @@ class HttpClient {
     Atomics.add(this.words, LOAD_COUNTER.sent, 1);
     const fail = (failure: string): void => exchange.fail(failure);
     this.inFlight.add(fail);
-    exchange.begin((failure, latencyMs) => {
+    const settled = (failure: string | null, latencyMs: number): void => {
       this.inFlight.delete(fail);
+      if (exchange.isConnected) this.asked--;
       this.settle(failure, latencyMs);
-    });
+    };
+    exchange.begin(() => this.noteAsked(), settled);
+  }
+
+  private noteAsked(): void {
+    this.asked++;
+    if (this.asked <= Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) return;
+    Atomics.store(this.words, LOAD_COUNTER.maxInFlight, this.asked);
   }
 
   private settle(failure: string | null, latencyMs: number): void {
@@ -157,7 +167,8 @@ class Exchange {
   private readonly number: number;
   private readonly request: ClientRequest;
   private readonly beganMs = nowMs();
-  private isConnected = false;
+  /** The request goes out as soon as the connection is there. */
+  isConnected = false;
   private deadline: NodeJS.Timeout | null = null;
   private settle: ((failure: string | null, latencyMs: number) => void) | null = null;
 
@@ -175,12 +186,15 @@ class Exchange {
     });
   }
 
-  begin(settle: (failure: string | null, latencyMs: number) => void): void {
+  begin(asked: () => void, settle: (failure: string | null, latencyMs: number) => void): void {
     this.settle = settle;
     this.deadline = setTimeout(() => this.fail("ETIMEDOUT"), this.spec.timeoutMs);
     this.request.on("socket", (socket) => {
       socket.once("connect", () => {
+        // Who has failed already is settled, and counts no more.
+        if (this.settle === null) return;
         this.isConnected = true;
+        asked();
         if (this.spec.behind !== undefined) this.sayWho(socket);
       });
     });

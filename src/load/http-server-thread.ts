@@ -1,7 +1,7 @@
 // The HTTP server of a load: a worker thread in the server's namespace, started by http.ts.
 //
 // It holds every answer until `holdUntilInFlight` requests are there at once, then answers them
-// all: `maxInFlight` is the proof that they really were in flight together. Without a hold, or
+// all: `maxHeld` is the proof that they really were in flight together. Without a hold, or
 // after its release, it answers at once.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { readFileSync } from "node:fs";
@@ -77,8 +77,8 @@ class HoldingServer {
     }
     if (this.spec.behind !== undefined) this.compare(request);
     const inFlight = Atomics.add(this.words, LOAD_COUNTER.inFlight, 1) + 1;
-    if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) {
-      Atomics.store(this.words, LOAD_COUNTER.maxInFlight, inFlight);
+    if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxHeld)) {
+      Atomics.store(this.words, LOAD_COUNTER.maxHeld, inFlight);
     }
     // "close" comes exactly once, whether the answer was delivered or the client went away.
     response.on("close", () => Atomics.sub(this.words, LOAD_COUNTER.inFlight, 1));

@@ -75,20 +75,23 @@ function startClient(group: RoleGroup, spec: HttpLoadSpec) {
 
 /** A client that had to be terminated leaves its counters; what was open then was cut off. */
 function toResult(answer: HttpClientResult | null, counters: Int32Array): HttpLoadResult {
-  const maxInFlight = Atomics.load(counters, LOAD_COUNTER.maxInFlight);
-  const clients = {
-    same: Atomics.load(counters, LOAD_COUNTER.clientsSame),
-    different: Atomics.load(counters, LOAD_COUNTER.clientsDifferent),
+  const load = (word: number): number => Atomics.load(counters, word);
+  const counted = {
+    maxInFlight: load(LOAD_COUNTER.maxInFlight),
+    maxHeld: load(LOAD_COUNTER.maxHeld),
+    clients: {
+      same: load(LOAD_COUNTER.clientsSame),
+      different: load(LOAD_COUNTER.clientsDifferent),
+    },
   };
-  if (answer !== null) return { ...answer, maxInFlight, clients };
-  const sent = Atomics.load(counters, LOAD_COUNTER.sent);
-  const ok = Atomics.load(counters, LOAD_COUNTER.ok);
+  if (answer !== null) return { ...answer, ...counted };
+  const sent = load(LOAD_COUNTER.sent);
+  const ok = load(LOAD_COUNTER.ok);
   return {
     sent,
     ok,
     failed: sent === ok ? {} : { "terminated ECANCELED": sent - ok },
-    maxInFlight,
-    clients,
+    ...counted,
     seconds: 0,
     latencyMs: { p50: 0, p99: 0, max: 0 },
     histogram: [],

@@ -10,7 +10,7 @@ export const LOAD_COUNTER = {
   /** Requests the server is holding or answering now. Written by the server. */
   inFlight: 1,
   /** The greatest `inFlight` so far. Written by the server. */
-  maxInFlight: 2,
+  maxHeld: 2,
   /** Complete, correct responses. Written by the client. */
   ok: 3,
   /** Requests that failed for any reason. Written by the client. */
@@ -26,6 +26,8 @@ export const LOAD_COUNTER = {
   /** Requests whose server knew the client's own address; another one. Written by the servers. */
   clientsSame: 9,
   clientsDifferent: 10,
+  /** Most requests at once that were sent and not answered yet. Written by the client. */
+  maxInFlight: 11,
 } as const;
 export const LOAD_COUNTER_WORDS = 32;
 
@@ -60,7 +62,7 @@ export interface HttpLoadSpec {
   readonly sourceAddresses?: readonly string[];
   /**
    * linux: the server is a process of its own, with descriptors of its own. Of its counters only
-   * `maxInFlight` is known then, and only in the end.
+   * `maxHeld` is known then, and only in the end.
    */
   readonly serverApart?: boolean;
 }
@@ -76,7 +78,10 @@ export interface HttpLoadResult {
   readonly ok: number;
   /** By phase and errno: {"connect ETIMEDOUT": 12, "response ECONNRESET": 3}. */
   readonly failed: Readonly<Record<string, number>>;
+  /** Most at once on a connection that was there, without the whole answer: the client's count. */
   readonly maxInFlight: number;
+  /** Most at once that the servers had and had not answered. */
+  readonly maxHeld: number;
   /** Of a balanced load: requests whose server learned the client's address, and another one. */
   readonly clients: { readonly same: number; readonly different: number };
   readonly seconds: number;

@@ -150,7 +150,9 @@ function latencyText(requests: RunReport["requests"]): string {
     requests.ok === 0
       ? "no latency, none was answered"
       : `latency p50 ${duration(p50)}, p99 ${duration(p99)}, max ${duration(max)}`;
-  const head = `${grouped(requests.maxInFlight)} in flight at once, ${short(requests.seconds)} s`;
+  const { maxInFlight, maxHeld } = requests;
+  const held = maxHeld === maxInFlight ? "" : ` (${grouped(maxHeld)} at a server)`;
+  const head = `${grouped(maxInFlight)} in flight at once${held}, ${short(requests.seconds)} s`;
   const own = `${grouped(requests.listenOverflows)} listen overflows`;
   return `${head}; ${latency}; ${own}, ${grouped(requests.retransmittedSegments)} retransmits`;
 }

@@ -29,7 +29,10 @@ export interface RunReport {
     readonly sent: number;
     readonly ok: number;
     readonly failed: Readonly<Record<string, number>>;
+    /** Most at once that were sent and not answered, as the client counts them. */
     readonly maxInFlight: number;
+    /** Most at once that the servers had and had not answered. */
+    readonly maxHeld: number;
     readonly seconds: number;
     readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
     /** From the kernels of the namespaces, so that faults and full backlogs are told apart. */

@@ -33,7 +33,13 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     const spec = httpSpec(hosts, { requests: 3000, holdUntilInFlight: 3000, timeoutMs: 30_000 });
     const handle = loads.startHttp({ ...spec, bodyBytes: 1000 });
     const result = await handle.done;
-    expect(result).toMatchObject({ sent: 3000, ok: 3000, failed: {}, maxInFlight: 3000 });
+    expect(result).toMatchObject({
+      sent: 3000,
+      ok: 3000,
+      failed: {},
+      maxInFlight: 3000,
+      maxHeld: 3000,
+    });
     expect(handle.counters[LOAD_COUNTER.ok]).toBe(3000);
     expect(handle.counters[LOAD_COUNTER.inFlight]).toBe(0);
     expect(handle.counters[LOAD_COUNTER.released]).toBe(1);
@@ -45,7 +51,11 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
   it("holds 3000 requests in flight in one namespace, over its loopback", async () => {
     const spec = httpSpec(hosts, { requests: 3000, holdUntilInFlight: 3000, timeoutMs: 30_000 });
     const lo = { ...spec, client: hosts.server, serverAddress: "127.0.0.1" };
-    expect(await loads.startHttp(lo).done).toMatchObject({ ok: 3000, maxInFlight: 3000 });
+    expect(await loads.startHttp(lo).done).toMatchObject({
+      ok: 3000,
+      maxInFlight: 3000,
+      maxHeld: 3000,
+    });
   });
 
   it("holds 500 with the server in a process of its own, and ends when stopped", async () => {
@@ -111,7 +121,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     expect(result.ok + failures(result)).toBe(400);
     expect(result.failed["response ETIMEDOUT"]).toBeGreaterThanOrEqual(100);
     expect(result.failed["connect ENETUNREACH"]).toBeGreaterThan(0);
-    expect(result.maxInFlight).toBeLessThan(400);
+    expect(result.maxHeld).toBeLessThan(400);
   });
 
   it("counts a connection that gets no answer as a connect that timed out", async () => {

@@ -46,7 +46,13 @@ describe("http over memory", () => {
   it("3000 requests are in flight at once, and all succeed", async () => {
     const load = hosts.startHttp(spec({ requests: 3000, holdUntilInFlight: 3000 }));
     const result = await load.done;
-    expect(result).toMatchObject({ sent: 3000, ok: 3000, failed: {}, maxInFlight: 3000 });
+    expect(result).toMatchObject({
+      sent: 3000,
+      ok: 3000,
+      failed: {},
+      maxInFlight: 3000,
+      maxHeld: 3000,
+    });
     expect(load.counters[LOAD_COUNTER.released]).toBe(1);
     expect(load.counters[LOAD_COUNTER.inFlight]).toBe(0);
     expect(wire.backend.networkStats(wire.server).listenOverflows).toBe(0);

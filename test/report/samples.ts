@@ -88,7 +88,7 @@ export function emptyRun(): RunRecord {
     environment: {},
     report: {
       ...run.report,
-      requests: { ...run.report.requests, ...none, maxInFlight: 0, seconds: 0 },
+      requests: { ...run.report.requests, ...none, maxInFlight: 0, maxHeld: 0, seconds: 0 },
       bystander: { same: true, ...none },
       faults: [],
       windows: [],
@@ -202,6 +202,7 @@ function sampleReport(parts: ReportParts): RunReport {
       ok,
       failed: { "response ETIMEDOUT": Math.floor(requests * 0.55), "connect EHOSTUNREACH": 21 },
       maxInFlight: requests,
+      maxHeld: requests,
       seconds: 6.02,
       latencyMs: { p50: 212.4, p99: 1980, max: 2410.5 },
       listenOverflows: 0,

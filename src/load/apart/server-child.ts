@@ -29,7 +29,7 @@ async function serve(spec: HttpLoadSpec): Promise<void> {
   await stopped;
   server.stop();
   await server.result;
-  await say({ kind: "done", maxInFlight: group.counters[LOAD_COUNTER.maxInFlight]! });
+  await say({ kind: "done", maxHeld: group.counters[LOAD_COUNTER.maxHeld]! });
 }
 
 try {

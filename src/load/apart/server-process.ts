@@ -11,11 +11,11 @@ const ENTRY = workerEntry("./server-child.js", import.meta.url);
 
 /** What the child says; the second is its last message. */
 export type ServerChildMessage =
-  { readonly kind: "ready" } | { readonly kind: "done"; readonly maxInFlight: number };
+  { readonly kind: "ready" } | { readonly kind: "done"; readonly maxHeld: number };
 
 /**
  * Starts the server. It is killed with this thread, kill -9 included.
- * @param counters of the load; `maxInFlight` is written when the server has ended.
+ * @param counters of the load; `maxHeld` is written when the server has ended.
  */
 export function startServerProcess(
   namespace: NamespaceRef,
@@ -30,8 +30,8 @@ export function startServerProcess(
       return one.kind === kind ? (one as Extract<ServerChildMessage, { kind: Kind }>) : undefined;
     });
   const ready = said("ready").then(() => undefined);
-  const result = said("done").then(async ({ maxInFlight }) => {
-    Atomics.store(counters, LOAD_COUNTER.maxInFlight, maxInFlight);
+  const result = said("done").then(async ({ maxHeld }) => {
+    Atomics.store(counters, LOAD_COUNTER.maxHeld, maxHeld);
     await child.ended;
     return null;
   });

@@ -168,7 +168,7 @@ export class MemoryHosts implements Loads {
       try {
         const client = this.startRole(spec.client, { kind: "http-client", spec }, counters);
         const result = (await client.result) as HttpLoadResult;
-        return { ...result, maxInFlight: load(counters, LOAD_COUNTER.maxInFlight) };
+        return { ...result, maxHeld: load(counters, LOAD_COUNTER.maxHeld) };
       } finally {
         server.stop();
         await server.result.catch(() => undefined);

@@ -40,6 +40,8 @@ export class HttpClient implements Activity {
   private stopMs = Infinity;
   private sent = 0;
   private ok = 0;
+  /** Requests that were sent and have not ended. */
+  private asked = 0;
   private slotsTaken = 0;
 
   /** @throws PacketpathError USAGE: not an IPv4 address. */
@@ -114,6 +116,10 @@ export class HttpClient implements Activity {
 
   /** The connection is there: asks. */
   ask(request: Request, connection: Connection): void {
+    this.asked++;
+    if (this.asked > Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) {
+      Atomics.store(this.words, LOAD_COUNTER.maxInFlight, this.asked);
+    }
     const path = requestPath(request.number, this.spec.bodyBytes);
     const host = `${this.spec.serverAddress}:${this.spec.serverPort}`;
     const text = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
@@ -158,6 +164,7 @@ export class HttpClient implements Activity {
 
   private settle(request: Request): void {
     this.inFlight.delete(request);
+    if (request.isConnected) this.asked--;
     this.lastEndMs = nowMs();
   }
 
@@ -183,6 +190,8 @@ export class HttpClient implements Activity {
       ok: this.ok,
       failed: Object.fromEntries(this.failed),
       maxInFlight: Atomics.load(this.words, LOAD_COUNTER.maxInFlight),
+      // The server's own count comes on top.
+      maxHeld: 0,
       // Its servers are not asked for the addresses of their clients.
       clients: { same: 0, different: 0 },
       seconds: (this.lastEndMs - this.beganMs) / 1000,

@@ -50,8 +50,8 @@ export class HttpServer implements Activity {
   arrived(exchange: Exchange): void {
     this.held.push(exchange);
     const inFlight = Atomics.add(this.words, LOAD_COUNTER.inFlight, 1) + 1;
-    if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) {
-      Atomics.store(this.words, LOAD_COUNTER.maxInFlight, inFlight);
+    if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxHeld)) {
+      Atomics.store(this.words, LOAD_COUNTER.maxHeld, inFlight);
     }
     if (inFlight >= this.spec.holdUntilInFlight) this.release();
   }

@@ -106,7 +106,7 @@ function loadTiles({ requests, bystander }: RunReport): Tile[] {
     {
       name: "in flight at once",
       value: grouped(requests.maxInFlight),
-      note: `in ${short(requests.seconds)} s of load`,
+      note: `${grouped(requests.maxHeld)} at a server; ${short(requests.seconds)} s of load`,
       tone: "",
     },
   ];

@@ -80,7 +80,7 @@ export interface Evidence {
   /** The administrator's command that never came back; null: all did. */
   readonly stuck: string | null;
   readonly balanced: boolean;
-  /** Requests that the scenario wants in flight at once, and how many were. */
+  /** Requests that the scenario wants at the server at once, and how many were. */
   readonly inFlight: { readonly wanted: number; readonly reached: number };
   /** What is wrong with a fault that did not do its work; null: nothing. */
   readonly ineffective: string | null;
@@ -98,7 +98,7 @@ function evidenceOf(run: Run, outcome: Outcome, found: Found): Evidence {
     balanced: outcome.books.total.balanced,
     inFlight: {
       wanted: run.lab.scenario.load.http?.holdUntilInFlight ?? 0,
-      reached: outcome.results.http?.maxInFlight ?? 0,
+      reached: outcome.results.http?.maxHeld ?? 0,
     },
     ineffective: run.faults.ineffective(),
     leaks: found.leaks,
@@ -176,6 +176,7 @@ function requestsOf(outcome: Outcome): RunReport["requests"] {
     ok: http?.ok ?? 0,
     failed: http?.failed ?? {},
     maxInFlight: http?.maxInFlight ?? 0,
+    maxHeld: http?.maxHeld ?? 0,
     seconds: http?.seconds ?? 0,
     latencyMs: http?.latencyMs ?? none,
     ...outcome.network,
