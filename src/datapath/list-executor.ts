@@ -139,11 +139,9 @@ export class ListExecutor {
 
   private recirculate(frame: Frame, key: Uint32Array, id: number, last: boolean): void {
     if (last) return this.parts.recirculate(frame, key, id);
-    const snapshot = this.snapshotAt(this.level++);
-    snapshot.take(frame, key);
+    this.keep(frame, key);
     this.parts.recirculate(frame, key, id);
-    snapshot.putBack(frame, key);
-    this.level--;
+    this.putBack(frame, key);
   }
 
   private clone(
@@ -168,11 +166,9 @@ export class ListExecutor {
     ends: number,
     last: boolean,
   ): void {
-    const snapshot = this.snapshotAt(this.level++);
-    snapshot.take(frame, key);
+    this.keep(frame, key);
     this.run(frame, key, megaflow, from, from + words, ends, last);
-    snapshot.putBack(frame, key);
-    this.level--;
+    this.putBack(frame, key);
   }
 
   private checkLength(
@@ -214,8 +210,14 @@ export class ListExecutor {
     return rehash(hash, basis) || 1;
   }
 
-  private snapshotAt(level: number): Snapshot {
-    return (this.snapshots[level] ??= new Snapshot());
+  /** Keeps the frame as it is until `putBack`; the two nest. */
+  private keep(frame: Frame, key: Uint32Array): void {
+    const snapshot = (this.snapshots[this.level++] ??= new Snapshot());
+    snapshot.take(frame, key);
+  }
+
+  private putBack(frame: Frame, key: Uint32Array): void {
+    this.snapshots[--this.level]!.putBack(frame, key);
   }
 }
 
