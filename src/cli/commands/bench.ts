@@ -24,7 +24,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     const json = await benchFirstBug(rounds);
     return { json, text: firstBugText(json) };
   },
-  async sync({ rounds = 100 }) {
+  async sync({ rounds = 20 }) {
     const { benchSync, syncBenchText } = await import("../bench/sync.js");
     const json = await benchSync(rounds);
     return { json, text: syncBenchText(json) };
