@@ -6,9 +6,10 @@ import { PacketpathError } from "../../src/base/errors.js";
 import { DESIGNS } from "../../src/models/endpoint/variants.js";
 import { endpointText } from "../../src/report/endpoint/text.js";
 import { type Gathered, judge, timesOf } from "../../src/scenario/endpoint/judge.js";
-import { isEndpointText, parseEndpointScenario } from "../../src/scenario/endpoint/parse.js";
+import { parseEndpointScenario } from "../../src/scenario/endpoint/parse.js";
 import { DESIGN_NAMES } from "../../src/scenario/endpoint/schema.js";
 import { parseScenario } from "../../src/scenario/parse.js";
+import { scenarioKind } from "../../src/scenario/text/kind.js";
 
 const FILE = new URL("../../scenarios/endpoint-shutdown.yaml", import.meta.url);
 const TEXT = readFileSync(FILE, "utf8");
@@ -58,7 +59,7 @@ describe("the text of a scenario of an endpoint", () => {
   });
 
   it("is told from others by its key, and is no scenario of a switch", () => {
-    expect([isEndpointText(TEXT), isEndpointText("name: a\nports: []\n")]).toEqual([true, false]);
+    expect(scenarioKind(TEXT)).toBe("endpoint");
     expect(() => parseScenario(TEXT, "x.yaml")).toThrow("this scenario is of an endpoint");
   });
 });

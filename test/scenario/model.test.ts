@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { PacketpathError } from "../../src/base/errors.js";
-import { isModelText, parseModelScenario } from "../../src/scenario/model/parse.js";
+import { parseModelScenario } from "../../src/scenario/model/parse.js";
 import { parseScenario } from "../../src/scenario/parse.js";
+import { scenarioKind } from "../../src/scenario/text/kind.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "packetpath-models-"));
@@ -77,8 +78,10 @@ describe("the text of a scenario of a model", () => {
   });
 
   it("is told from other scenarios by its system, and nothing is built for it", () => {
-    expect([isModelText(BASE), isModelText("name: a\nports: []\n")]).toEqual([true, false]);
-    expect([isModelText("- system"), isModelText("system: [")]).toEqual([false, true]);
+    expect(scenarioKind(BASE)).toBe("model");
+    const others = ["name: a\nports: []\n", "- system", "", "{", `system: ${"x".repeat(1e6)}`];
+    expect(others.map(scenarioKind)).toEqual(others.map(() => "switch"));
+    expect(scenarioKind("system: [")).toBe("model");
     expect(() => parseScenario(BASE, "x.yaml")).toThrow("this scenario is of a model");
   });
 });

@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
+import { scenarioKind } from "../../scenario/text/kind.js";
 import { CertificateFile, checkFile } from "../exploration/certificates.js";
 import { resultText, storyText } from "../exploration/text.js";
 import { auditProgram } from "../exploration/audit.js";
@@ -146,8 +147,9 @@ function isScenarioFile(file: string | undefined): file is string {
 /** The program of a scenario of a model; null for all other files. */
 async function modelOf(file: string | undefined, { set = [] }: ExploreFlags) {
   if (!isScenarioFile(file)) return null;
-  const scenario = await modelScenario(readText(file), file, set);
-  return scenario === null ? null : modelProgram(scenario);
+  const text = readText(file);
+  if (scenarioKind(text) !== "model") return null;
+  return modelProgram(await modelScenario(text, file, set));
 }
 
 /** The program of a file or of a system, with its parameters. */

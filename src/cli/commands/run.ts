@@ -3,7 +3,9 @@
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { RunRecord } from "../../report/types.js";
+import { parseEndpointScenario } from "../../scenario/endpoint/parse.js";
 import { parseScenario } from "../../scenario/parse.js";
+import { scenarioKind } from "../../scenario/text/kind.js";
 import type { Scenario } from "../../scenario/types.js";
 import { modelScenario, type ModelRunFlags, runModel } from "../exploration/model.js";
 import { writeOut } from "../failure.js";
@@ -17,7 +19,7 @@ import {
   readText,
   seedOption,
 } from "../input.js";
-import { endpointScenario, runEndpoint } from "../running/endpoint.js";
+import { runEndpoint } from "../running/endpoint.js";
 import { giveBack, makeFolder, removeIfEmpty, repeatCommand } from "../running/folder.js";
 import { listenForStop, type StopRequest } from "../signals.js";
 
@@ -60,15 +62,16 @@ Examples:
     )
     .action(async (file: string, flags: RunFlags, command: Command) => {
       const text = readText(file);
-      const endpoint = endpointScenario(text, nameOf(file), flags.set);
-      if (endpoint !== null) {
+      const kind = scenarioKind(text);
+      if (kind === "switch") exit(await run(file, text, flags));
+      else if (kind === "endpoint") {
+        const scenario = parseEndpointScenario(text, nameOf(file), flags.set);
         refuse(["guard", "seed"], command, "an endpoint");
-        exit(await runEndpoint(endpoint, file, flags));
-        return;
+        exit(await runEndpoint(scenario, file, flags));
+      } else {
+        const scenario = await modelScenario(text, nameOf(file), flags.set);
+        exit(await runModel(scenario, modelFlags(flags, command)));
       }
-      const model = await modelScenario(text, nameOf(file), flags.set);
-      if (model === null) exit(await run(file, text, flags));
-      else exit(await runModel(model, modelFlags(flags, command)));
     });
 }
 

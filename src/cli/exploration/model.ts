@@ -17,14 +17,14 @@ export interface ModelRunFlags {
   readonly json?: boolean;
 }
 
-/** The scenario in a text, or null where it is none of a model. @throws PacketpathError */
+/** The scenario in a text, which is one of a model. @throws PacketpathError */
 export async function modelScenario(
   text: string,
   file: string,
   set: readonly string[],
-): Promise<ModelScenario | null> {
-  const { isModelText, parseModelScenario } = await import("../../scenario/model/parse.js");
-  return isModelText(text) ? parseModelScenario(text, file, set) : null;
+): Promise<ModelScenario> {
+  const { parseModelScenario } = await import("../../scenario/model/parse.js");
+  return parseModelScenario(text, file, set);
 }
 
 /** What `explore` takes for it. */

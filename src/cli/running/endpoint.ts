@@ -1,7 +1,6 @@
 // `packetpath run SCENARIO` for scenarios of an endpoint. Everything that the user wrote is checked
 // before anything is created; the runner itself is loaded only then. Main thread only.
 import { EXIT } from "../../base/errors.js";
-import { isEndpointText, parseEndpointScenario } from "../../scenario/endpoint/parse.js";
 import type { EndpointScenario } from "../../scenario/endpoint/schema.js";
 import { writeOut } from "../failure.js";
 import { type BackendName, needRoot } from "../input.js";
@@ -14,15 +13,6 @@ export interface EndpointRunFlags {
   readonly set: readonly string[];
   readonly out?: string;
   readonly json?: boolean;
-}
-
-/** The scenario in a text, or null where it is none of an endpoint. @throws PacketpathError */
-export function endpointScenario(
-  text: string,
-  file: string,
-  set: readonly string[],
-): EndpointScenario | null {
-  return isEndpointText(text) ? parseEndpointScenario(text, file, set) : null;
 }
 
 /**

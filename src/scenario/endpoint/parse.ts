@@ -1,15 +1,8 @@
 // From the text of a scenario of an endpoint to its checked values, or to everything that is wrong
 // with it, each with line and column. Any thread.
-import { isMap, parseDocument } from "yaml";
 import { addIssues } from "../text/issues.js";
 import { readText } from "../text/read.js";
 import { endpointSchema, type EndpointScenario } from "./schema.js";
-
-/** Whether a text is a scenario of an endpoint: a map with the key `endpoint`. */
-export function isEndpointText(text: string): boolean {
-  const { contents } = parseDocument(text, { prettyErrors: false });
-  return isMap(contents) && contents.has("endpoint");
-}
 
 /**
  * Parses and checks a scenario of an endpoint.

@@ -1,6 +1,5 @@
 // From the text of a scenario of a model to the program that is to be explored, or to everything
 // that is wrong with it, each with line and column. Reads the texts of the models; any thread.
-import { isMap, parseDocument } from "yaml";
 import { PacketpathError } from "../../base/errors.js";
 import type { Verdict } from "../../explore/types.js";
 import {
@@ -30,12 +29,6 @@ export interface ModelScenario {
   readonly expect: Verdict;
   /** The program with all parameters in its text. */
   readonly program: VariantText;
-}
-
-/** Whether a text is a scenario of a model: a map with the key `system`. */
-export function isModelText(text: string): boolean {
-  const { contents } = parseDocument(text, { prettyErrors: false });
-  return isMap(contents) && contents.has("system");
 }
 
 /**

@@ -6,7 +6,7 @@ import { Problems } from "./problems.js";
 import { applySet } from "./set-path.js";
 
 /** Longer files are refused: nobody writes them, and YAML can be made to grow. */
-const TEXT_CHARACTERS_MAX = 1_000_000;
+export const TEXT_CHARACTERS_MAX = 1_000_000;
 
 export interface ReadOptions {
   /** Which paths `set` may name. */
