@@ -29,6 +29,8 @@ export function cpuCount(workers: number): number {
 
 /** How long a thread may take to end by itself once asked. */
 const STOP_TIMEOUT_MS = 2_000;
+/** A control thread that waits for a grace period, which a lost worker holds up, never answers. */
+const STOP_BESIDE_LOST_MS = 100;
 const START_TIMEOUT_MS = 30_000;
 
 export interface Thread {
@@ -70,6 +72,7 @@ export class Supervisor {
   readonly changer: Changer;
   /** Threads are being ended: one that ends is no surprise any more. */
   private stopping = false;
+  private hasLost = false;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -238,6 +241,7 @@ export class Supervisor {
 
   /** A worker that will never answer again: nobody waits for it any more. */
   markLost(worker: number): void {
+    this.hasLost = true;
     this.queues.markLost(worker);
   }
 
@@ -266,8 +270,9 @@ export class Supervisor {
     const m = new Int32Array(this.options.parts.kernel);
     if (!control.ended) {
       const done = this.command({ op: "stop" }).then(() => true);
+      const patienceMs = this.hasLost ? STOP_BESIDE_LOST_MS : STOP_TIMEOUT_MS;
       const timeout = new Promise<false>((resolve) => {
-        setTimeout(() => resolve(false), STOP_TIMEOUT_MS).unref();
+        setTimeout(() => resolve(false), patienceMs).unref();
       });
       await Promise.race([done, timeout]);
     }
