@@ -58,9 +58,10 @@ class Host {
     return runProgram(words, { namespace: this.namespace, timeoutMs: 30_000 });
   }
 
-  /** Starts the server; the answer stops it. */
-  async serve(address: string, port: string): Promise<() => Promise<void>> {
-    const words = [process.execPath, TRAFFIC, "server", address, port];
+  /** Starts the server of all phases; the answer stops it. */
+  async serve(): Promise<() => Promise<void>> {
+    const ports = PHASES.map((_, phase) => FIRST_PORT + phase).join(",");
+    const words = [process.execPath, TRAFFIC, "server", ports, ...ADDRESSES.server];
     const server = startProgram(words, { namespace: this.namespace });
     const isListening = () => server.stdout().includes("listening");
     await eventually("the server to listen", isListening, { timeoutMs: 20_000 });
@@ -83,17 +84,15 @@ class Host {
 
 async function exchange(hosts: Readonly<Record<End, Host>>, phase: number): Promise<void> {
   for (const end of ENDS) {
-    const on = PHASES[phase]!.includes(end) ? "1" : "0";
-    await hosts[end].run(process.execPath, TRAFFIC, "tx", "eth0", on);
+    const on = PHASES[phase]!.includes(end);
+    if (on === PHASES[phase - 1]?.includes(end)) continue;
+    await hosts[end].run(process.execPath, TRAFFIC, "tx", "eth0", on ? "1" : "0");
   }
-  for (const address of ADDRESSES.server) {
-    const port = String(FIRST_PORT + phase);
-    const stop = await hosts.server.serve(address, port);
-    const said = await hosts.client.run(process.execPath, TRAFFIC, "client", address, port);
-    await stop();
-    expect(said).toBe("tcp whole\nudp whole 29\n");
-    await hosts.client.run("ping", "-c", "2", "-i", "0.2", "-s", "4000", address);
-  }
+  const words = [TRAFFIC, "client", String(FIRST_PORT + phase), ...ADDRESSES.server];
+  const said = await hosts.client.run(process.execPath, ...words);
+  expect(said).toBe("tcp whole\nudp whole 29\n".repeat(ADDRESSES.server.length));
+  const ping = ["ping", "-c", "2", "-i", "0.2", "-s", "4000"];
+  await Promise.all(ADDRESSES.server.map((address) => hosts.client.run(...ping, address)));
 }
 
 interface Judged {
@@ -176,9 +175,11 @@ describe.skipIf(needs !== "")(`checksums on both ends${needs}`, () => {
       try {
         const hosts = { client: new Host(lab, "client"), server: new Host(lab, "server") };
         const stops = await Promise.all(ENDS.map((end) => hosts[end].capture(join(folder, end))));
+        const stopServer = await hosts.server.serve();
         for (let phase = 0; phase < PHASES.length; phase++) await exchange(hosts, phase);
-        for (const stop of stops) await stop();
-        for (const end of ENDS) expectRight(await judge(join(folder, end)), own);
+        for (const stop of [stopServer, ...stops]) await stop();
+        const judged = await Promise.all(ENDS.map((end) => judge(join(folder, end))));
+        for (const one of judged) expectRight(one, own);
       } finally {
         await tearDown(lab, new Set());
         rmSync(folder, { recursive: true });

@@ -1,6 +1,6 @@
 // One end of the traffic of the checksum tests, in a namespace of its own: TCP both ways, datagrams
 // small and in fragments. Says whether what came is what was sent. Run by checksums.test.ts.
-//   node traffic.mjs server IP PORT | client IP PORT | tx DEVICE 0|1
+//   node traffic.mjs server PORT,PORT IP IP | client PORT IP IP | tx DEVICE 0|1
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { block, C, close, ioctl, socket, STRUCTS } from "@packetpath/libc";
@@ -21,7 +21,7 @@ const BURSTS = [
   [9000],
 ];
 
-const [, , role, target, number] = process.argv;
+const [, , role, first, ...rest] = process.argv;
 
 /** Bytes that anybody can make again. */
 function content(bytes, seed) {
@@ -63,28 +63,34 @@ function exchange(stream, name, done) {
   stream.end(streamOf(name));
 }
 
-function serve() {
-  const udp = createSocket(target.includes(":") ? "udp6" : "udp4");
+const socketOf = (address) => createSocket(address.includes(":") ? "udp6" : "udp4");
+
+/** Until it is ended: every connection and datagram to one address and port. */
+function serve(address, port, ready) {
+  const udp = socketOf(address);
   udp.on("message", (data, from) => udp.send(data, from.port, from.address));
-  udp.bind(Number(number), target, () => {
-    const tcp = createServer((stream) => {
-      tcp.close();
-      exchange(stream, "server", () => undefined);
-    });
-    tcp.listen(Number(number), target, () => say("listening"));
+  udp.bind(port, address, () => {
+    const tcp = createServer((stream) => exchange(stream, "server", () => undefined));
+    tcp.listen(port, address, ready);
   });
 }
 
+function serveAll(ports, addresses) {
+  let waiting = ports.length * addresses.length;
+  const ready = () => --waiting === 0 && say("listening");
+  for (const port of ports) for (const address of addresses) serve(address, port, ready);
+}
+
 /** Each datagram comes back, and after the last of a burst the next one is sent. */
-function echoAll(done) {
-  const udp = createSocket(target.includes(":") ? "udp6" : "udp4");
+function echoAll(address, port, done) {
+  const udp = socketOf(address);
   const wanted = datagrams();
   let next = 0;
   let right = true;
   let sent = 0;
   const bursts = BURSTS.values();
   const send = () => {
-    bursts.next().value.forEach(() => udp.send(wanted[sent++], Number(number), target));
+    bursts.next().value.forEach(() => udp.send(wanted[sent++], port, address));
   };
   udp.on("message", (data) => {
     right &&= data.equals(wanted[next]);
@@ -97,10 +103,14 @@ function echoAll(done) {
   send();
 }
 
-if (role === "tx") setTransmitChecksums(target, Number(number));
-else if (role === "server") serve();
-else {
-  const stream = connect({ host: target, port: Number(number), allowHalfOpen: true }, () => {
-    exchange(stream, "client", () => echoAll(() => process.exit()));
+/** One address after the other. */
+function askAll(port, [address, ...others]) {
+  if (address === undefined) process.exit();
+  const stream = connect({ host: address, port, allowHalfOpen: true }, () => {
+    exchange(stream, "client", () => echoAll(address, port, () => askAll(port, others)));
   });
 }
+
+if (role === "tx") setTransmitChecksums(first, Number(rest[0]));
+else if (role === "server") serveAll(first.split(",").map(Number), rest);
+else askAll(Number(first), rest);
