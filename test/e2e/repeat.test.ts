@@ -11,7 +11,7 @@ import { runScenario } from "../../src/scenario/run.js";
 import { NEEDS_ROOT, needsRoot } from "../host/linux-support.js";
 import { hostState, ROOT } from "./program.js";
 
-const RUNS = { memory: 5, linux: 10 } as const;
+const RUNS = { memory: 3, linux: 5 } as const;
 const file = join(ROOT, "scripts/soak.yaml");
 const scenario = parseScenario(readFileSync(file, "utf8"), file, { set: [] });
 
