@@ -54,9 +54,9 @@ const REASONS = {
   EISDIR: "Is a directory",
 };
 
-function readFile(name) {
+function readFile(name, encoding = "utf8") {
   try {
-    return { text: readFileSync(name === "-" ? 0 : name, "utf8") };
+    return { text: readFileSync(name === "-" ? 0 : name, encoding) };
   } catch (error) {
     return { error: REASONS[error.code] ?? error.message };
   }
@@ -75,7 +75,7 @@ function ask(path, request) {
         const message = JSON.parse(text.slice(0, end));
         text = text.slice(end + 1);
         if (message.read !== undefined) {
-          socket.write(`${JSON.stringify(readFile(message.read))}\n`);
+          socket.write(`${JSON.stringify(readFile(message.read, message.encoding))}\n`);
           continue;
         }
         resolve(message);
@@ -99,8 +99,8 @@ async function loadVerbs() {
 /** Answers without a switch. */
 async function answerHere(request) {
   const { perform } = await loadVerbs();
-  const local = async (name) => {
-    const { text, error } = readFile(name);
+  const local = async (name, encoding) => {
+    const { text, error } = readFile(name, encoding);
     if (text === undefined) throw new Error(error);
     return text;
   };

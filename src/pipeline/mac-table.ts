@@ -84,12 +84,16 @@ export class MacTable {
   readonly buffer: SharedArrayBuffer;
   private readonly words: Int32Array;
   private readonly chains: number;
+  /** Entries that there is memory for. */
+  private readonly room: number;
 
   /** @param buffer of `MacTable.create().buffer`, in the threads that did not create it. */
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
     this.words = new Int32Array(buffer);
     this.chains = this.words[HEADER.chains]!;
+    const bare = tableWords(this.chains, 0);
+    this.room = (this.words.length - bare) / (tableWords(this.chains, 1) - bare);
   }
 
   /**
@@ -111,6 +115,20 @@ export class MacTable {
 
   get maxEntries(): number {
     return this.words[HEADER.maxEntries]!;
+  }
+
+  /**
+   * Sets how many entries there may be: 10 to as many as there is memory for. What is too much
+   * then, least recently used first, counts as expired (mac_learning_run).
+   */
+  setMaxEntries(entries: number): void {
+    const most = clamp(entries, [MAC_LIMITS.entries[0], this.room]);
+    if (most === this.maxEntries) return;
+    Atomics.store(this.words, HEADER.maxEntries, most);
+    for (const { high, low, vlan } of this.addressesByUse().slice(0, -most)) {
+      if (this.remove(high, low, vlan)) this.count(MAC_COUNTER.expired);
+    }
+    this.changed();
   }
 
   /** Entries in the table, also those that are too old and not yet swept. */
@@ -240,6 +258,14 @@ export class MacTable {
       return true;
     });
     return gone;
+  }
+
+  /** Addresses in the table, least recently used first. */
+  private addressesByUse(): { high: number; low: number; vlan: number }[] {
+    return this.entries(0).map(({ mac, vlan }) => {
+      const digits = mac.replaceAll(":", "");
+      return { high: parseInt(digits.slice(0, 8), 16), low: parseInt(digits.slice(8), 16), vlan };
+    });
   }
 
   /** Forgets entries that are too old, counted as expired (mac_learning_run). */

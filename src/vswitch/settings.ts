@@ -102,6 +102,7 @@ function applyBridgeSettings(ports: PortTable, macs: MacTable, row: Row): void {
   ports.setSwitchFlags(forwards ? SWITCH_FLAG.forwardBpdu : 0, SWITCH_FLAG.forwardBpdu);
   ports.setFloodVlans(get(row, "flood_vlans").keys.map(Number));
   macs.setAging(numberOption(row, "mac-aging-time") ?? 300);
+  macs.setMaxEntries(numberOption(row, "mac-table-size") ?? 8192);
 }
 
 /** Mirrors of a bridge. @param numbers OpenFlow numbers of its ports, by name. */

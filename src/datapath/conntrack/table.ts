@@ -120,14 +120,17 @@ export class ConnectionTable {
     releaseLock(words, HEAD.lock);
   }
 
-  /** Removes all connections of a zone, or all. Any thread. */
-  flush(zone: number | null): void {
+  /**
+   * Removes connections. Any thread.
+   * @param zone null: of all zones.
+   * @param isMeant whether the one at this offset is meant; without it, all are.
+   */
+  flush(zone: number | null, isMeant?: (at: number) => boolean): void {
     const { words } = this;
     if (!takeLock(words, HEAD.lock)) return;
     for (const at of this.all()) {
-      if (zone === null || words[at + CONN.original + TUPLE.kind]! >>> 16 === zone) {
-        this.unlinkBoth(at);
-      }
+      const own = words[at + CONN.original + TUPLE.kind]! >>> 16;
+      if ((zone === null || own === zone) && isMeant?.(at) !== false) this.unlinkBoth(at);
     }
     releaseLock(words, HEAD.lock);
   }

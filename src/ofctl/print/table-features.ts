@@ -126,7 +126,8 @@ function featureLines(features: Features, before: Features | null): string {
   const sameActions = features.namesActions && before?.actions === actions;
   const whole = instructions + actions;
   const own = instructions + (sameActions ? "      (same actions)\n" : actions);
-  const sameInstructions = before !== null && before.instructions + before.actions === whole;
+  const sameInstructions =
+    before !== null && anyNext(before.instructions + before.actions) === anyNext(whole);
   const instructionLines =
     whole === ""
       ? ""
@@ -142,10 +143,13 @@ function featureLines(features: Features, before: Features | null): string {
 function sameFeatures(a: Features | null, b: Features | null): boolean {
   if (a === null || b === null) return a === b;
   const text = (each: Features): string =>
-    [each.head, each.instructions, each.actions, each.matching]
-      .join("")
-      .replace(/next tables: .*\n/, "next tables\n");
+    anyNext([each.head, each.instructions, each.actions, each.matching].join(""));
   return text(a) === text(b);
+}
+
+/** The same for all tables that one can go on to. */
+function anyNext(text: string): string {
+  return text.replace(/next tables: .*\n/, "next tables\n");
 }
 
 interface Shown {

@@ -43,6 +43,12 @@ function fill(database: Database, { scenario }: Lab): void {
   bridge.columns.set("name", setOf([scenario.bridge.name]));
   bridge.columns.set("fail_mode", setOf(["secure"]));
   bridge.columns.set("datapath_type", setOf(["netdev"]));
+  const { macAgingSeconds, macTableSize } = scenario.bridge;
+  const learning: readonly [string, string][] = [
+    ["mac-aging-time", String(macAgingSeconds)],
+    ["mac-table-size", String(macTableSize)],
+  ];
+  bridge.columns.set("other_config", mapOf(learning));
   database.root.columns.set("bridges", setOf([bridge.uuid]));
   // A lab's workers read both tags from the start.
   database.root.columns.set("other_config", mapOf([["vlan-limit", "2"]]));

@@ -33,10 +33,13 @@ import {
   type PortStats,
   type PortView,
 } from "../control.js";
+import { PortCaptures } from "./capture.js";
 
 /** Room in front of a frame for tags (see `Frame.offset`). */
 const HEADROOM_BYTES = 64;
 const FRAME_BYTES_MAX = 70_000;
+/** The most MAC addresses that `mac-table-size` may ask for. */
+const MAC_ROOM = 65_536;
 
 /** What a dummy port is made from. */
 export interface DummyPortSpec {
@@ -64,6 +67,7 @@ export class DummyPort implements PortView {
   config = 0;
   linkUp = true;
   readonly stats = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0 };
+  readonly captures = new PortCaptures();
 
   constructor(spec: DummyPortSpec) {
     this.name = spec.name;
@@ -91,7 +95,7 @@ export class DummyBridge implements BridgeControl {
   /** Fail mode "secure": no flow of its own. null: not decided yet. */
   secure: boolean | null = null;
   readonly tables: FlowTables;
-  readonly macs: MacTable = MacTable.create();
+  readonly macs: MacTable = MacTable.create(MAC_ROOM);
   readonly meters = new Meters();
   readonly limits = new TableLimits();
   readonly connections: ConnectionTable;
@@ -180,6 +184,7 @@ export class DummyBridge implements BridgeControl {
   }
 
   removePort(number: number): void {
+    this.portsByNumber.get(number)?.captures.close();
     this.portsByNumber.delete(number);
     const cable = this.cables.get(number);
     if (cable !== undefined) {
@@ -258,6 +263,7 @@ export class DummyBridge implements BridgeControl {
     const port = this.portsByNumber.get(number)!;
     port.stats.rxPackets++;
     port.stats.rxBytes += bytes.length;
+    port.captures.onReceived(bytes);
     if ((port.config & PORT_CONFIG.down) !== 0) return;
     this.datapath.beginBurst();
     this.datapath.receive(this.load(number, bytes));
@@ -288,6 +294,7 @@ export class DummyBridge implements BridgeControl {
         if (port === null) return this.count("no-vport");
         port.stats.txPackets++;
         port.stats.txBytes += frame.length;
+        port.captures.onSent(frame.bytes.subarray(frame.offset, frame.offset + frame.length));
         this.onTransmit?.(port, frame.bytes.slice(frame.offset, frame.offset + frame.length));
       },
       drop: (_frame, reason) => this.count(DROP_REASONS[reason]![0]),

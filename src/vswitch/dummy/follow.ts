@@ -4,7 +4,7 @@
 import { OFPP, type Flow } from "../../flow/types.js";
 import { newMatch } from "../../flow/match.js";
 import { PORT_CONFIG } from "../control.js";
-import { type Datum, EMPTY, mapOf, setOf } from "../database/datum.js";
+import { type Datum, mapOf, setOf } from "../database/datum.js";
 import { type Database, get, numberOf, optionOf, type Row, textOf } from "../database/database.js";
 import { shrink } from "../make-room.js";
 import { applySettings } from "../settings.js";
@@ -101,8 +101,20 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
     const request = numberOf(one, "ofport_request") ?? old?.number ?? 0;
     dummy.addPort(bridge, { name: portName, type, request, peer });
   }
+  for (const one of wanted) followCaptures(bridge, one);
   applySettings(bridge, database, row);
   await bridge.apply(shrink(bridge));
+}
+
+/** Files that an interface's frames are written to; one that cannot be opened is its error. */
+function followCaptures(bridge: DummyBridge, one: Row): void {
+  const port = bridge.ports().find(({ name }) => name === textOf(one, "name"));
+  const both = optionOf(one, "options", "pcap");
+  const trouble = port?.captures.set({
+    sent: both ?? optionOf(one, "options", "tx_pcap"),
+    received: both ?? optionOf(one, "options", "rxq_pcap"),
+  });
+  one.columns.set("error", setOf(trouble === undefined || trouble === null ? [] : [trouble]));
 }
 
 /** The flow of a bridge that stands alone: it is a learning switch until somebody says else. */
@@ -131,6 +143,7 @@ export function writeBack(dummy: DummySwitch, database: Database): void {
     for (const one of database.references(port, "interfaces")) {
       const trouble = troubleWith(one, port);
       if (trouble === null) continue;
+      // It is no port, and says why.
       one.columns.set("error", setOf([trouble]));
       one.columns.set("ofport", setOf([-1]));
     }
@@ -150,7 +163,6 @@ export function writeBack(dummy: DummySwitch, database: Database): void {
         mac_in_use: setOf([port.mac]),
         mtu: get(one, "mtu_request").keys.length === 0 ? setOf([1500]) : get(one, "mtu_request"),
         ofport: setOf([port.number]),
-        error: EMPTY,
         statistics: mapOf([
           ["rx_bytes", rxBytes],
           ["rx_packets", rxPackets],

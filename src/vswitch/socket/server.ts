@@ -1,7 +1,8 @@
 // The control socket of a running switch. One line of JSON asks, one line answers:
 //
 //   -> {"tool":"ovs-ofctl","args":["add-flows","br0","flows.txt"],"terminal":false}
-//   <- {"read":"flows.txt"}                 the server wants a file of the caller's ...
+//   <- {"read":"flows.txt"}                 the server wants a file of the caller's ("encoding":
+//                                           "base64" if it is no text) ...
 //   -> {"text":"in_port=1,actions=2\n"}     ... and gets its text, or {"error":"..."}
 //   <- {"exitCode":0,"stdout":"","stderr":""}
 //
@@ -146,9 +147,9 @@ function talk(socket: Socket, perform: Perform): void {
   let gone: ((error: Error) => void) | null = null;
   const left = new AbortController();
   const send = (message: object): void => void socket.write(`${JSON.stringify(message)}\n`);
-  const readFile = (name: string): Promise<string> => {
+  const readFile = (name: string, encoding?: "base64"): Promise<string> => {
     if (socket.destroyed) return Promise.reject(new Error("the caller has left"));
-    send({ read: name });
+    send({ read: name, encoding });
     return new Promise<unknown>((resolve, reject) => {
       wantsFile = resolve;
       gone = reject;

@@ -16,8 +16,11 @@ export interface Request {
   readonly args: readonly string[];
   /** Its standard output is a terminal: names are printed by default. */
   readonly terminal: boolean;
-  /** Content of a file as the caller sees it; `-` is its standard input. Rejects with the error. */
-  readonly readFile: (name: string) => Promise<string>;
+  /**
+   * Content of a file as the caller sees it; `-` is its standard input. Rejects with the error.
+   * @param encoding without one, UTF-8.
+   */
+  readonly readFile: (name: string, encoding?: "base64") => Promise<string>;
 }
 
 export interface Answer {
@@ -102,9 +105,9 @@ export class Call {
   }
 
   /** The text of a file, or the tool's sentence about why it cannot be opened. */
-  async file(name: string): Promise<string> {
+  async file(name: string, encoding?: "base64"): Promise<string> {
     try {
-      return await this.request.readFile(name);
+      return await this.request.readFile(name, encoding);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new VerbError(`${name}: open failed (${why})`);

@@ -5,6 +5,7 @@ import { CONN, type ConnectionTable, ticksOf } from "../../../datapath/conntrack
 import { TUPLE } from "../../../datapath/conntrack/tuple.js";
 import { formatIpv4, formatIpv6 } from "../../../ofctl/text/addresses.js";
 import type { Call, Verb } from "../call.js";
+import { CtMatchError, flushConnections, parseCtMatch } from "../ct-match.js";
 import { Refusal } from "./refusal.js";
 
 const PROTOCOLS: Readonly<Record<number, string>> = {
@@ -86,8 +87,19 @@ function dump(call: Call): void {
   }
 }
 
+/** Names by which the one datapath may be called in front of other arguments. */
+const DATAPATH = /^([a-z]+@.*|ovs-[a-z]+)$/;
+
 function flush(call: Call): void {
-  tableOf(call)?.flush(zoneOf(call));
+  const table = tableOf(call);
+  const args = DATAPATH.test(call.args[0] ?? "") ? call.args.slice(1) : call.args;
+  try {
+    const match = parseCtMatch(args);
+    if (table !== null) flushConnections(table, match);
+  } catch (error) {
+    if (!(error instanceof CtMatchError)) throw error;
+    throw new Refusal(`ovs-vswitchd: ${error.message} (Invalid argument)`);
+  }
 }
 
 function count(call: Call): void {
@@ -103,6 +115,12 @@ export const CONNTRACK_VERBS: readonly Verb[] = [
     usage: "[-m] [-s] [dp] [zone=N]",
     run: dump,
   },
-  { name: "dpctl/flush-conntrack", min: 0, max: 4, usage: "[dp] [zone=N]", run: flush },
+  {
+    name: "dpctl/flush-conntrack",
+    min: 0,
+    max: 4,
+    usage: "[dp] [zone=N] [ct-orig-tuple] [ct-reply-tuple]",
+    run: flush,
+  },
   { name: "dpctl/ct-get-nconns", min: 0, max: 1, usage: "[dp]", run: count },
 ];

@@ -11,6 +11,9 @@ function datapathName(call: Call): string {
   return call.control.kind === "dummy" ? "dummy@ovs-dummy" : "netdev@packetpath";
 }
 
+/** Names by which the one datapath may be called. */
+export const DATAPATHS = ["ovs-dummy", "dummy@ovs-dummy", "ovs-netdev", "netdev@packetpath"];
+
 /** As the datapath names the type of a port. */
 function typeOf(call: Call, port: PortView): string {
   const isDummy = call.control.kind === "dummy";
@@ -45,6 +48,12 @@ async function dpifShow(call: Call): Promise<void> {
 }
 
 async function dpctlShow(call: Call): Promise<void> {
+  const asked = call.args.filter((arg) => !arg.startsWith("-"));
+  const unknown = asked.find((name) => !DATAPATHS.includes(name));
+  if (unknown !== undefined) {
+    const why = "Address family not supported by protocol";
+    throw new Refusal(`ovs-vswitchd: opening datapath ${unknown} failed (${why})`);
+  }
   const { hit, missed, flows } = await lookups(call);
   const every = call.control.bridges().flatMap((bridge) => bridge.ports());
   const ports = every.filter(({ datapathNumber }) => datapathNumber >= 0);
@@ -162,6 +171,22 @@ export const DPIF_VERBS: readonly Verb[] = [
     max: 0,
     usage: "",
     run: (call) => setMegaflows(call, true),
+  },
+  {
+    name: "upcall/disable-ufid",
+    min: 0,
+    max: 0,
+    usage: "",
+    run: (call) => call.out("Datapath dumping tersely using UFID disabled\n"),
+  },
+  {
+    name: "upcall/enable-ufid",
+    min: 0,
+    max: 0,
+    usage: "",
+    run: (call) => {
+      call.out("Datapath dumping tersely using UFID enabled for supported datapaths\n");
+    },
   },
   { name: "dpctl/show", min: 0, max: Infinity, usage: "[-s] [dp...]", run: dpctlShow },
   {

@@ -9,12 +9,11 @@ import { datapathNames } from "../../../trace/trace.js";
 import type { BridgeControl } from "../../control.js";
 import type { Call, Verb } from "../call.js";
 import { has } from "../options.js";
+import { DATAPATHS } from "./dpif.js";
 import { bridgeNamed } from "./fdb.js";
 import { passes, readFilter, type FlowFilter } from "./flow-filter.js";
 import { Refusal } from "./refusal.js";
 
-/** Names by which the one datapath may be called. */
-const DATAPATHS = ["ovs-dummy", "dummy@ovs-dummy", "ovs-netdev", "netdev@packetpath"];
 /** Kinds of flows that `type=` selects; nothing is offloaded here. */
 const OWN_TYPES = ["ovs", "non-offloaded", "all"];
 const OTHER_TYPES = ["tc", "dpdk", "offloaded", "partially-offloaded"];

@@ -8,6 +8,7 @@ import { DPIF_VERBS } from "./dpif.js";
 import { DUMMY_VERBS } from "./dummy.js";
 import { DUMP_VERBS } from "./dump.js";
 import { FDB_VERBS } from "./fdb.js";
+import { IDLE_VERBS } from "./idle.js";
 import { Refusal } from "./refusal.js";
 import { SWITCH_VERBS } from "./switch.js";
 import { TRACE_VERBS } from "./trace.js";
@@ -26,6 +27,7 @@ const VERBS: readonly Verb[] = [
   ...DUMP_VERBS,
   ...CONNTRACK_VERBS,
   ...BALANCER_VERBS,
+  ...IDLE_VERBS,
   ...TRACE_VERBS,
 ].sort((a, b) => (a.name < b.name ? -1 : 1));
 

@@ -2,7 +2,7 @@
 // (lib/ofp-port.c, lib/ofp-print.c of Open vSwitch 3.1). Main thread.
 import { OFPP } from "../../../flow/types.js";
 import { formatDuration } from "../../../ofctl/dump-flows.js";
-import { formatPort } from "../../../ofctl/text/ports.js";
+import { formatPort, parsePort } from "../../../ofctl/text/ports.js";
 import { type BridgeControl, PORT_CONFIG, type PortView } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { bridgeOf } from "./bridge.js";
@@ -27,8 +27,17 @@ export function replyHead(call: Call, message: string, transaction = 2): string 
   return `${message}${text} (xid=0x${transaction.toString(16)}):`;
 }
 
+/** Bits that OpenFlow 1.1 and later have no names for. */
+const OLD_BITS = PORT_CONFIG.noStp | PORT_CONFIG.noReceiveStp | PORT_CONFIG.noFlood;
+
+/** The bits of a port's configuration that the version spoken can say. */
+function sayable(call: Call, bits: number): number {
+  return versionOf(call) === 10 ? bits : bits & ~OLD_BITS;
+}
+
 function describe(call: Call, port: PortView): string {
-  const config = CONFIG_NAMES.filter(([bit]) => (port.config & bit) !== 0);
+  const shown = sayable(call, port.config);
+  const config = CONFIG_NAMES.filter(([bit]) => (shown & bit) !== 0);
   const isOld = versionOf(call) === 10;
   const state = !port.linkUp ? "LINK_DOWN" : isOld ? "0" : "LIVE";
   return [
@@ -43,6 +52,8 @@ function describe(call: Call, port: PortView): string {
 function show(call: Call): void {
   const bridge = bridgeOf(call);
   const isOld = versionOf(call) === 10;
+  // Since OpenFlow 1.3 the ports are asked for apart.
+  const isApart = versionOf(call) >= 13;
   const head = replyHead(call, "OFPT_FEATURES_REPLY");
   call.out(`${head} dpid:${bridge.datapathId}\nn_tables:254, n_buffers:0\n`);
   call.out("capabilities: FLOW_STATS TABLE_STATS PORT_STATS");
@@ -53,10 +64,10 @@ function show(call: Call): void {
     );
   } else {
     call.out(" GROUP_STATS QUEUE_STATS\n");
-    call.out(`${replyHead(call, "OFPST_PORT_DESC reply").replace("0x2", "0x3")}\n`);
+    if (isApart) call.out(`${replyHead(call, "OFPST_PORT_DESC reply", 3)}\n`);
   }
   for (const port of bridge.ports()) call.out(describe(call, port));
-  const config = replyHead(call, "OFPT_GET_CONFIG_REPLY").replace("0x2", isOld ? "0x4" : "0x5");
+  const config = replyHead(call, "OFPT_GET_CONFIG_REPLY", isApart ? 5 : 4);
   const frags = fragmentMode(bridge.pipeline.ports.switchFlags());
   call.out(`${config} frags=${frags} miss_send_len=0\n`);
 }
@@ -67,31 +78,51 @@ function findPort(bridge: BridgeControl, text: string): PortView | null {
   return bridge.ports().find((port) => port.name === text || port.number === number) ?? null;
 }
 
-export function portArgument(call: Call, bridge: BridgeControl, text: string): PortView {
+/** A port that a question is about, and the transaction in which the question is then put. */
+export interface AskedPort {
+  readonly number: number;
+  readonly xid: number;
+}
+
+/**
+ * The port that an argument of a question names. Numbers and reserved names are asked for whether
+ * there is such a port or not; other names are looked up first.
+ */
+export function askedPort(bridge: BridgeControl, text: string): AskedPort {
+  const number = parsePort(text, new Map());
+  if (number !== null) return { number, xid: 2 };
+  const port = bridge.ports().find(({ name }) => name === text);
+  if (port === undefined) throw new VerbError(`${bridge.name}: unknown port \`${text}'`);
+  return { number: port.number, xid: 4 };
+}
+
+function portArgument(bridge: BridgeControl, text: string): PortView {
   const found = findPort(bridge, text);
   if (found !== null) return found;
-  throw new VerbError(`${call.args[0]}: couldn't find port \`${text}'`);
+  throw new VerbError(`${bridge.name}: couldn't find port \`${text}'`);
 }
 
 function describePorts(call: Call): void {
   const bridge = bridgeOf(call);
-  call.out(`${replyHead(call, "OFPST_PORT_DESC reply")}\n`);
   const only = call.args[1];
   // Before OpenFlow 1.5 nobody could ask for one port.
-  const asked = only === undefined || versionOf(call) !== 15 ? null : only;
-  const ports = asked === null ? bridge.ports() : [portArgument(call, bridge, asked)];
-  for (const port of ports) call.out(describe(call, port));
+  const asked = only === undefined || versionOf(call) !== 15 ? null : askedPort(bridge, only);
+  call.out(`${replyHead(call, "OFPST_PORT_DESC reply", asked?.xid)}\n`);
+  for (const port of bridge.ports()) {
+    if (asked === null || port.number === asked.number) call.out(describe(call, port));
+  }
 }
 
 function portStats(call: Call): void {
   const bridge = bridgeOf(call);
   const only = call.args[1];
+  const asked = only === undefined ? null : askedPort(bridge, only);
   const local = bridge.ports().filter((port) => port.number === OFPP.local);
   const others = bridge.ports().filter((port) => port.number !== OFPP.local);
-  const ports = only === undefined ? [...local, ...others] : [portArgument(call, bridge, only)];
-  // A name is looked up first.
-  const transaction = only === undefined || /^[0-9]+$/.test(only) ? 2 : 4;
-  call.out(`${replyHead(call, "OFPST_PORT reply", transaction)} ${ports.length} ports\n`);
+  const ports = [...local, ...others].filter(({ number }) => {
+    return asked === null || number === asked.number;
+  });
+  call.out(`${replyHead(call, "OFPST_PORT reply", asked?.xid)} ${ports.length} ports\n`);
   const now = call.control.clock.nowMs();
   for (const port of ports) {
     const { rxPackets, rxBytes, txPackets, txBytes } = bridge.portStats(port.number);
@@ -120,12 +151,13 @@ const PORT_WORDS: readonly (readonly [string, number])[] = [
 async function modifyPort(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
   const word = call.args[2]!.toLowerCase();
-  const port = portArgument(call, bridge, call.args[1]!);
+  const port = portArgument(bridge, call.args[1]!);
   for (const [name, bit] of PORT_WORDS) {
     const opposite = name === "down" ? "up" : name.slice(3);
     const spellings = [name, name.replace("no-", "no")];
-    if (spellings.includes(word)) return bridge.setPortConfig(port.number, bit, bit);
-    if (word === opposite) return bridge.setPortConfig(port.number, 0, bit);
+    const own = sayable(call, bit);
+    if (spellings.includes(word)) return bridge.setPortConfig(port.number, own, own);
+    if (word === opposite) return bridge.setPortConfig(port.number, 0, own);
   }
   throw new VerbError(`unknown mod-port command '${call.args[2]}'`);
 }

@@ -4,7 +4,10 @@ import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import { simpleTool } from "../tool.js";
 import type { Verb } from "../call.js";
 import { DUMP_VERBS } from "./dumps.js";
+import { CONNECTION_VERBS } from "./features/connections.js";
 import { LIMIT_VERBS } from "./features/limits.js";
+import { PCAP_VERBS } from "./features/packets.js";
+import { QUEUE_VERBS } from "./features/queues.js";
 import { TABLE_VERBS } from "./features/tables.js";
 import { FLOW_VERBS } from "./flows.js";
 import { GROUP_VERBS } from "./groups.js";
@@ -45,6 +48,9 @@ const VERBS: readonly Verb[] = [
   ...PACKET_VERBS,
   ...TABLE_VERBS,
   ...LIMIT_VERBS,
+  ...QUEUE_VERBS,
+  ...CONNECTION_VERBS,
+  ...PCAP_VERBS,
   ...PORT_VERBS,
 ];
 

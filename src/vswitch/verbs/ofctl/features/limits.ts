@@ -1,18 +1,15 @@
-// The verbs of ovs-ofctl about what a switch can do besides: groups, meters, queues, fragments
-// (lib/ofp-group.c, lib/ofp-meter.c, lib/ofp-queue.c of Open vSwitch 3.1). Main thread.
+// The verbs of ovs-ofctl about what a switch can do besides: groups, meters, fragments
+// (lib/ofp-group.c, lib/ofp-meter.c of Open vSwitch 3.1). Main thread.
 import { BANDS_MAX } from "../../../../datapath/meters.js";
-import { OFPP } from "../../../../flow/types.js";
 import { formatGroupMod } from "../../../../ofctl/format-groups.js";
 import { parseGroupFile, parseGroupMod, type GroupMod } from "../../../../ofctl/groups.js";
 import { FORMATS, formatsToString } from "../../../../ofctl/protocols.js";
 import { ACTIONS_12 } from "../../../../ofctl/print/table-features.js";
-import { formatPort } from "../../../../ofctl/text/ports.js";
 import { SWITCH_FLAG } from "../../../../pipeline/ports.js";
 import { type Call, type Verb, VerbError } from "../../call.js";
 import { bridgeOf } from "../bridge.js";
 import { parsing } from "../flow-texts.js";
 import { allowedFormats, versionFor, versionOf } from "../formats.js";
-import { portArgument } from "../ports.js";
 import { fragmentMode } from "./fragments.js";
 import { messageHead } from "../refusals.js";
 
@@ -67,41 +64,6 @@ function meterFeatures(call: Call): void {
   call.out("band_types: drop\ncapabilities: kbps pktps burst stats\n");
 }
 
-/** No port has queues of its own; each has queue 0, which is not counted. */
-function queueStats(call: Call): void {
-  const bridge = bridgeOf(call);
-  const version = versionOf(call);
-  const name = call.args[1];
-  const all = name === undefined || /^(all|any)$/i.test(name);
-  const ports = all ? bridge.ports() : [portArgument(call, bridge, name)];
-  const transaction = all || /^[0-9]+$/.test(name) ? 2 : 4;
-  const head = messageHead("OFPST_QUEUE reply", version, transaction);
-  call.out(`${head} ${ports.length} queues\n`);
-  for (const { number } of ports) {
-    const counters = "bytes=?, pkts=?, errors=?, duration=?";
-    call.out(`  port ${formatPort(number)} queue 0: ${counters}\n`);
-  }
-}
-
-function queueConfig(call: Call): void {
-  const bridge = bridgeOf(call);
-  const version = versionOf(call);
-  const name = call.args[1];
-  const asked = name === undefined || /^any$/i.test(name) ? null : name;
-  const every = bridge.ports().filter(({ number }) => version >= 14 || number !== OFPP.local);
-  const ports = asked === null ? every : [portArgument(call, bridge, asked)];
-  if (version >= 14) {
-    call.out(`${messageHead("OFPST_QUEUE_DESC reply", version, 2)} `);
-    call.out(ports.map(({ number }) => `port=${formatPort(number)}\nqueue 0:\n`).join(""));
-    return;
-  }
-  for (const [i, { number }] of ports.entries()) {
-    const transaction = asked === null ? 4 + i : /^[0-9]+$/.test(asked) ? 2 : 4;
-    const head = messageHead("OFPT_QUEUE_GET_CONFIG_REPLY", version, transaction);
-    call.out(`${head} port=${formatPort(number)}\nqueue 0:\n`);
-  }
-}
-
 const FRAGMENT_FLAGS = SWITCH_FLAG.dropFragments | SWITCH_FLAG.matchFragments;
 
 function getFragments(call: Call): void {
@@ -131,8 +93,6 @@ export const LIMIT_VERBS: readonly Verb[] = [
   { name: "parse-group", min: 1, max: 1, usage: "GROUP", local: true, run: parseGroup },
   { name: "parse-groups", min: 1, max: 1, usage: "FILE", local: true, run: parseGroups },
   { name: "meter-features", min: 1, max: 1, usage: "SWITCH", run: meterFeatures },
-  { name: "queue-stats", min: 1, max: 3, usage: "SWITCH [PORT [QUEUE]]", run: queueStats },
-  { name: "queue-get-config", min: 1, max: 2, usage: "SWITCH [PORT]", run: queueConfig },
   { name: "get-frags", min: 1, max: 1, usage: "SWITCH", run: getFragments },
   { name: "set-frags", min: 2, max: 2, usage: "SWITCH FRAG_MODE", run: setFragments },
 ];
