@@ -55,7 +55,11 @@ export const DEFAULTS = {
   onCertificate: () => undefined,
 } as const;
 
-/** Explores; never throws for what the program does, that is its verdict. */
+/**
+ * Explores. What the program does is its verdict, and no error.
+ * @throws PacketpathError PROGRAM_INVALID when something that is not a cell is shared by threads or
+ * runs, or the final check does more than to load.
+ */
 export function explore(program: LoadedProgram, options: ExploreOptions = {}): Exploration {
   const startMs = nowMs();
   const bounds = { ...DEFAULTS, ...options };
@@ -71,6 +75,7 @@ export function explore(program: LoadedProgram, options: ExploreOptions = {}): E
     return withPredictions(machine, detectors.locks, searched);
   });
   const result = predicted ?? searched ?? overtime(program, table.running, settings);
+  program.runtime.kept?.mustBeSame();
   const seconds = (nowMs() - startMs) / 1000;
   const { executions } = result;
   return {
@@ -267,6 +272,7 @@ export function replay(
     const maxSteps = Math.max(DEFAULTS.maxSteps, moves.length + 1);
     return repeat(new Machine(program, maxSteps, table), token, moves);
   });
+  program.runtime.kept?.mustBeSame();
   if (told !== null) return told;
   const where = whereEnded(program, table.running);
   const message = `--replay "${token}" takes more than ${maxSeconds} s, ${where}`;

@@ -13,6 +13,7 @@ import { failureOf } from "./search/kernel/failures.js";
 import { SHADOWED } from "./search/kernel/heap.js";
 import { FINISHED, YES } from "./search/kernel/result.js";
 import { serialize } from "./serialize.js";
+import { Kept, type KeptName } from "./source/kept.js";
 import { type Frames, OP, type Step, VERDICTS, type Verdict } from "./types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -77,6 +78,7 @@ export class Runtime implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
+  kept: Kept | null = null;
   /** Set by the loader. */
   bounds: Bounds = {
     first: 1,
@@ -87,6 +89,11 @@ export class Runtime implements Frames {
     locks: 1,
     addresses: 1,
   };
+
+  /** The module has run; what its names stand for is to stay as it is. */
+  keep(file: string, names: readonly KeptName[]): void {
+    this.kept = new Kept(file, names);
+  }
 
   /** One primitive: a scheduling point, but for assert and tick. */
   *step(site: number, request: Request): Generator<Step, unknown, number> {

@@ -2,6 +2,7 @@
 // constants only; any thread.
 import type { Context, KernelKind, KernelLayout } from "./search/kernel/layout.js";
 import type { Questions } from "./search/questions.js";
+import type { Kept } from "./source/kept.js";
 
 /** Address of a cell or a lock; 0 is NULL. */
 export type Cell = number;
@@ -230,6 +231,8 @@ export interface Frames {
   isReset: boolean;
   /** What the code asks of its case; absent: nothing. */
   readonly questions?: Questions;
+  /** What the program's module keeps between runs; absent or null: nothing. */
+  readonly kept?: Kept | null;
 }
 
 export interface TimelineStep {

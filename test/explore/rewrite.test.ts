@@ -47,6 +47,7 @@ describe("inserted tokens", () => {
       /^\)\)?$/,
       /^\(function\* \(\) (\{ return \()?$/,
       /^(\); \})?\)\(\)$/,
+      /^\n?;\$\.keep\(".+", \[.*\]\);$/,
       /^ ?\$\.head\(\d+, \[[\w, ]*\]\)( && \()?$/,
     ];
     const tokens = sources.flatMap(([file, text]) => rewrite(text, file).insertions);

@@ -25,7 +25,8 @@ export interface Decision {
   readonly failure: FailureSchedule | null;
 }
 
-const BOUNDS: Bounds = { maxStates: 2_000_000, maxSeconds: 60 };
+/** Of one case. */
+export const BOUNDS: Bounds = { maxStates: 2_000_000, maxSeconds: 60 };
 
 export interface DecideOptions {
   /** Explores all packets together even where they cannot concern each other. */

@@ -3,6 +3,7 @@
 import { PacketpathError } from "../../base/errors.js";
 import type { GuardFunction } from "../system/cell.js";
 import { type Graph, loadGraph } from "../system/graph.js";
+import { evaluated } from "../source/evaluate.js";
 import { dimensions, Matrix, type MatrixOptions, type MatrixResult } from "./matrix.js";
 import { GUARD, type GuardSource, PARTS } from "../system/prepared.js";
 
@@ -22,7 +23,7 @@ export async function openMatrix(request: MatrixRequest = {}): Promise<Matrix> {
   const all = dimensions(graph);
   const options: MatrixOptions = { ...all, ...SIZE, product: false, ...chosen };
   if (guard !== undefined)
-    return new Matrix(graph, { ...options, guards: [guard.file] }, ownGuard(graph));
+    return new Matrix(graph, { ...options, guards: [guard.file] }, ownGuard(graph, guard.file));
   for (const list of ["guards", "kinds", "profiles", "events"] as const) {
     for (const one of options[list]) {
       const known: readonly string[] =
@@ -43,11 +44,14 @@ function changes(graph: Graph): readonly string[] {
   return graph.exportsOf(PARTS.events).CHANGES as readonly string[];
 }
 
-/** @throws PacketpathError GUARD_INVALID. */
-export function ownGuard(graph: Graph): GuardFunction {
-  const guard = graph.exportsOf(GUARD).default;
+/** @throws PacketpathError GUARD_INVALID; PROGRAM_INVALID when its module throws or has no end. */
+export function ownGuard(graph: Graph, file: string): GuardFunction {
+  const guard = evaluated(() => graph.exportsOf(GUARD), file).default;
   if (typeof guard === "function") return guard as GuardFunction;
-  throw new PacketpathError("GUARD_INVALID", "the default export of the guard is not a function");
+  throw new PacketpathError("GUARD_INVALID", "the default export of the guard is not a function", {
+    place: { file, line: 1, column: 1 },
+    fix: "Write: export default function guard(dev, skb) { return dev.running; }",
+  });
 }
 
 function unknown(list: string, value: string, all: readonly string[]): PacketpathError {

@@ -1,10 +1,12 @@
 // The guard matrix: every guard, kind of device, hint, kernel profile and way of taking the device
 // away, each decided by search. Main thread or a worker; synchronous between cells.
 import { nowMs } from "../../base/clock.js";
+import { PacketpathError } from "../../base/errors.js";
+import { withinSeconds } from "../deadline.js";
 import { encodeToken } from "../text/token.js";
 import { inShard } from "../shard/shards.js";
 import type { LoadedProgram, Shard, Verdict } from "../types.js";
-import { decide, type Decision, singles } from "./case.js";
+import { BOUNDS, decide, type Decision, singles } from "./case.js";
 import { type CellOptions, Cells, type GuardFunction } from "../system/cell.js";
 import type { Graph } from "../system/graph.js";
 import { PARTS } from "../system/prepared.js";
@@ -81,6 +83,7 @@ export function dimensions(graph: Graph) {
 export class Matrix {
   private readonly graph: Graph;
   private readonly options: MatrixOptions;
+  private readonly user: GuardFunction | null;
   private readonly cells: Cells;
   /** Decisions by case without the profile, each with the fields of the profile that it read. */
   private readonly decided = new Map<string, Known[]>();
@@ -89,6 +92,7 @@ export class Matrix {
   constructor(graph: Graph, options: MatrixOptions, user: GuardFunction | null) {
     this.graph = graph;
     this.options = options;
+    this.user = user;
     this.cells = new Cells(graph, user);
   }
 
@@ -205,10 +209,21 @@ export class Matrix {
     if (one !== undefined) return one;
     const reads = new Map<string, unknown>();
     const { product, sorts } = this.options;
-    const decision = decide(this.cells, options, { product, sorts, reads });
+    const search = () => decide(this.cells, options, { product, sorts, reads });
+    const decision = this.user === null ? search() : this.bounded(search);
     const made = { decision, reads, profile };
     known.push(made);
     return made;
+  }
+
+  /** A search that runs the code of a user's guard, which may not come back, or may not forget. */
+  private bounded(search: () => Decision): Decision {
+    const decision = withinSeconds(BOUNDS.maxSeconds, search);
+    this.graph.runtime.kept?.mustBeSame();
+    if (decision !== null) return decision;
+    const [guard = ""] = this.options.guards;
+    const message = `the guard's own code takes more than ${BOUNDS.maxSeconds} s in one case`;
+    throw new PacketpathError("GUARD_INVALID", message, { place: { file: guard } });
   }
 
   private optionsOf({ guard, kind, hint, profile, event }: Coordinates): CellOptions {

@@ -4,6 +4,7 @@
 import ts from "typescript";
 import { PacketpathError } from "../../base/errors.js";
 import { DOOR } from "./evaluate.js";
+import { isReference } from "./names.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
 import { PRIMITIVE_TABLE } from "../requests.js";
 import { checkMutations } from "./rules/mutation.js";
@@ -27,6 +28,8 @@ export interface Analysis {
   readonly explored: ReadonlySet<FunctionNode>;
   /** Functions without a step that explored ones call by name. */
   readonly reached: ReadonlySet<FunctionNode>;
+  /** Functions that may run while the module does, whoever else calls them. */
+  readonly outside: ReadonlySet<FunctionNode>;
   readonly named: ReadonlyMap<string, FunctionNode>;
   readonly calls: ReadonlyMap<ts.Node, "primitive" | "function">;
   /** Loops of explored functions that get a head (not for...of, not for...in). */
@@ -61,7 +64,8 @@ export function analyze(tree: ts.SourceFile, file: string): Analysis {
     }),
   );
   const reached = reachedFunctions(nodes.calls, explored, named);
-  const analysis = { tree, primitives, explored, reached, named, calls, loops, problem };
+  const outside = outsideFunctions(nodes, explored, reached);
+  const analysis = { tree, primitives, explored, reached, outside, named, calls, loops, problem };
   checkModule(analysis);
   for (const one of [...explored, ...reached]) checkFunction(one, analysis);
   checkMutations([...explored, ...reached], analysis, true);
@@ -155,11 +159,20 @@ function importedPrimitives(tree: ts.SourceFile, problem: Problem): Map<string, 
   return names;
 }
 
-export function collect(tree: ts.SourceFile) {
+interface Nodes {
+  readonly functions: readonly FunctionNode[];
+  readonly calls: readonly ts.CallExpression[];
+  readonly loops: readonly ts.Node[];
+  readonly identifiers: readonly ts.Identifier[];
+}
+
+export function collect(tree: ts.SourceFile): Nodes {
   const functions: FunctionNode[] = [];
   const calls: ts.CallExpression[] = [];
   const loops: ts.Node[] = [];
+  const identifiers: ts.Identifier[] = [];
   const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) identifiers.push(node);
     if (isFunctionNode(node)) functions.push(node);
     if (ts.isCallExpression(node)) calls.push(node);
     if (ts.isForStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node)) {
@@ -168,7 +181,7 @@ export function collect(tree: ts.SourceFile) {
     ts.forEachChild(node, visit);
   };
   visit(tree);
-  return { functions, calls, loops };
+  return { functions, calls, loops, identifiers };
 }
 
 function calleeName(call: ts.CallExpression): string {
@@ -204,6 +217,29 @@ function exploredFunctions(
     }
   }
   return explored;
+}
+
+/**
+ * Functions that threads do not call, and those that are named where no thread is: the module may
+ * call them, or hand them on.
+ */
+export function outsideFunctions(
+  { functions, identifiers }: Pick<Nodes, "functions" | "identifiers">,
+  explored: ReadonlySet<FunctionNode>,
+  reached: ReadonlySet<FunctionNode> = new Set(),
+): Set<FunctionNode> {
+  const named = namedFunctions(functions);
+  const outside = new Set(functions.filter((one) => !explored.has(one) && !reached.has(one)));
+  for (let size = -1; size !== outside.size;) {
+    size = outside.size;
+    for (const node of identifiers) {
+      const target = named.get(node.text);
+      const owner = functionOf(node);
+      if (target === undefined || explored.has(target) || !isReference(node)) continue;
+      if (owner === null || outside.has(owner)) outside.add(target);
+    }
+  }
+  return outside;
 }
 
 function reachedFunctions(

@@ -44,6 +44,19 @@ export async function transpile(text: string, file: string): Promise<string> {
   return (await transform(text, { loader, format: "cjs", target: "node20" })).code;
 }
 
+/**
+ * What running the module of a file gives.
+ * @throws PacketpathError PROGRAM_INVALID when it throws or takes too long.
+ */
+export function evaluated<T>(run: () => T, file: string): T {
+  try {
+    return limited(run, file);
+  } catch (error) {
+    if (error instanceof PacketpathError) throw error;
+    throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
+  }
+}
+
 /** @throws PacketpathError PROGRAM_INVALID when the module throws or exports no default. */
 export function evaluate(code: string, file: string, { door, $ }: Surroundings): unknown {
   const need = (specifier: string): unknown => {
@@ -52,12 +65,7 @@ export function evaluate(code: string, file: string, { door, $ }: Surroundings):
   };
   const module: { exports: { default?: unknown } } = { exports: {} };
   const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
-  try {
-    limited(() => run(need, module, module.exports, $), file);
-  } catch (error) {
-    if (error instanceof PacketpathError) throw error;
-    throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
-  }
+  evaluated(() => run(need, module, module.exports, $), file);
   if (module.exports.default === undefined) {
     throw invalid(file, "no default export; write: export default program({ ... })");
   }

@@ -7,13 +7,14 @@ import {
   type Analysis,
   collect,
   namedFunctions,
+  outsideFunctions,
   placed,
   raise,
   syntaxProblems,
 } from "./analyze.js";
 import type { PacketpathError } from "../../base/errors.js";
 import { type FunctionNode, functionOf } from "./nodes.js";
-import { rewriteTree, type Rewritten } from "./rewrite.js";
+import { keeping, rewriteTree, type Rewritten } from "./rewrite.js";
 import { checkMutations } from "./rules/mutation.js";
 import { checkReads } from "./rules/reads.js";
 import { checkFunction, checkModule, holdsStep } from "./rules/rules.js";
@@ -51,6 +52,7 @@ interface File {
   readonly functions: readonly FunctionNode[];
   readonly calls: readonly ts.Expression[];
   readonly loops: readonly ts.Node[];
+  readonly identifiers: readonly ts.Identifier[];
   /** Functions by local name, imported ones included. */
   readonly named: Map<string, FunctionNode>;
   readonly primitives: Map<string, string>;
@@ -83,7 +85,8 @@ export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; si
     for (const one of owners) checkFunction(one, analysis);
     checkIterations(analysis);
     checkMutations(owners, analysis, isForeign);
-    return { path: file.path, ...rewriteTree(file.tree, analysis, sites, "statements") };
+    const rewritten = rewriteTree(file.tree, analysis, sites, "statements");
+    return { path: file.path, ...(isForeign ? keeping(file.tree, rewritten) : rewritten) };
   });
   if (problems.length > 0) raise(problems);
   return { modules, sites };
@@ -91,7 +94,7 @@ export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; si
 
 function parse(path: string, text: string, set: ModuleSet): File {
   const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
-  const { functions, calls: callExpressions, loops } = collect(tree);
+  const { functions, calls: callExpressions, loops, identifiers } = collect(tree);
   const calls = [...callExpressions, ...propertyReads(tree, set.properties ?? new Set())];
   const named = namedFunctions(functions);
   return {
@@ -100,6 +103,7 @@ function parse(path: string, text: string, set: ModuleSet): File {
     functions,
     calls,
     loops,
+    identifiers,
     named,
     primitives: new Map(),
     given: new Set(),
@@ -213,6 +217,8 @@ function analysisOf(
   const problem = (node: ts.Node, message: string, fix?: string) => {
     problems.push(placed({ tree, file: file.path, position: node.getStart(tree) }, message, fix));
   };
-  const { primitives, named } = file;
-  return { tree, primitives, explored, reached: new Set(), named, calls, loops, problem };
+  const { primitives, named, functions, identifiers } = file;
+  const outside = outsideFunctions({ functions, identifiers }, explored);
+  const reached = new Set<FunctionNode>();
+  return { tree, primitives, explored, reached, outside, named, calls, loops, problem };
 }

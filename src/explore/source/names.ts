@@ -7,11 +7,17 @@ import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
 /** Globals of JavaScript that a program may use. */
 const GLOBALS: ReadonlySet<string> = new Set(
   (
-    "Array BigInt Boolean Error Infinity Int32Array JSON Map Math NaN Number Object RangeError " +
-    "RegExp Set String Symbol TypeError Uint32Array Uint8Array isFinite isNaN parseFloat " +
-    "parseInt undefined"
+    "Array ArrayBuffer BigInt Boolean DataView Error Float32Array Float64Array Infinity " +
+    "Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError RegExp Set " +
+    "String Symbol TypeError Uint16Array Uint32Array Uint8Array WeakMap WeakSet isFinite isNaN " +
+    "parseFloat parseInt undefined"
   ).split(" "),
 );
+
+/** Whether a name that nobody declares stands for something of JavaScript's. */
+export function isGlobal(name: string): boolean {
+  return GLOBALS.has(name);
+}
 
 /** All names that a file declares anywhere, imports included. */
 export function declaredNames(tree: ts.SourceFile): ReadonlySet<string> {
@@ -37,13 +43,24 @@ export function declaredNames(tree: ts.SourceFile): ReadonlySet<string> {
 /** Whether an identifier stands for a value that somebody must have declared. */
 export function isReference(node: ts.Identifier): boolean {
   const { parent } = node;
-  if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
-  if (ts.isPropertyAssignment(parent)) return parent.initializer === node;
-  if (ts.isCallExpression(parent) || ts.isBinaryExpression(parent)) return true;
-  if (ts.isElementAccessExpression(parent) || ts.isReturnStatement(parent)) return true;
-  if (ts.isTemplateSpan(parent) || ts.isParenthesizedExpression(parent)) return true;
-  if (ts.isPrefixUnaryExpression(parent) || ts.isPostfixUnaryExpression(parent)) return true;
-  return ts.isVariableDeclaration(parent) && parent.initializer === node;
+  if (ts.isShorthandPropertyAssignment(parent)) return true;
+  // Where something gets its name, or a property is named.
+  const { name, propertyName } = parent as { name?: ts.Node; propertyName?: ts.Node };
+  if (name === node || propertyName === node) return false;
+  if (ts.isLabeledStatement(parent) || ts.isBreakOrContinueStatement(parent)) return false;
+  if (ts.isExportSpecifier(parent) || ts.isTypePredicateNode(parent)) return false;
+  return !isOfType(node);
+}
+
+/** Whether a name belongs to a type; a class that another one extends does not. */
+function isOfType(node: ts.Node): boolean {
+  const { parent } = node;
+  if (ts.isExpressionWithTypeArguments(parent)) {
+    const clause = parent.parent;
+    const isValue = ts.isHeritageClause(clause) && ts.isClassLike(clause.parent);
+    return !isValue || clause.token !== ts.SyntaxKind.ExtendsKeyword;
+  }
+  return ts.isTypeNode(parent) || ts.isQualifiedName(parent);
 }
 
 /** The names that a block, loop or function declares itself. */

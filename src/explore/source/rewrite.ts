@@ -4,7 +4,7 @@
 import ts from "typescript";
 import type { Site } from "../types.js";
 import { type Analysis, analyze } from "./analyze.js";
-import { liveAt, localsAt } from "./locals.js";
+import { fromBinding, liveAt, localsAt } from "./locals.js";
 import { functionOf, isFunctionNode } from "./nodes.js";
 import { holdsLoop, holdsStep } from "./rules/rules.js";
 
@@ -27,7 +27,46 @@ export interface Rewritten {
  */
 export function rewrite(source: string, file: string): Rewritten {
   const tree = ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true);
-  return rewriteTree(tree, analyze(tree, file), [], "loops");
+  return keeping(tree, rewriteTree(tree, analyze(tree, file), [], "loops"));
+}
+
+/** The same with a last token, by which the module hands out what its names stand for. */
+export function keeping(tree: ts.SourceFile, { text, insertions, sites }: Rewritten): Rewritten {
+  const token = keepToken(tree);
+  if (token === "") return { text, insertions, sites };
+  const last = { at: tree.text.length, text: token };
+  return { text: text + token, insertions: [...insertions, last], sites };
+}
+
+/** The token behind a module that hands out what its names stand for; "" if it has none. */
+function keepToken(tree: ts.SourceFile): string {
+  const texts: string[] = [];
+  const add = (name: string, at: ts.Node): void => {
+    const { line, character } = tree.getLineAndCharacterOfPosition(at.getStart(tree));
+    // A namespace of types only is no value.
+    const value = `typeof ${name} === "undefined" ? undefined : ${name}`;
+    texts.push(`["${name}", ${value}, ${line + 1}, ${character + 1}]`);
+  };
+  for (const statement of tree.statements) {
+    if (ts.isVariableStatement(statement)) {
+      const names = new Set<string>();
+      for (const { name } of statement.declarationList.declarations) fromBinding(name, names);
+      for (const name of names) add(name, statement);
+      continue;
+    }
+    const isNamed =
+      ts.isFunctionDeclaration(statement) ||
+      ts.isClassDeclaration(statement) ||
+      ts.isEnumDeclaration(statement) ||
+      ts.isModuleDeclaration(statement);
+    if (isNamed && statement.name !== undefined && ts.isIdentifier(statement.name)) {
+      add(statement.name.text, statement);
+    }
+  }
+  const line = tree.text.endsWith("\n") ? "" : "\n";
+  return texts.length === 0
+    ? ""
+    : `${line};$.keep(${JSON.stringify(tree.fileName)}, [${texts.join(", ")}]);`;
 }
 
 /** Where the key of a local state is made anew: at loop heads only, or at statements as well. */

@@ -3,6 +3,7 @@
 // first touches it, and the values of objects that never change are left out of local states.
 import { EndlessLoop, failStep, type Request, TooManyRounds } from "../runtime.js";
 import { Questions } from "../search/questions.js";
+import { Kept, type KeptName } from "../source/kept.js";
 import { type Frames, OP, type Step } from "../types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -18,6 +19,7 @@ export class SystemRuntime implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
+  kept: Kept | null = null;
   /** CPU of the thread that runs now. */
   cpu = 0;
   /** Addresses by slot; slot 0 is NULL. */
@@ -40,6 +42,11 @@ export class SystemRuntime implements Frames {
   private direct: Int32Array | null = null;
   /** Loads from that memory, each with its value. */
   private loads: Load[] = [];
+
+  /** A user's guard has been loaded; what its module's names stand for is to stay as it is. */
+  keep(file: string, names: readonly KeptName[]): void {
+    this.kept = new Kept(file, names);
+  }
 
   /** Runs a check by itself; what is wrong, or null, and what it has loaded. */
   checkAlone(m: Int32Array, start: () => unknown): { message: string | null; loads: Load[] } {

@@ -22,10 +22,10 @@ function isStatefulPattern(node: ts.Node): boolean {
 }
 
 /** A function that outlives the one that makes it, while the module is run. */
-function checkClosure(closure: FunctionNode, { explored, reached, problem }: Analysis): void {
+function checkClosure(closure: FunctionNode, analysis: Analysis): void {
+  const { explored, problem, outside } = analysis;
   const maker = functionOf(closure);
-  const inThread = [closure, maker].some((one) => explored.has(one!) || reached.has(one!));
-  if (maker === null || inThread) return;
+  if (maker === null || explored.has(closure) || !outside.has(maker)) return;
   const visit = (node: ts.Node): void => {
     for (const { to } of targetsOf(node)) {
       let base: ts.Expression = to;

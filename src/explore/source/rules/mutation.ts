@@ -4,7 +4,7 @@
 import ts from "typescript";
 import type { Analysis } from "../analyze.js";
 import { fromBinding } from "../locals.js";
-import { declaringFunction } from "../names.js";
+import { declaringFunction, isGlobal } from "../names.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "../nodes.js";
 
 /** Methods that change the array, map, set or iterator they belong to. */
@@ -13,10 +13,10 @@ const MUTATING =
 /** Functions of JavaScript's that change their first argument. */
 const CHANGES_FIRST = /^Object\.(assign|defineProperty|defineProperties|setPrototypeOf|freeze)$/;
 
-/** Where an object comes from: the module, a parameter of a function, or the function around. */
+/** Where an object comes from: a parameter, the module, the function around, JavaScript itself. */
 interface Root {
   readonly name: string;
-  readonly of: FunctionNode | "module" | "around";
+  readonly of: FunctionNode | "module" | "around" | "JavaScript";
 }
 
 /** A place where something that has come from outside is changed. */
@@ -80,6 +80,8 @@ function report({ node, root: { name, of }, by }: Change, { problem }: Analysis)
   } else if (of === "around") {
     const fix = "Make it a cell of the program, or a local of the thread.";
     problem(node, `"${name}" of the function around the thread is ${how}`, fix);
+  } else if (of === "JavaScript") {
+    problem(node, `"${name}" of JavaScript is ${how}`, "Make it a cell of the program.");
   } else {
     const fix = "Change locals of the function only.";
     problem(node, `"${name}" was handed to the function, and is ${how}`, fix);
@@ -160,7 +162,8 @@ function rootsOfName(node: ts.Identifier, inside: number, view: View): Root[] {
   const { text: name } = node;
   const home = declaringFunction(node, name);
   if (home === null) {
-    return isOfModule(name, view.analysis.tree) ? [{ name, of: "module" }] : [];
+    if (isOfModule(name, view.analysis.tree)) return [{ name, of: "module" }];
+    return isGlobal(name) ? [{ name, of: "JavaScript" }] : [];
   }
   if (isAround(home, view)) return [{ name, of: "around" }];
   if (parameterOf(home, name) >= 0) return [{ name, of: home }];

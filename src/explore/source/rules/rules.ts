@@ -144,6 +144,10 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
     problem(node, "a loop without a primitive or tick may never end", "Count up to a fixed bound.");
   } else if (isRandom(node)) {
     problem(node, `${node.getText()} is not controlled by the explorer`, "Use choose(count).");
+  } else if (ts.isIdentifier(node) && node.text === "Math" && isPassedOn(node)) {
+    problem(node, "Math is not controlled by the explorer", "Name the function: Math.min(a, b).");
+  } else if (node.kind === ts.SyntaxKind.ImportKeyword && ts.isCallExpression(node.parent)) {
+    problem(node, "import() is not explored", "Import by name, at the head of the file.");
   } else if (ts.isIdentifier(node) && node.text === "$") {
     problem(node, 'the name "$" belongs to the explorer');
   } else if (ts.isCallExpression(node) && calls.has(node) && functionOf(node) === null) {
@@ -162,6 +166,14 @@ function isUnwatched(node: ts.Node, analysis: Analysis): boolean {
 function isRandom(node: ts.Node): boolean {
   if (!ts.isPropertyAccessExpression(node)) return false;
   return node.expression.getText() === "Math" && node.name.text === "random";
+}
+
+/** Whether something else is done with an object than naming one of its properties. */
+function isPassedOn(node: ts.Identifier): boolean {
+  const { parent } = node;
+  return (
+    isReference(node) && !(ts.isPropertyAccessExpression(parent) && parent.expression === node)
+  );
 }
 
 function isValue(node: ts.Identifier): boolean {

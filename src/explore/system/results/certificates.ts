@@ -103,7 +103,7 @@ export async function checkCell(
   if (graph.hash !== header.sourceHash) return "it is about another source";
   // The slots of the states, in the order in which they came into use then.
   for (const address of cell.addresses.slice(1)) graph.runtime.slotOf(address);
-  const cells = new Cells(graph, guard === null ? null : ownGuard(graph));
+  const cells = new Cells(graph, guard === null ? null : ownGuard(graph, guard.file));
   return checkWithin(maxSeconds, guard?.file ?? header.file, () => {
     const program = cells.make(cell.options).program();
     const problem = checkCertificate(file, program);
