@@ -77,7 +77,7 @@ describe.skipIf(NEEDS_ROOT)(`datagrams on real devices${needsRoot}`, () => {
       const server = startProgram([process.execPath, "-e", SERVER, family], inside("server"));
       const isListening = () => server.stdout().includes("listening");
       await eventually("the server to listen", isListening, { timeoutMs: 20_000 });
-      // What the kernels say to each other while the devices come may find the other port not there.
+      // What the kernels say while the devices come may find the other port not there.
       const { drops } = booksOf(lab);
       const words = [process.execPath, "-e", CLIENT, address, family];
       await runProgram(words, { ...inside("client"), timeoutMs: 30_000 });

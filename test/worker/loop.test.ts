@@ -176,7 +176,7 @@ describe("turns and ends", () => {
     expect(rig.counter(1, PORT_COUNTER.rx) + rig.counter(2, PORT_COUNTER.rx)).toBe(200);
   });
 
-  it("does not look at a queue that has nothing, and seldom twice at one that had one frame", () => {
+  it("looks at no queue that has nothing, and seldom twice at one that had one frame", () => {
     const rig = twoPorts();
     rig.io.onWait = (io) => {
       if (io.waits.length === 200) rig.table.requestStop();
