@@ -14,6 +14,7 @@ import { explore } from "../../src/explore/explore.js";
 import { Machine } from "../../src/explore/search/machine.js";
 import { StateGraph } from "../../src/explore/states/state-graph.js";
 import { loadProgram } from "../../src/explore/source/load.js";
+import type { LoadedProgram } from "../../src/explore/types.js";
 import { casrot, coa, fib, inc, lastzero, litmus } from "./programs.js";
 import { randomProgram } from "./random-program.js";
 
@@ -215,7 +216,7 @@ describe("a certificate of a program that is not SAFE", () => {
       const program = await loadProgram(text, "random.ts");
       const graph = new StateGraph(new Machine(program, 1000));
       graph.explore({ maxStates: 1e5, maxSeconds: 10 });
-      const { verdict } = explore(await loadProgram(text, "random.ts"));
+      const { verdict } = explore(program);
       const problem = checkCertificate(blind(graph), program);
       expect(problem === null, `${verdict} ${problem} ${text}`).toBe(verdict === "SAFE");
       seen[verdict === "SAFE" ? "safe" : "other"]++;
@@ -237,8 +238,8 @@ describe("reduced sets of states", () => {
   const BOUNDS = { maxSteps: 1000, maxStates: 1e5, maxSeconds: 10 };
 
   /** The certificate of a reduced search, or what it says instead. */
-  const reduced = async (text: string): Promise<Uint8Array | string> => {
-    const found = searchToCertify(await loadProgram(text, "p.ts"), BOUNDS);
+  const reduced = (program: LoadedProgram): Uint8Array | string => {
+    const found = searchToCertify(program, BOUNDS);
     if (typeof found === "string") return found;
     let file: Uint8Array | null = null;
     const none = { traces: null, blocked: null, interleavings: null };
@@ -254,7 +255,7 @@ describe("reduced sets of states", () => {
       const text = randomProgram(random, 2 + random.below(2), 4);
       const program = await loadProgram(text, "p.ts");
       const { verdict, states } = explore(program);
-      const file = await reduced(text);
+      const file = reduced(program);
       expect(typeof file !== "string", text).toBe(verdict === "SAFE");
       seen[verdict === "SAFE" ? "safe" : "other"]++;
       if (typeof file === "string") continue;
@@ -268,9 +269,9 @@ describe("reduced sets of states", () => {
 
   it("a state left out, or an edge by which others would still conflict, is refused", async () => {
     const text = coa(3);
-    const file = await reduced(text);
-    if (typeof file === "string") throw new Error(file);
     const program = await loadProgram(text, "p.ts");
+    const file = reduced(program);
+    if (typeof file === "string") throw new Error(file);
     const { header, words } = readCertificate(file);
     expect(header.states).toBeLessThan(explore(program).states!);
     const width = program.initial.length + program.threads.length;
