@@ -11,7 +11,7 @@ import { applyMods, FlowModError } from "../../flow-mods.js";
 import { type Call, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { chosenFormat, hasTables, isNxm, versionFor } from "./formats.js";
-import { messageHead, refusal } from "./refusals.js";
+import { bundleRefusal, FIRST_XID, refusal } from "./refusals.js";
 
 /** A parser's complaint in ovs-ofctl's words; in a file, with its place. */
 export function parsing<T>(file: string | null, read: () => T): T {
@@ -23,9 +23,6 @@ export function parsing<T>(file: string | null, read: () => T): T {
     throw new VerbError(file === null ? error.message : `${file}:${line}: ${error.message}`);
   }
 }
-
-/** The transaction id of the first message that ovs-ofctl sends after its greetings. */
-const FIRST_XID = 6;
 
 export interface FlowTexts {
   readonly mods: readonly FlowMod[];
@@ -76,13 +73,9 @@ export async function sendMods(
     const unread = `***decode error: ${error.message}***`;
     const text = error.isUnread ? unread : formatFlowMod(error.mod, { version });
     if (atomic) {
-      const head = messageHead("OFPT_FLOW_MOD", version, FIRST_XID + error.index);
-      call.err(`Error ${error.message} for: ${head} ${text}\n`);
-      const control = version === 13 ? "ONFT_BUNDLE_CONTROL" : "OFPT_BUNDLE_CONTROL";
-      const commit = messageHead(control, version, FIRST_XID + mods.length + 2);
-      call.err(`Error OFPBFC_MSG_FAILED for: ${commit}\n`);
-      call.err(" bundle_id=0 type=COMMIT_REQUEST flags=atomic ordered\n");
-      throw new VerbError(`talking to unix:${bridge.name}.mgmt (Protocol error)`);
+      const message = { name: "OFPT_FLOW_MOD", version, text: ` ${text}` };
+      const place = { index: error.index, count: mods.length };
+      throw bundleRefusal(call, bridge.name, error.message, message, place);
     }
     // Each message is followed by a barrier. Before all, a connection of OpenFlow 1.0 is told of
     // extended matches and of tables, where the format that is chosen has them.

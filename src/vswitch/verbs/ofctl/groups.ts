@@ -25,7 +25,7 @@ import { has } from "../options.js";
 import { bridgeOf, portMap } from "./bridge.js";
 import { parsing } from "./flow-texts.js";
 import { allowedFormats, versionFor, versionOf } from "./formats.js";
-import { openFlowError, refusal } from "./refusals.js";
+import { bundleRefusal, FIRST_XID, openFlowError, refusal } from "./refusals.js";
 
 /** What a mod does to a group that is there (or not: null); a string is OpenFlow's refusal. */
 function changeOf(mod: GroupMod, old: Group | null, version: OpenFlowVersion): FlowChange | string {
@@ -76,6 +76,7 @@ function insert(old: Group, mod: GroupMod, version: OpenFlowVersion): FlowChange
 function remove(old: Group, mod: GroupMod): FlowChange | string {
   const at = mod.commandBucket;
   const { buckets } = old;
+  // There may be no first and no last one, but there is one of each number that is named.
   if (at === "all") return { type: "set-group", group: { ...old, buckets: [] } };
   const index =
     at === "first"
@@ -83,20 +84,21 @@ function remove(old: Group, mod: GroupMod): FlowChange | string {
       : at === "last"
         ? buckets.length - 1
         : buckets.findIndex((bucket) => bucket.id === at);
-  if (index < 0) return typeof at === "number" ? "OFPGMFC_UNKNOWN_BUCKET" : "OFPGMFC_BAD_BUCKET";
+  if (index < 0 && typeof at === "number") return "OFPGMFC_UNKNOWN_BUCKET";
   return { type: "set-group", group: { ...old, buckets: buckets.filter((_, i) => i !== index) } };
 }
 
 async function send(call: Call, bridge: BridgeControl, mods: readonly GroupMod[]): Promise<void> {
+  if (has(call.options, "bundle")) return sendBundle(call, bridge, mods);
   for (const mod of mods) {
     const version = versionFor(call, mod.formats);
     const text = `\n ${formatGroupMod(mod, { version })}`;
-    const message = { name: "OFPT_GROUP_MOD", version, xid: 6, text };
+    const message = { name: "OFPT_GROUP_MOD", version, xid: FIRST_XID, text };
     const old = mod.group === "all" ? null : bridge.tables.groups.get(mod.group);
     const change = changeOf(mod, old?.group ?? null, version);
     if (typeof change === "string") throw refusal(change, message);
     try {
-      await bridge.apply([change]);
+      if (change !== null) await bridge.apply([change]);
     } catch (error) {
       const name = openFlowError(error);
       throw name === null ? error : refusal(name, message);
@@ -104,18 +106,47 @@ async function send(call: Call, bridge: BridgeControl, mods: readonly GroupMod[]
   }
 }
 
+/** All or none, `--bundle`. */
+async function sendBundle(
+  call: Call,
+  bridge: BridgeControl,
+  mods: readonly GroupMod[],
+): Promise<void> {
+  const groups = new Map(bridge.tables.groups.entries().map(({ group }) => [group.id, group]));
+  const changes: FlowChange[] = [];
+  const refuse = (error: string, index: number): VerbError => {
+    const version = versionFor(call, mods[index]!.formats);
+    const text = `\n ${formatGroupMod(mods[index]!, { version })}`;
+    const message = { name: "OFPT_GROUP_MOD", version, text };
+    return bundleRefusal(call, bridge.name, error, message, { index, count: mods.length });
+  };
+  for (const [index, mod] of mods.entries()) {
+    const old = mod.group === "all" ? null : (groups.get(mod.group) ?? null);
+    const change = changeOf(mod, old, versionFor(call, mod.formats));
+    if (typeof change === "string") throw refuse(change, index);
+    if (change === null) continue;
+    changes.push(change);
+    if (change.type === "set-group") groups.set(change.group.id, change.group);
+    else if (change.type === "delete-group" && change.group !== null) groups.delete(change.group);
+    else groups.clear();
+  }
+  try {
+    await bridge.apply(changes);
+  } catch (error) {
+    const name = openFlowError(error);
+    throw name === null ? error : refuse(name, mods.length - 1);
+  }
+}
+
 async function groupMod(call: Call, command: GroupCommand): Promise<void> {
   const bridge = bridgeOf(call);
   const text = call.args[1] ?? "";
   if (text === "-") return groupFile(call, command);
-  const changesBuckets = command === "insert_bucket" || command === "remove_bucket";
-  if (
-    changesBuckets &&
-    (allowedFormats(call) & FORMATS.openFlow15Up) === 0 &&
-    versionOf(call) > 10
-  ) {
-    const what = command.replace("_", "-");
-    throw new VerbError(`${what} needs OpenFlow 1.5 or later ('-O OpenFlow15')`);
+  const allowed = allowedFormats(call);
+  if (command === "insert_bucket" && (allowed & FORMATS.openFlow15Up) === 0) {
+    if (versionOf(call) > 10) {
+      throw new VerbError("insert-bucket needs OpenFlow 1.5 or later ('-O OpenFlow15')");
+    }
   }
   const ports = portMap(bridge);
   const mod = parsing(null, () => parseGroupMod(text, command, { ports }));

@@ -2,7 +2,7 @@
 // refused (lib/ofp-errors.c, vconn_transact_noreply of Open vSwitch 3.1). Main thread.
 import { PacketpathError } from "../../../base/errors.js";
 import type { OpenFlowVersion } from "../../../ofctl/protocols.js";
-import { VerbError } from "../call.js";
+import { type Call, VerbError } from "../call.js";
 
 /** The header of a message: `OFPT_FLOW_MOD (OF1.3) (xid=0x6):`. */
 export function messageHead(name: string, version: OpenFlowVersion, xid: number): string {
@@ -26,6 +26,30 @@ export function refusal(error: string, message: RefusedMessage): VerbError {
     `${messageHead("OFPT_ERROR", version, xid)} ${error}\n` +
     `${messageHead(name, version, xid)}${text}\n`;
   return new VerbError(error, { whole });
+}
+
+/** The transaction id of the first message that ovs-ofctl sends after its greetings. */
+export const FIRST_XID = 6;
+
+/**
+ * What is said of a bundle that was refused for one of its messages; then the command has failed.
+ * @param index of the message, of `count`.
+ */
+export function bundleRefusal(
+  call: Call,
+  bridge: string,
+  error: string,
+  message: Omit<RefusedMessage, "xid">,
+  place: { readonly index: number; readonly count: number },
+): VerbError {
+  const { name, version, text } = message;
+  const head = messageHead(name, version, FIRST_XID + place.index);
+  call.err(`Error ${error} for: ${head}${text}\n`);
+  const control = version === 13 ? "ONFT_BUNDLE_CONTROL" : "OFPT_BUNDLE_CONTROL";
+  const commit = messageHead(control, version, FIRST_XID + place.count + 2);
+  call.err(`Error OFPBFC_MSG_FAILED for: ${commit}\n`);
+  call.err(" bundle_id=0 type=COMMIT_REQUEST flags=atomic ordered\n");
+  return new VerbError(`talking to unix:${bridge}.mgmt (Protocol error)`);
 }
 
 /** The OpenFlow error that an error of ours begins with; null: it is none. */
