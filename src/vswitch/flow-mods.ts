@@ -50,7 +50,8 @@ function receivedFlow(mod: FlowMod, version: OpenFlowVersion): Flow {
 
 /** The changes that a mod is. */
 export function changeOf(sent: FlowMod, version: OpenFlowVersion): FlowChange {
-  const mod = { ...sent, match: receivedMatch(sent.match, version) };
+  const match = receivedMatch(sent.match, version);
+  const mod = { ...sent, match, table: receivedTable(sent, version) };
   if (mod.command === "delete" || mod.command === "delete_strict") {
     return { type: "delete", selector: selectorOf(mod) };
   }
@@ -62,8 +63,18 @@ export function changeOf(sent: FlowMod, version: OpenFlowVersion): FlowChange {
     flow,
     // Only OpenFlow 1.0 changes cookies, unless flows are chosen by theirs and no other is said.
     keepCookie: version > 10 || (mod.cookie === null && mod.cookieFilter.mask !== 0n),
-    orAdd: mod.cookieFilter.mask === 0n,
+    // Since OpenFlow 1.2 a modification never adds a flow.
+    orAdd: version < 12 && mod.cookieFilter.mask === 0n,
   };
+}
+
+/**
+ * The table that a mod means over a connection of this version: since OpenFlow 1.1 only a deletion,
+ * since 1.2, can say "all" (ofputil_encode_flow_mod in lib/ofp-flow.c).
+ */
+function receivedTable({ table, command }: FlowMod, version: OpenFlowVersion): number {
+  if (table !== ANY_TABLE || version === 10) return table;
+  return command.startsWith("delete") && version > 11 ? table : 0;
 }
 
 /**
