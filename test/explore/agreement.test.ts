@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
 import { explore, replay } from "../../src/explore/explore.js";
-import { exploreTraces } from "../../src/explore/search/dpor.js";
+import { exploreTraces } from "../../src/explore/search/traces/dpor.js";
 import { Machine, type Vector } from "../../src/explore/search/machine.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import type { LoadedProgram } from "../../src/explore/types.js";

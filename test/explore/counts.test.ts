@@ -3,7 +3,7 @@
 // sleep sets leave in the state graph, and one run per trace.
 import { describe, expect, it } from "vitest";
 import { explore } from "../../src/explore/explore.js";
-import { exploreTraces } from "../../src/explore/search/dpor.js";
+import { exploreTraces } from "../../src/explore/search/traces/dpor.js";
 import { Machine } from "../../src/explore/search/machine.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { ainc, casrot, coa, fib, inc, lastzero, litmus, readers } from "./programs.js";

@@ -2,7 +2,7 @@
 // that is missing, doubled or of something else is refused.
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
-import { exploreTraces } from "../../src/explore/search/dpor.js";
+import { exploreTraces } from "../../src/explore/search/traces/dpor.js";
 import { Machine } from "../../src/explore/search/machine.js";
 import { explore, replay } from "../../src/explore/explore.js";
 import { mergeParts, parsePart, partOf } from "../../src/explore/shard/merge.js";

@@ -4,7 +4,7 @@
 import { fileURLToPath } from "node:url";
 import { nowMs } from "../../base/clock.js";
 import { median } from "../../base/median.js";
-import { exploreTraces } from "../../explore/search/dpor.js";
+import { exploreTraces } from "../../explore/search/traces/dpor.js";
 import { Machine } from "../../explore/search/machine.js";
 import { exploreRandomly } from "../../explore/search/random.js";
 import { StateGraph } from "../../explore/states/state-graph.js";

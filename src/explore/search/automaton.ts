@@ -5,7 +5,8 @@
 // Every engine steps through this file.
 import { EndlessLoop, failStep, TooManyRounds } from "../runtime.js";
 import { PacketpathError } from "../../base/errors.js";
-import { NODE, NODE_SHIFT, type NodeTable, NOT_HELD } from "./node-table.js";
+import { NODE, NODE_SHIFT } from "./node.js";
+import { type NodeTable, NOT_HELD } from "./node-table.js";
 import type { Answer } from "./questions.js";
 import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
 

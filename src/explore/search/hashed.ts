@@ -7,9 +7,9 @@ import type { TokenMove } from "../text/token.js";
 import { OP } from "../types.js";
 import { HashTable, PENDING } from "./hash-table.js";
 import type { Machine, Vector } from "./machine.js";
-import { act, HOW, isOpen, NODE, NODE_SHIFT } from "./node-table.js";
+import { HOW, NODE, NODE_SHIFT } from "./node.js";
+import { act, doubled, isOpen } from "./node-table.js";
 import type { SearchBounds } from "../states/state-graph.js";
-import { doubled } from "./wakeup.js";
 
 export interface HashedResult {
   readonly states: number;

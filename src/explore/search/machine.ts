@@ -1,7 +1,8 @@
 // A whole program as a machine over a vector of 32-bit words: cells, locks, then the automaton node
 // of each thread. Every engine steps through here, so they cannot disagree about what a step does.
 import { Automaton } from "./automaton.js";
-import { act, HOW, isOpen, NODE, NODE_SHIFT, NodeTable } from "./node-table.js";
+import { HOW, NODE, NODE_SHIFT } from "./node.js";
+import { act, isOpen, NodeTable } from "./node-table.js";
 import { PacketpathError } from "../../base/errors.js";
 import { shadowedKind } from "../requests.js";
 import { type LoadedProgram, OP, type Step, type ThreadCode } from "../types.js";

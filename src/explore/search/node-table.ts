@@ -3,51 +3,7 @@
 // engine that keeps `words` and `edges` in locals takes them anew after each call that may grow.
 import { OP, type Step } from "../types.js";
 import { KERNEL_FIRST } from "./kernel-steps.js";
-
-/** Node n's words begin at n << NODE_SHIFT. */
-export const NODE_SHIFT = 4;
-
-/**
- * What the words of a node are. Most steps are a load and a store of one word, so that
- * `(old & and ^ xor) + plus` is what they leave in it and `old & value` what the thread gets: no
- * branch on the kind of step, which a processor could not foresee in a random schedule.
- */
-export const NODE = {
-  /** One of HOW. */
-  how: 0,
-  addr: 1,
-  and: 2,
-  xor: 3,
-  plus: 4,
-  value: 5,
-  /** Where in `edges` its edges by value begin: the node that value 0 leads to, 1, 2, ... */
-  edges: 6,
-  /** Values below this have their place there; 0 marks an edge that nobody has followed. */
-  edgeCount: 7,
-  kind: 8,
-  a: 9,
-  b: 10,
-  /** One of WRITES. */
-  writes: 11,
-  /** Node after a step that cannot be taken rightly, or 0. */
-  bad: 12,
-} as const;
-
-/** How a step is taken; in this order, so that engines can compare. */
-export const HOW = {
-  /** By and, xor, plus; always enabled. */
-  plain: 0,
-  /** The same, when its guard is open: lock, waitWhile, waitUntil. */
-  guarded: 1,
-  /** By `special`: cas, tryLock, unlock, choose. */
-  special: 2,
-  /** By the functions of kernel-steps.ts. */
-  kernel: 3,
-  /** Not at all: the thread has ended. */
-  end: 4,
-} as const;
-
-export const WRITES = { never: 0, always: 1, onSuccess: 2 } as const;
+import { HOW, NODE, NODE_SHIFT, whatOf, WRITES } from "./node.js";
 
 /** Values below this have places of their own; others go through a hash. */
 const DENSE_VALUES = 64;
@@ -80,8 +36,10 @@ export class NodeTable {
     if (at + (1 << NODE_SHIFT) > this.words.length) this.words = doubled(this.words);
     const { kind, addr, a, b } = step;
     const { and, xor, plus, value } = effect(step, thread);
+    const writes = writesOf(kind);
+    const what = whatOf(addr, writes === WRITES.always);
     this.words.set(
-      [howOf(kind), addr, and, xor, plus, value, 0, 0, kind, a, b, writesOf(kind)],
+      [howOf(kind), addr, and, xor, plus, value, 0, 0, kind, a, b, writes, 0, what],
       at,
     );
     return node;
@@ -254,7 +212,8 @@ export function isOpenAt(words: Int32Array, at: number, value: number): boolean 
   return (value === words[at + NODE.a]!) === (kind === OP.waitUntil);
 }
 
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
+/** A copy with room for as much again. */
+export function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
   const wider = new Int32Array(2 * array.length);
   wider.set(array);
   return wider;

@@ -5,7 +5,8 @@ import { Random } from "../../base/random.js";
 import type { TokenMove } from "../text/token.js";
 import { OP } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
-import { act, HOW, isOpen, NODE, NODE_SHIFT } from "./node-table.js";
+import { HOW, NODE, NODE_SHIFT } from "./node.js";
+import { act, isOpen } from "./node-table.js";
 import { Tape, TAPE } from "./tape.js";
 
 export interface RandomBounds {

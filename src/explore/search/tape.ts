@@ -4,7 +4,8 @@
 // which makes a new one when enough has been added to the automata.
 import { OP } from "../types.js";
 import type { Machine, Vector } from "./machine.js";
-import { HOW, NODE, NODE_SHIFT, type NodeTable } from "./node-table.js";
+import { HOW, NODE, NODE_SHIFT } from "./node.js";
+import type { NodeTable } from "./node-table.js";
 
 /**
  * What a node's words are. A plain step leaves `(old & and) + plus` in the word at `addr` and gets

@@ -2,7 +2,12 @@
 // enabled step is taken, and sleep sets keep each trace to one beginning; from there on the search
 // is the reduced one. So parts know nothing of each other, and their counts add up. Any thread.
 import { nowMs } from "../../base/clock.js";
-import { exploreTraces, type Prefix, type TraceBounds, type TraceResult } from "../search/dpor.js";
+import {
+  exploreTraces,
+  type Prefix,
+  type TraceBounds,
+  type TraceResult,
+} from "../search/traces/dpor.js";
 import type { Machine, Vector } from "../search/machine.js";
 import type { Shard, Verdict } from "../types.js";
 import { inShard } from "./shards.js";

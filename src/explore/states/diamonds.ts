@@ -10,7 +10,7 @@
 // words in the place of a search in a table that is larger than the processor's caches. For
 // programs of cells and plain locks; owned by the search of a state graph.
 import type { Machine } from "../search/machine.js";
-import { NODE, NODE_SHIFT } from "../search/node-table.js";
+import { NODE, NODE_SHIFT } from "../search/node.js";
 import type { Edges } from "./edges.js";
 import type { StateStore } from "./state-store.js";
 

@@ -2,7 +2,8 @@
 // changes one cell and one thread's node, so a successor is the state's own words with two fields
 // written over, and nothing else of the state is read. Steps of kernel kinds may change anything
 // and are packed whole. Owned by a state graph.
-import { act, HOW, isOpenAt, NODE, NODE_SHIFT } from "../search/node-table.js";
+import { HOW, NODE, NODE_SHIFT } from "../search/node.js";
+import { act, isOpenAt } from "../search/node-table.js";
 import { OP } from "../types.js";
 import type { Machine, Vector } from "../search/machine.js";
 import { Diamonds } from "./diamonds.js";
