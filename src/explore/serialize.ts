@@ -3,7 +3,7 @@
 
 /** The objects met so far, and whether something hides what it holds. */
 interface Walk {
-  readonly met: Map<object, number>;
+  met: Map<object, number> | null;
   isHidden: boolean;
 }
 
@@ -11,20 +11,24 @@ interface Walk {
  * Values as text; the same object twice is told from an equal copy. Null if one of them has state
  * that cannot be read from outside: a closure, an iterator, a regular expression, a WeakMap.
  */
-export function serialize(value: unknown): string | null {
-  const walk: Walk = { met: new Map(), isHidden: false };
-  const text = textOf(value, walk);
+export function serialize(values: readonly unknown[]): string | null {
+  const walk: Walk = { met: null, isHidden: false };
+  let text = "";
+  for (const value of values) text += `${textOf(value, walk)},`;
   return walk.isHidden ? null : text;
 }
 
 function textOf(value: unknown, walk: Walk): string {
+  // Most locals are numbers.
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : `${value}`;
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "symbol" || typeof value === "function") return hidden(walk);
-  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : `${value}`;
-  const before = walk.met.get(value);
+  if (typeof value !== "object" || value === null) return `${value}`;
+  const met = (walk.met ??= new Map<object, number>());
+  const before = met.get(value);
   if (before !== undefined) return `#${before}`;
-  walk.met.set(value, walk.met.size);
+  met.set(value, met.size);
   const text = contentOf(value, walk);
   return Object.isExtensible(value) ? text : `${text}!`;
 }
@@ -55,15 +59,17 @@ function contentOf(value: object, walk: Walk): string {
   return `${prototypeText(proto, walk)}{${propertiesText(value, walk)}}`;
 }
 
-/** Items, with holes told from what is undefined. */
+/** Items, with holes told from what is undefined. An array has them and a length, nothing else. */
 function arrayText(items: readonly unknown[], walk: Walk): string {
+  let text = "";
+  let keys = 1;
+  for (let i = 0; i < items.length; i++) {
+    const isHole = !Object.hasOwn(items, i);
+    if (!isHole) keys++;
+    text += isHole ? "-," : `${textOf(items[i], walk)},`;
+  }
   const isPlain = Object.getPrototypeOf(items) === Array.prototype;
-  if (!isPlain || Object.keys(items).length > items.length) return hidden(walk);
-  const texts = Array.from(items, (one, i) => (i in items ? textOf(one, walk) : "-"));
-  const isList = Reflect.ownKeys(items).every(
-    (key) => key === "length" || /^\d+$/.test(String(key)),
-  );
-  return isList ? `[${texts.join()}]` : hidden(walk);
+  return isPlain && Reflect.ownKeys(items).length === keys ? `[${text}]` : hidden(walk);
 }
 
 /** What an object inherits from: nothing, a class of the module by its text, or another object. */
