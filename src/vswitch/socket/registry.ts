@@ -4,7 +4,7 @@
 //
 // The run folder is /run/packetpath for root, else packetpath/ below $XDG_RUNTIME_DIR or, without
 // that, /tmp/packetpath-<uid>. The look-alikes in native-free-shims/ovs find the socket by the
-// same rules; client.mjs says them once more, because it must work without a build.
+// same rules; client.cjs says them once more, because it must work without a build.
 import {
   existsSync,
   lstatSync,
