@@ -13,8 +13,8 @@ const ETHERTYPE_MIN = 0x600;
 export const DL_TYPE_NONE = 0x05ff;
 /** More extension headers than this are not a packet that anybody sends. */
 const EXTENSION_HEADERS_MAX = 16;
-/** Bytes after the IP packet that are taken for padding (miniflow_extract: UINT8_MAX). */
-const PADDING_MAX = 255;
+/** Bytes after the IP packet that are taken for padding (miniflow_extract: UINT16_MAX). */
+const PADDING_MAX = 0xffff;
 
 /**
  * The memory that was asked about last, and a view of it: one load for four bytes, where an array
@@ -181,8 +181,12 @@ function extractTransport(
   } else if (proto === 1 || proto === 2) {
     // ICMP and IGMP, over either IP, as in Open vSwitch.
     if (at + 8 <= end) key[WORD.ports] = (frame.getUint8(at) << 16) | frame.getUint8(at + 1);
-  } else if (proto === 58 && key[WORD.typeVlan]! >>> 16 === 0x86dd) {
-    extractIcmpv6(frame, at, end, key);
+  } else if (proto === 58) {
+    // Over IPv4, too; there nobody can ask for more than its type.
+    if (key[WORD.typeVlan]! >>> 16 === 0x86dd) extractIcmpv6(frame, at, end, key);
+    else if (at + 4 <= end) {
+      key[WORD.ports] = (frame.getUint8(at) << 16) | frame.getUint8(at + 1);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Keys and masks as a trace prints them: a packet's whole flow (lib/flow.c flow_format), and a
 // megaflow (lib/match.c match_format over what xlate_wc_finish leaves). Open vSwitch 3.1.
 // Slow path; any thread.
-import { newKey, NW_FRAG_ANY, NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../flow/key.js";
+import { newKey, NW_FRAG_ANY, NW_FRAG_LATER, WORD } from "../flow/key.js";
 import { formatMatch } from "../ofctl/print/format-match.js";
 import type { FormatOptions } from "../ofctl/print/format-value.js";
 import { datapathMask } from "./megaflow-mask.js";
@@ -40,8 +40,8 @@ export function flowText(key: Uint32Array, options: FormatOptions): string {
   if (key[WORD.ctZone] !== 0) mask[WORD.ctZone] = TCI;
   maskTuple(key, mask);
   mask.fill(ALL, WORD.ethDst, WORD.typeVlan + 1);
-  // The first absent tag is shown as well.
-  if ((key[WORD.typeVlan]! & VLAN_PRESENT) !== 0) mask[WORD.innerVlan] = TCI;
+  // The first absent tag is shown as well; a tag is absent when all of its bits are 0.
+  if ((key[WORD.typeVlan]! & TCI) !== 0) mask[WORD.innerVlan] = TCI;
   maskNetwork(key, mask);
   return formatMatch({ value: masked(key, mask), mask }, options);
 }

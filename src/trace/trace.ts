@@ -3,7 +3,7 @@
 // a hash. Changes nothing unless side effects are asked for. On the thread of the bridge.
 import { DROP_REASONS, type DropReason } from "../base/drop-reasons.js";
 import { WORD } from "../flow/key.js";
-import type { Action } from "../flow/types.js";
+import { OFPP, type Action } from "../flow/types.js";
 import { needsHelp, odpActionTexts, type OdpNames } from "../ofctl/odp/format-odp-actions.js";
 import { formatIpv4, formatIpv6 } from "../ofctl/text/addresses.js";
 import type { FormatOptions } from "../ofctl/print/format-value.js";
@@ -163,9 +163,10 @@ export function datapathNames(
   };
 }
 
-/** actset_output is no part of what the packet is. */
+/** A translation begins without an output in the action set. */
 function sameFlow(before: Uint32Array, after: Uint32Array): boolean {
-  return before.every((word, i) => word === after[i] || i === WORD.actsetOutput);
+  const initial = (i: number): number => (i === WORD.actsetOutput ? OFPP.unset : before[i]!);
+  return after.every((word, i) => word === initial(i));
 }
 
 /** Makes of a copy what it is when it comes back; says what was assumed. */

@@ -5,7 +5,7 @@ import { KEY_WORDS } from "../flow/key.js";
 import type { Flow, Match } from "../flow/types.js";
 import { ANY_TABLE, flowOfMod, type FlowMod } from "../ofctl/flow-mods.js";
 import { checkReceivedMatch, receivedMatch } from "../ofctl/print/received-match.js";
-import { receivedActions } from "../ofctl/print/received.js";
+import { checkReceivedActions, receivedActions } from "../ofctl/print/received.js";
 import type { OpenFlowVersion } from "../ofctl/protocols.js";
 import type { FlowChange, FlowSelector, FlowTables } from "../pipeline/flow-tables.js";
 import type { BridgeControl } from "./control.js";
@@ -88,18 +88,16 @@ export async function applyMods(
   options: { version: OpenFlowVersion; atomic: boolean },
 ): Promise<void> {
   const changes = mods.map((mod) => changeOf(mod, options.version));
-  checkPrerequisites(mods, options.version);
+  checkReadable(mods, options.version);
   const overlapAt = firstOverlap(bridge.tables, mods, changes);
   checkMeters(bridge, mods);
   const end = overlapAt < 0 ? mods.length : overlapAt;
   const refuse = (at: number, error: unknown): never => {
     const isOurs = error instanceof PacketpathError && error.code === "FLOW_INVALID";
-    if (!isOurs) throw error;
-    throw new FlowModError(
-      /^OFP[A-Z_]+/.exec(error.message)?.[0] ?? "OFPFMFC_TABLE_FULL",
-      mods[at]!,
-      at,
-    );
+    // What OpenFlow has no error for says itself what it is.
+    const name = isOurs ? /^OFP[A-Z_]+/.exec(error.message)?.[0] : undefined;
+    if (name === undefined) throw error;
+    throw new FlowModError(name, mods[at]!, at);
   };
   const overlap = (): FlowModError =>
     new FlowModError("OFPFMFC_OVERLAP", mods[overlapAt]!, overlapAt);
@@ -121,11 +119,18 @@ export async function applyMods(
   if (overlapAt >= 0) throw overlap();
 }
 
-/** A message that asks for what no packet can have is not read. */
-function checkPrerequisites(mods: readonly FlowMod[], version: OpenFlowVersion): void {
+/** Why a switch could not read the message that a mod is sent as: the name of an error, or null. */
+export function unreadable(
+  { match, actions }: Pick<FlowMod, "match" | "actions">,
+  version: OpenFlowVersion,
+): string | null {
+  return checkReceivedMatch(match, version) ?? checkReceivedActions(actions, version);
+}
+
+function checkReadable(mods: readonly FlowMod[], version: OpenFlowVersion): void {
   for (const [index, mod] of mods.entries()) {
-    if (checkReceivedMatch(mod.match, version) === null) continue;
-    throw new FlowModError("OFPBMC_BAD_PREREQ", mod, index, true);
+    const error = unreadable(mod, version);
+    if (error !== null) throw new FlowModError(error, mod, index, true);
   }
 }
 

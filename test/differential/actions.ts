@@ -2,6 +2,7 @@
 // on a field whose protocol is not matched would be refused.
 import type { Random } from "../../src/base/random.js";
 import { PORTS } from "./ovs.js";
+import { conntrackText, learnText, nestedText, rareIpText, rareText } from "./rare-actions.js";
 
 /** OpenFlow versions that flows are sent with: 1.0 with extensions, and 1.5. */
 export type Version = 10 | 15;
@@ -190,7 +191,11 @@ function choices(context: ActionContext): (readonly Make[])[] {
   const isIp = type === 0x0800 || type === 0x86dd;
   const later: Make = (r) => `resubmit(,${table + 1 + r.below(4 - Math.min(3, table))})`;
   const lists: (readonly Make[])[] = [ANYWHERE, [later, later, later]];
-  if (isIp) lists.push(IP, CONNTRACK);
+  lists.push([rareText, (r) => learnText(r, context)]);
+  if (isIp)
+    lists.push(IP, CONNTRACK, [rareIpText, (r) => conntrackText(r, context, TRACKED_TABLE)]);
+  if (type === 0x0800 && protocol === 6)
+    lists.push([(r) => `fin_timeout(idle_timeout=${1 + r.below(9)},hard_timeout=${r.below(9)})`]);
   if (type === 0x0800) lists.push(IPV4, NAT);
   if (type === 0x86dd) lists.push(IPV6);
   if (type === 0x0806 || type === 0x8035) lists.push(ARP);
@@ -205,7 +210,7 @@ function choices(context: ActionContext): (readonly Make[])[] {
     if (icmpType === 135 || icmpType === 136)
       lists.push([(r) => `set_field:${ipv6(r)}->nd_target`]);
   }
-  if (context.version === 15) lists.push(LATER_VERSIONS);
+  if (context.version === 15) lists.push(LATER_VERSIONS, [(r) => nestedText(r, context)]);
   if (context.version === 15 && type === 0x0800) {
     lists.push([(r) => `set_field:10.${r.below(4)}.0.0/255.255.0.0->ip_dst`]);
   }

@@ -9,7 +9,7 @@ import {
   type FieldId,
 } from "../../src/flow/fields.js";
 import { WORD } from "../../src/flow/key.js";
-import { ODP, ODP_WORDS, type Megaflow, type Operand } from "../../src/flow/odp.js";
+import { ODP, ODP_WORDS, operationWords, type Megaflow, type Operand } from "../../src/flow/odp.js";
 import { odpActionTexts, type OdpNames } from "../../src/ofctl/odp/format-odp-actions.js";
 import { readNumber, wordsOf } from "./field-text.js";
 import { LOCAL_DATAPATH_NUMBER } from "./ovs.js";
@@ -93,9 +93,14 @@ interface OurActions {
 function runOurs({ actions, operands, key }: OurActions, packet: Packet): string[] {
   const effects: string[] = [];
   let cut = "";
+  const onCopy = (from: number, to: number): string => {
+    const inner = { actions: actions.slice(from, to), operands, key };
+    return inOrder(runOurs(inner, copyOf(packet))).join("; ");
+  };
   for (let at = 0; at < actions.length;) {
     const [first, second, third] = [actions[at + 1]!, actions[at + 2]!, actions[at + 3]!];
     const end = at + ODP_WORDS[actions[at]!]!;
+    const next = at + operationWords(actions, at);
     switch (actions[at]) {
       case ODP.output:
         effects.push(`output ${portNumber(first)}${cut} ${difference(packet, key)}`);
@@ -113,9 +118,13 @@ function runOurs({ actions, operands, key }: OurActions, packet: Packet): string
       case ODP.truncate:
         cut = ` cut to ${first}`;
         break;
-      case ODP.clone: {
-        const inner = { actions: actions.slice(end, end + first), operands, key };
-        effects.push(`clone(${inOrder(runOurs(inner, copyOf(packet))).join("; ")})`);
+      case ODP.clone:
+        effects.push(`clone(${onCopy(end, next)})`);
+        break;
+      case ODP.checkLength: {
+        const others = end + second;
+        const [longer, shorter] = [onCopy(end, others), onCopy(others, next)];
+        effects.push(`check_pkt_len(size=${first},gt(${longer}),le(${shorter}))`);
         break;
       }
       default:
@@ -126,7 +135,7 @@ function runOurs({ actions, operands, key }: OurActions, packet: Packet): string
             .map(withTheirMeters),
         );
     }
-    at = end + (actions[at] === ODP.clone ? first : 0);
+    at = next;
   }
   return effects;
 }
@@ -236,6 +245,11 @@ function runTheirs(text: string, key: Uint32Array, packet: Packet): string[] {
     else if (action.startsWith("trunc(")) cut = ` cut to ${inside}`;
     else if (action.startsWith("clone(")) {
       effects.push(`clone(${inOrder(runTheirs(inside, key, copyOf(packet))).join("; ")})`);
+    } else if (action.startsWith("check_pkt_len(")) {
+      const [size, longer, shorter] = splitActions(inside) as [string, string, string];
+      const branch = (text: string): string =>
+        inOrder(runTheirs(text.slice(3, -1), key, copyOf(packet))).join("; ");
+      effects.push(`check_pkt_len(${size},gt(${branch(longer)}),le(${branch(shorter)}))`);
     } else effects.push(withoutIds(action));
   }
   return effects;

@@ -141,7 +141,7 @@ function conjunction(
   templates: readonly Uint32Array[],
   ids: { readonly id: number; readonly priority: number; readonly below: number },
 ): string[] {
-  const clauses = 2 + random.below(2);
+  const clauses = 2 + random.below(4);
   const table = random.pick([0, 0, 1]);
   const flows: string[] = [];
   const seen = new Set<string>();
@@ -151,7 +151,9 @@ function conjunction(
       const match = matchText(random, base, template, chooseFields(random, template));
       if (match === "" || seen.has(match)) continue;
       seen.add(match);
-      const action = `conjunction(${ids.id},${clause}/${clauses})`;
+      // Sometimes a clause of another conjunction too, one that is never whole.
+      const other = random.below(4) === 0 ? `,conjunction(77,${1 + random.below(2)}/3)` : "";
+      const action = `conjunction(${ids.id},${clause}/${clauses})${other}`;
       flows.push(`table=${table},priority=${ids.priority},${match} actions=${action}`);
       // The same match, less priority: what the classifier falls back to.
       if (random.below(4) === 0) {
@@ -188,7 +190,9 @@ function randomGroup(random: Random, id: number): string {
   const count = type === "indirect" ? 1 : 1 + random.below(3);
   const buckets = Array.from({ length: count }, () => {
     const watch = type === "ff" ? `watch_port:${random.pick([1, 2, 5, 9])},` : "";
-    return `bucket=${watch}actions=${bucketActions(random)}`;
+    // A group may send to one before it.
+    const chained = id > 1 && random.below(3) === 0 ? ",group:1" : "";
+    return `bucket=${watch}actions=${bucketActions(random)}${chained}`;
   });
   return `group_id=${id},type=${type},${buckets.join(",")}`;
 }

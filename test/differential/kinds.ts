@@ -3,7 +3,7 @@
 // what teaches the switch before packets are compared.
 import type { Random } from "../../src/base/random.js";
 import type { Version } from "./actions.js";
-import { frameText } from "./frames.js";
+import { frameText, oddFrameText } from "./frames.js";
 import { BRIDGE, PEER_BRIDGE, PORTS } from "./ovs.js";
 import { packetText, randomPacket } from "./packets.js";
 
@@ -17,6 +17,7 @@ export const KINDS = [
   "fragments",
   "vlan-limit",
   "patch",
+  "frames",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -91,6 +92,9 @@ const MAKE: Readonly<Record<Kind, (random: Random, parts: Parts) => void>> = {
   "vlan-limit": (random, parts) => {
     parts.setup.push(`ovs-vsctl set Open_vSwitch . other-config:vlan-limit=${random.below(3)}`);
     for (let n = 3 + random.below(4); n > 0; n--) parts.taught.push(frameText(random));
+  },
+  frames: (random, parts) => {
+    for (let n = 10; n > 0; n--) parts.taught.push(oddFrameText(random));
   },
   patch: (random, parts) => {
     const cable = (name: string, peer: string): string =>

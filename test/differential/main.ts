@@ -28,6 +28,7 @@ commas between, "all" (default) or "none":
   fragments   what fragments are matched as (set-frags)
   vlan-limit  0 to 2 tags that are looked at, and frames with 0 to 3 tags
   patch       a second bridge behind a patch cable
+  frames      frames as bytes: options, extension headers, cut and contradictory ones
 
 The first form runs until N pairs of a flow set and a packet are done (default 100000), or until
 sets differ (default 5). The second runs one flow set again, makes it small and prints it. With

@@ -13,7 +13,7 @@ export async function shrink(ovs: PrivateOvs, one: Case, like: Difference): Prom
   const differs: StillDiffers = async (candidate) => {
     try {
       const { differences } = await compare(ovs, candidate, new Random(1));
-      return differences.some(({ kind }) => kind === like.kind);
+      return differences.some((each) => kindOf(each) === kindOf(like));
     } catch {
       // A setup without one of its lines may be none.
       return false;
@@ -29,6 +29,12 @@ export async function shrink(ovs: PrivateOvs, one: Case, like: Difference): Prom
   small = await withShorterFlows(small, differs);
   small = await withFewer(small, "flows", differs);
   return withPlainerPacket(small, differs);
+}
+
+/** Differences in lines of a trace are of one kind if the lines begin alike. */
+function kindOf({ kind, ours, theirs }: Difference): string {
+  const head = (text: string): string => /^ *[A-Za-z_]*/.exec(text)![0].trim();
+  return kind === "text" ? `${kind} ${head(ours)} ${head(theirs)}` : kind;
 }
 
 /** Leaves lines out, in halves, quarters ... and one by one. */

@@ -8,7 +8,7 @@ import type { FlowMod } from "../../src/ofctl/flow-mods.js";
 import { formatFlowMod } from "../../src/ofctl/format.js";
 import { parseFlowMod } from "../../src/ofctl/parse.js";
 import { checkReceivedMatch } from "../../src/ofctl/print/received-match.js";
-import { checkReceivedOrder } from "../../src/ofctl/print/received.js";
+import { checkReceivedActions } from "../../src/ofctl/print/received.js";
 import {
   chooseFormat,
   formatsOfVersions,
@@ -66,7 +66,7 @@ export function realFlow(text: string): string {
 }
 
 function refusalOf(mod: FlowMod, style: OpenFlowVersion): string | null {
-  return checkReceivedMatch(mod.match, style) ?? checkReceivedOrder(mod.actions, style);
+  return checkReceivedMatch(mod.match, style) ?? checkReceivedActions(mod.actions, style);
 }
 
 /** A flow mod as parse-flows prints it in the words of a version, from `ADD` on. */

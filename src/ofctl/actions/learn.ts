@@ -1,6 +1,6 @@
 // `learn(...)`: a flow that is made from the packet at hand (lib/learn.c of Open vSwitch 3.1).
 // Slow path; any thread.
-import { fieldOf, type Field } from "../../flow/fields.js";
+import { fieldByName, fieldOf, type Field } from "../../flow/fields.js";
 import {
   DEFAULT_PRIORITY,
   type FlowFlag,
@@ -91,6 +91,11 @@ function applyKey(draft: Draft, pair: Pair, text: string, context: ActionContext
 }
 
 function parsePart(pair: Pair, text: string, context: ActionContext): LearnPart {
+  // A field that only ofctl text has a name for.
+  if (fieldByName(pair.key.replace(/\[.*$/, ""))?.wireNames.length === 0) {
+    const message = `${text}: experimenter OXM field '${pair.key}' not supported`;
+    throw new FlowTextError(message, pair.keyAt);
+  }
   const target = subFieldOrNull(pair.key, pair.keyAt);
   if (target !== null) return parseMatchPart(pair, target, text, context);
   if (pair.key === "load") return parseLoadPart(pair);

@@ -39,25 +39,29 @@ export function parseSetField(pair: Pair, context: ActionContext): Action {
   if (left === "") {
     throw new FlowTextError(`: bad syntax for ${field.id} value`, pair.valueAt);
   }
+  checkSettable(field, left, pair.valueAt);
   const { value, mask } = parseValue(field, left, pair.valueAt, context.ports);
   if (mask.every((word) => word === 0)) {
     // Open vSwitch 3.1 takes this and sends no action at all.
     throw new FlowTextError(`${left}: sets no bit of ${field.id}`, pair.valueAt);
   }
-  checkSettable(field, value, left, pair.valueAt);
   context.formats &= exactFormats(field);
   return { type: "set-field", field: field.id, value, mask, spelling: "set_field" };
 }
 
+/** The largest values of fields whose bits fill no bytes, or that have less than they say. */
+const SETTABLE_MAX: Partial<Record<Field["id"], number>> = {
+  ...{ nw_ecn: 3, ip_dscp: 63, vlan_pcp: 7, arp_op: 255, ipv6_label: 0xfffff },
+};
+
 /** Values that the field can be matched against but not set to. */
-function checkSettable(field: Field, value: Uint32Array, text: string, at: number): void {
-  const limits: Partial<Record<Field["id"], number>> = { nw_ecn: 3, ip_dscp: 63, vlan_pcp: 7 };
-  const limit = limits[field.id];
+function checkSettable(field: Field, text: string, at: number): void {
+  const limit = SETTABLE_MAX[field.id];
   const number = parseInteger(text);
   const tooLarge = limit !== undefined && number !== null && number > BigInt(limit);
   const isOddTos = field.id === "nw_tos" && number !== null && (number & 3n) !== 0n;
-  const isUntagged = field.id === "vlan_vid" && (value[0]! & 0x1000) === 0 && !text.includes("/");
-  if (tooLarge || isOddTos || isUntagged) {
+  const isPriority = field.id === "vlan_vid" && number !== null && (number & 0xe000n) !== 0n;
+  if (tooLarge || isOddTos || isPriority) {
     throw new FlowTextError(`${text} is not a valid value for field ${field.id}`, at);
   }
 }

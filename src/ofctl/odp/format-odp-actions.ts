@@ -291,10 +291,16 @@ function formatConntrack(ct: ConntrackOperand): string {
     ct.commit ? (ct.force ? "force_commit" : "commit") : "",
     ct.zone === 0 ? "" : `zone=${ct.zone}`,
     ct.mark === null ? "" : `mark=${hex(ct.mark.value)}/${hex(ct.mark.mask)}`,
-    label === null ? "" : `label=${hex(numberOf(label.value))}/${hex(numberOf(label.mask))}`,
+    label === null ? "" : formatLabel(numberOf(label.value), numberOf(label.mask)),
     ct.nat === null ? "" : formatNat(ct.nat),
   ].filter((part) => part !== "");
   return parts.length === 0 ? "ct" : `ct(${parts.join(",")})`;
+}
+
+/** Of a label, unlike of a mark, a mask of all bits is not shown (format_u128). */
+function formatLabel(value: bigint, mask: bigint): string {
+  const partial = mask === (1n << 128n) - 1n ? "" : `/${hex(mask)}`;
+  return `label=${hex(value)}${partial}`;
 }
 
 /** Whether the kernel's or a dummy datapath leaves these sets to user space (SLOW_ACTION). */

@@ -10,8 +10,9 @@ import {
 } from "../../flow/types.js";
 import { formatIpv4, formatIpv6 } from "../text/addresses.js";
 import { numberOf } from "../text/scan.js";
+import { CT_STATE_NAMES } from "../text/values.js";
 import { formatSubField } from "../text/subfield.js";
-import { formatValue, type FormatOptions } from "./format-value.js";
+import { formatFlags, formatValue, hex, type FormatOptions } from "./format-value.js";
 
 function sameSubField(a: SubField, b: SubField): boolean {
   return a.field === b.field && a.offset === b.offset;
@@ -21,7 +22,7 @@ function formatPart(part: LearnPart, options: FormatOptions): string {
   if (part.type === "output") return `output:${formatSubField(part.source)}`;
   const { target, from } = part;
   const targetText = formatSubField(target);
-  const constant = from.type === "value" ? `0x${numberOf(from.value).toString(16)}` : "";
+  const constant = from.type === "value" ? hex(numberOf(from.value)) : "";
   if (part.type === "load") {
     const source = from.type === "value" ? constant : formatSubField(from.source);
     return `load:${source}->${targetText}`;
@@ -32,6 +33,11 @@ function formatPart(part: LearnPart, options: FormatOptions): string {
   }
   const field = fieldOf(target.field);
   if (target.offset !== 0 || target.width !== field.bits) return `${targetText}=${constant}`;
+  if (field.id === "ct_state") {
+    // All 32 bits are meant, and most of them have no name.
+    const flags = formatFlags(from.value[0]!, 0xff, CT_STATE_NAMES, 0xffffffff);
+    return `ct_state=${flags}${"-[Unknown]".repeat(24)}`;
+  }
   return `${field.id}=${formatValue(field, numberOf(from.value), null, options)}`;
 }
 

@@ -86,9 +86,10 @@ export function formatSetField(
 ): string {
   const isLoad = action.spelling === "load";
   if (isLoad && hasLoads) return formatLoads(action);
-  if (!isLoad && action.spelling !== "set_field") return formatMod(action);
+  const isMasked = isLoad || action.spelling === "masked";
+  if (!isMasked && action.spelling !== "set_field") return formatMod(action);
   const field = fieldOf(action.field);
-  const mask = isWhole(action) && !isLoad ? null : numberOf(action.mask);
+  const mask = isWhole(action) && !isMasked ? null : numberOf(action.mask);
   const value = formatValue(field, numberOf(action.value), mask, options);
   return `set_field:${value}->${field.id}`;
 }

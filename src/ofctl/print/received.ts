@@ -144,10 +144,11 @@ function receivedSetField(action: SetField, state: State): Action[] {
     return receivedMod(action, state);
   }
   const isLoad = action.spelling === "load";
-  // A field of odd bits cannot be set whole there: what stays a load prints with its mask.
-  const isOdd = isLoad && fieldOf(action.field).bits % 8 !== 0;
-  if (version >= 15) return [isOdd ? action : { ...action, spelling: "set_field" }];
-  if (isLoad) return [action];
+  // A field whose bits fill no bytes is not set whole by a load: it comes with its mask.
+  const isOdd = fieldOf(action.field).bits % 8 !== 0;
+  const isMasked = action.spelling === "masked" || (isLoad && isOdd);
+  if (version >= 15) return [{ ...action, spelling: isMasked ? "masked" : "set_field" }];
+  if (isLoad || isMasked) return [{ ...action, spelling: "load" }];
   if (version < 12) return receivedLegacy(action, state);
   return isWhole(action) ? [action] : asLoads(action);
 }
@@ -251,15 +252,24 @@ export function leastVersion(actions: readonly Action[]): OpenFlowVersion {
   return actions.some((action) => versionNeeded(action) > 10) ? 13 : 10;
 }
 
+/** Whether set_field makes a VLAN id that says there is no tag; from 1.2 on it is sent as such. */
+function isIdWithoutTag(action: Action): boolean {
+  const isSet = action.type === "set-field" && action.spelling === "set_field";
+  if (!isSet || action.field !== "vlan_vid" || !isWhole(action)) return false;
+  return (numberOf(action.value) & BigInt(VLAN_PRESENT)) === 0n;
+}
+
 /**
- * What a switch finds wrong with the order of actions when it gets them in the words of a version.
- * Only 1.0 has such an order: there goto_table is a resubmit, which must not follow write_metadata.
+ * What a switch finds wrong with actions when it gets them in the words of a version: 1.2 and later
+ * with a VLAN id without a tag, 1.0 with their order. There goto_table is a resubmit, which must not
+ * follow write_metadata.
  * @returns the name of the OpenFlow error, or null.
  */
-export function checkReceivedOrder(
+export function checkReceivedActions(
   actions: readonly Action[],
   version: OpenFlowVersion,
 ): string | null {
+  if (version >= 12 && actions.some(isIdWithoutTag)) return "OFPBAC_BAD_SET_ARGUMENT";
   const writes = actions.some((action) => action.type === "write-metadata");
   const jumps = actions.some((action) => action.type === "goto-table");
   return version === 10 && writes && jumps ? "OFPBAC_UNSUPPORTED_ORDER" : null;

@@ -11,6 +11,7 @@ import type { LearnSource, SubField } from "../../flow/types.js";
 import { ones, readRun, startInValue, startOf, writeRun } from "./bits.js";
 import type { Context } from "../context.js";
 import type { FlowChange, FlowEntry, FlowTables } from "../flow-tables.js";
+import { isLearnedAlready } from "../tables/learning.js";
 
 /**
  * Where the changes go that packets make, of type "learn" and "shorten". A switch of one thread
@@ -48,7 +49,7 @@ export function learn(
   else ctx.observer?.detail("Limit exceeded, learn failed");
 }
 
-/** Whether the table has room for another flow of this cookie, or has the very flow. */
+/** Whether the table has room for another flow of this cookie, or has the very flow already. */
 function isWithinLimit(
   tables: FlowTables,
   flow: Flow,
@@ -56,7 +57,9 @@ function isWithinLimit(
   pending: readonly FlowChange[],
 ): boolean {
   const { table, cookie } = flow;
-  if (limit === 0 || tables.find(table, flow.match, flow.priority) !== null) return true;
+  if (limit === 0) return true;
+  const old = tables.find(table, flow.match, flow.priority);
+  if (old !== null && isLearnedAlready(old.flow, flow)) return true;
   const coming = pending.filter(
     (change) =>
       change.type === "learn" && change.flow.table === table && change.flow.cookie === cookie,
@@ -82,9 +85,14 @@ export function learnedFlow(key: Uint32Array, action: Learn): Flow {
     else if (part.type === "load") actions.push(loadOf(key, part));
     else {
       const { target } = part;
+      // The low bits of nw_tos are nw_ecn's.
+      const foreign = target.field === "nw_tos" ? Math.max(0, 2 - target.offset) : 0;
+      const width = target.width - foreign;
+      if (width <= 0) continue;
       const value = valueOf(key, part.from, target.width);
-      writeRun(match.mask, startOf(target), target.width, ones(target.width));
-      writeRun(match.value, startOf(target), target.width, value);
+      writeRun(match.mask, startOf(target), width, ones(width));
+      const own = foreign === 0 ? value : Uint32Array.of(value[0]! >>> foreign);
+      writeRun(match.value, startOf(target), width, own);
     }
   }
   const { finIdleTimeout, finHardTimeout } = action;

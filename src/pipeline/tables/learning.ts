@@ -4,7 +4,11 @@ import type { Action, Flow, Learn } from "../../flow/types.js";
 
 /** Whether learning `flow` would leave `old`, of the same table, match and priority, as it is. */
 export function isLearnedAlready(old: Flow, flow: Flow): boolean {
-  return old.cookie === flow.cookie && sameActions(old.actions, flow.actions);
+  const isSameIn = (name: "cookie" | "idleTimeout" | "hardTimeout"): boolean =>
+    old[name] === flow[name];
+  const sameFlags = old.flags.join() === flow.flags.join();
+  const sameTimes = isSameIn("idleTimeout") && isSameIn("hardTimeout");
+  return isSameIn("cookie") && sameTimes && sameFlags && sameActions(old.actions, flow.actions);
 }
 
 /** Learned flows load, output and time out, so their actions are plain data without big numbers. */

@@ -51,6 +51,8 @@ export interface Frame {
   buckets: number[];
   /** Of a check: the bit that says which. */
   readonly target: SubField | null;
+  /** Of a check: what follows it ended the pipeline, for longer packets. */
+  exits: boolean;
   /** Of a clone or branch: its action set was executed. */
   finished: boolean;
 }
@@ -69,6 +71,7 @@ export function frameOn(below: Frame | null, own: Partial<Frame> & Pick<Frame, "
     saved: null,
     buckets: [],
     target: null,
+    exits: false,
     finished: false,
     ...own,
   };

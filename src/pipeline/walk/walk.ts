@@ -82,7 +82,7 @@ export class Walk {
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
     while (this.stack.length > 0) this.drop(this.stack.pop()!);
-    if (ctx.error === null && this.changes.length > 0) this.sink?.([...this.changes]);
+    if (this.changes.length > 0) this.sink?.([...this.changes]);
     for (const apply of this.elsewhere) apply();
   }
 
@@ -437,7 +437,7 @@ export class Walk {
     if (saved.sizesAt < 0) return;
     ctx.base.set(saved.base);
     ctx.conntracked = saved.conntracked;
-    if (frame.kind === "check") this.endCheck(saved);
+    if (frame.kind === "check") this.endCheck(frame, saved);
     else this.endCopy(frame.kind, saved);
   }
 
@@ -450,7 +450,9 @@ export class Walk {
     actions[sizesAt + 1] = inside;
     ctx.ends = ends;
     if (kind === "branch") {
-      // What ended one branch does not end the other.
+      // Each is on its own; that of longer packets decides whether the callers go on.
+      const check = this.stack[this.stack.length - 1]!;
+      if (check.buckets.length > 0) check.exits = ctx.exit;
       ctx.exit = false;
       return;
     }
@@ -458,8 +460,9 @@ export class Walk {
     if (actions.length === listAt) actions.length = listAt - ODP_WORDS[ODP.clone]!;
   }
 
-  private endCheck({ sizesAt, ends }: Saved): void {
+  private endCheck({ exits }: Frame, { sizesAt, ends }: Saved): void {
     const { actions } = this.ctx;
+    this.ctx.exit = exits;
     const some = actions[sizesAt + 1]! + actions[sizesAt + 3]! > 0;
     this.ctx.ends = ends + (some ? 1 : 0);
   }

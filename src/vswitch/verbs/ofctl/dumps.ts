@@ -9,11 +9,10 @@ import {
   type SortCriterion,
 } from "../../../ofctl/dump-flows.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
-import { checkReceivedMatch } from "../../../ofctl/print/received-match.js";
 import { FORMATS, formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
 import type { FlowEntry } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
-import { selectorOf } from "../../flow-mods.js";
+import { selectorOf, unreadable } from "../../flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap, portNames } from "./bridge.js";
@@ -111,7 +110,7 @@ function printMods(call: Call, { mods, formats }: FlowTexts): void {
   const namesAnyTable = version === 10 && (format & FORMATS.tables) !== 0;
   const name = isNxm(format) || needsNxm(mods, version) ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
   for (const [i, mod] of mods.entries()) {
-    const error = checkReceivedMatch(mod.match, version);
+    const error = unreadable(mod, version);
     const text =
       error === null
         ? formatFlowMod(mod, { version, namesAnyTable })
