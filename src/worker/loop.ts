@@ -151,7 +151,7 @@ export class Loop {
   /** One burst of every queue that has frames. */
   private round(): void {
     const m = this.p.k.m;
-    // A queue that dies in here takes all three arrays with it: the others wait for the next round.
+    // A queue that dies in here replaces these arrays; this round goes on with the old ones.
     const { alive, ready } = this;
     for (let i = 0; i < alive.length; i++) {
       if (ready[i] === 0) continue;
