@@ -118,6 +118,7 @@ export interface QueueIo {
   /**
    * Waits until a queue of the set is readable or in error, the stop handle is kicked, or
    * `timeoutMs` has passed.
+   * @param queues not changed once handed over: the same array stands for the same queues.
    * @param ready receives 1 at each index of `queues` that wants attention, else 0.
    * @returns how many are ready; 0 after a timeout or a kick.
    */
