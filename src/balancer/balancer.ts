@@ -47,7 +47,7 @@ const SYN_ACK = TCP_FLAG.syn | TCP_FLAG.ack;
 export interface BalancerParts {
   readonly config: BalancerConfig;
   readonly connections: Connections;
-  /** `turnWords(config)` words. */
+  /** TURN_WORDS words. */
   readonly turns: Int32Array;
   /** This worker's, BALANCER_DOUBLES long. */
   readonly counters: Float64Array;
@@ -58,11 +58,11 @@ export interface BalancerParts {
 }
 
 export class Balancer {
-  private readonly config: BalancerConfig;
+  private config: BalancerConfig;
   private readonly connections: Connections;
   private readonly counters: Float64Array;
   private readonly floor: number;
-  private readonly neighbors: Neighbors;
+  private neighbors: Neighbors;
   private readonly fresh: NewConnections;
   private readonly segment = newSegment();
   private readonly tuple = new Int32Array(TUPLE.words);
@@ -87,6 +87,16 @@ export class Balancer {
     const mac = Uint8Array.from(config.mac);
     this.macHigh = macHigh(mac, 0);
     this.macLow = macLow(mac, 0);
+  }
+
+  /**
+   * Other services, from the next frame on. What has connections keeps its place in the lists: it
+   * is marked as gone, until there are none.
+   */
+  setServices(services: readonly VirtualService[]): void {
+    this.config = { ...this.config, services };
+    this.neighbors = new Neighbors(this.config);
+    this.fresh.configure(this.config);
   }
 
   /** @returns PASSED, or why the frame ends here (index in base/drop-reasons.ts). */

@@ -35,7 +35,9 @@ export class Neighbors {
   constructor(config: BalancerConfig) {
     this.mac = config.mac;
     const own = [
-      ...config.services.map(({ family, address }) => ({ family, words: address })),
+      ...config.services
+        .filter(({ isGone = false }) => !isGone)
+        .map(({ family, address }) => ({ family, words: address })),
       ...config.local.addresses,
     ];
     for (const { family, words } of own) {

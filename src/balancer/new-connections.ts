@@ -7,7 +7,13 @@ import { TCP_FLAG } from "../wire/transport.js";
 import { CONN, Connections, FULL, hashTuple, TAKEN, TUPLE } from "./connections.js";
 import { Schedule } from "./schedule.js";
 import { lifeTicks, TCP_STATE } from "./tcp-states.js";
-import { type BalancerConfig, profileOf, type RealServer, type VirtualService } from "./types.js";
+import {
+  type BalancerConfig,
+  profileOf,
+  type RealServer,
+  SERVICES_MAX,
+  type VirtualService,
+} from "./types.js";
 
 /** Answers of `add` beside those of `Connections.add`. */
 const NO_SERVICE = -11;
@@ -19,10 +25,9 @@ const TRIES_MAX = 1024;
 /** A clock of 4 us, as RFC 6528 has it. */
 const SEQUENCE_PER_MS = 250;
 
-/** Words that all workers share: the turn of each service, and of the local pool. */
-export function turnWords(config: BalancerConfig): number {
-  return config.services.length + 1;
-}
+/** Words that all workers share: the turn of each service that there can be, then the pool's. */
+const POOL_TURN = SERVICES_MAX;
+export const TURN_WORDS = SERVICES_MAX + 1;
 
 /** What is taken from the first packet. */
 export interface FirstPacket {
@@ -35,10 +40,10 @@ export interface FirstPacket {
 }
 
 export class NewConnections {
-  private readonly config: BalancerConfig;
+  private config: BalancerConfig;
   private readonly connections: Connections;
   private readonly turns: Int32Array;
-  private readonly schedule: Schedule;
+  private schedule: Schedule;
   private readonly serverSide = new Int32Array(TUPLE.words);
 
   constructor(config: BalancerConfig, connections: Connections, turns: Int32Array) {
@@ -46,6 +51,12 @@ export class NewConnections {
     this.connections = connections;
     this.turns = turns;
     this.schedule = new Schedule(config.services, turns);
+  }
+
+  /** From the next packet on. */
+  configure(config: BalancerConfig): void {
+    this.config = config;
+    this.schedule = new Schedule(config.services, this.turns);
   }
 
   /** @returns the connection's place with its chain locked, or an answer for `dropReason`. */
@@ -97,6 +108,7 @@ export class NewConnections {
     const protocol = tuple[TUPLE.protocol] === IP_PROTO.tcp ? "tcp" : "udp";
     return this.config.services.findIndex(
       (service) =>
+        service.isGone !== true &&
         service.port === port &&
         service.protocol === protocol &&
         service.address.every((word, i) => (word | 0) === tuple[TUPLE.destination + i]),
@@ -127,7 +139,7 @@ export class NewConnections {
     const size = own.length * (lastPort - firstPort + 1);
     let answer = TAKEN;
     for (let tries = Math.min(size, TRIES_MAX); tries > 0 && answer === TAKEN; tries--) {
-      const turn = (Atomics.add(this.turns, this.config.services.length, 1) >>> 0) % size;
+      const turn = (Atomics.add(this.turns, POOL_TURN, 1) >>> 0) % size;
       serverSide.set(own[turn % own.length]!.words, TUPLE.destination);
       const port = firstPort + Math.floor(turn / own.length);
       serverSide[TUPLE.ports] = (sourcePort << 16) | port;

@@ -9,9 +9,10 @@ import type { VirtualService } from "./types.js";
  * has most is taken and pays the sum). `rr` counts every weight above 0 as 1.
  */
 export function roundOf(service: VirtualService): readonly number[] {
-  const weights = service.servers.map(({ weight }) =>
-    service.scheduler === "rr" ? Math.min(weight, 1) : weight,
-  );
+  const weights = service.servers.map(({ weight, isGone = false }) => {
+    if (isGone) return 0;
+    return service.scheduler === "rr" ? Math.min(weight, 1) : weight;
+  });
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const credit = weights.map(() => 0);
   return Array.from({ length: total }, () => {

@@ -23,6 +23,10 @@ export type ToaSetting = (typeof TOA_SETTINGS)[number];
 
 export const PROTOCOLS = ["tcp", "udp"] as const;
 
+/** Services of a balancer, and servers of a service. */
+export const SERVICES_MAX = 64;
+export const SERVERS_MAX = 64;
+
 /** Four words, the most significant first; IPv4 is v4-mapped (::ffff:a.b.c.d). */
 export type AddressWords = readonly number[];
 
@@ -36,6 +40,8 @@ export interface RealServer {
   readonly mac: readonly number[];
   /** Of the server's device, in bytes: what is inserted must fit. */
   readonly mtu: number;
+  /** Taken away while the switch runs: connections that it has go on, and it gets no others. */
+  readonly isGone?: boolean;
 }
 
 export interface VirtualService {
@@ -48,7 +54,10 @@ export interface VirtualService {
   readonly scheduler: Scheduler;
   /** Of `fullnat` services only: in the other modes servers see the client's address anyhow. */
   readonly toa: ToaSetting;
+  /** Connections know service and server by their places, which therefore stay what they are. */
   readonly servers: readonly RealServer[];
+  /** Taken away while the switch runs: connections that it has go on, and it gets no others. */
+  readonly isGone?: boolean;
 }
 
 /** Addresses and ports of its own that fullnat connections come from. */

@@ -43,11 +43,26 @@ export interface LearnedClientView {
   readonly client: string | null;
 }
 
+/**
+ * What can be changed while it runs; each reaches all workers as one. All reject with
+ * PacketpathError, and then nothing is changed. `end` is `10.1.0.11:8080`.
+ */
+export interface BalancerChangesView {
+  /** @param text a service as a scenario has it, in YAML. */
+  addService(text: string): Promise<void>;
+  deleteService(name: string): Promise<void>;
+  /** @param text a server as a scenario has it, in YAML. */
+  addServer(service: string, text: string): Promise<void>;
+  setWeight(service: string, end: string, weight: string): Promise<void>;
+  deleteServer(service: string, end: string): Promise<void>;
+}
+
 export interface BalancerView {
   readonly port: number;
   /** `02:6c:62:00:00:01` */
   readonly mac: string;
   readonly connectionsMax: number;
+  readonly changes: BalancerChangesView;
   services(): readonly BalancerServiceView[];
   connections(): readonly BalancedConnectionView[];
   clients(): readonly LearnedClientView[];

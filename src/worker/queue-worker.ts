@@ -67,7 +67,7 @@ async function main(data: QueueWorkerData): Promise<void> {
   const { datapath, live } = openSwitch(data, transmit);
   const burstClock = new BurstClock(realClock);
   const port = { datapath, counters, clock: burstClock, capture, m: k.m, block: cpuBlock(cpu) };
-  transmit.balancer = openBalancer(data, port);
+  transmit.balancer = openBalancer(data, port, live);
   const receivers = parts.switch.balancer?.receivers ?? [];
   if (receivers.length > 0) {
     transmit.servers = new ServerSide(receivers, burstClock, slotOffset(cpu));
@@ -129,6 +129,7 @@ function openSwitch(
 function openBalancer(
   { parts, index, cpu }: QueueWorkerData,
   port: Omit<ConstructorParameters<typeof BalancerPort>[0], "number" | "balancer" | "own">,
+  live: Replica,
 ): BalancerPort | null {
   const shared = parts.switch.balancer;
   if (shared === null) return null;
@@ -144,6 +145,7 @@ function openBalancer(
     floor: slotOffset(cpu),
     own,
   });
+  live.onServices = (services) => balancer.setServices(services);
   return new BalancerPort({ ...port, number: shared.port, balancer, own });
 }
 

@@ -3,7 +3,7 @@
 import { Balancer, PASSED } from "../../src/balancer/balancer.js";
 import { Connections } from "../../src/balancer/connections.js";
 import { BALANCER_DOUBLES, type BalancerCounts, sumCounts } from "../../src/balancer/counters.js";
-import { turnWords } from "../../src/balancer/new-connections.js";
+import { TURN_WORDS } from "../../src/balancer/new-connections.js";
 import type { BalancerConfig, RealServer, VirtualService } from "../../src/balancer/types.js";
 import { SteppedClock } from "../../src/base/clock.js";
 import { DROP_REASONS } from "../../src/base/drop-reasons.js";
@@ -77,7 +77,7 @@ export class Lab {
   constructor(settings: BalancerConfig = config(), workers = 1) {
     const { buffer } = Connections.create(settings.connectionsMax);
     this.connections = new Connections(buffer);
-    const turns = new Int32Array(new SharedArrayBuffer(4 * turnWords(settings)));
+    const turns = new Int32Array(new SharedArrayBuffer(4 * TURN_WORDS));
     this.blocks = Array.from({ length: workers }, () => new Float64Array(BALANCER_DOUBLES));
     this.workers = this.blocks.map(
       (counters) =>

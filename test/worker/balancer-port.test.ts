@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Balancer } from "../../src/balancer/balancer.js";
 import { Connections } from "../../src/balancer/connections.js";
 import { BALANCER_DOUBLES } from "../../src/balancer/counters.js";
-import { turnWords } from "../../src/balancer/new-connections.js";
+import { TURN_WORDS } from "../../src/balancer/new-connections.js";
 import { newReceiverMemory, ToaReceiver } from "../../src/balancer/receiver/toa-receiver.js";
 import type { BalancerConfig } from "../../src/balancer/types.js";
 import { SteppedClock } from "../../src/base/clock.js";
@@ -67,7 +67,7 @@ class Switch {
     };
     const balancer = new Balancer({
       ...{ config: settings, connections: this.connections, own, floor: slotOffset(0) },
-      turns: new Int32Array(new SharedArrayBuffer(4 * turnWords(settings))),
+      turns: new Int32Array(new SharedArrayBuffer(4 * TURN_WORDS)),
       counters: new Float64Array(BALANCER_DOUBLES),
     });
     const { datapath, counters, k } = rig;

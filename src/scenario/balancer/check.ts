@@ -2,13 +2,21 @@
 // any thread.
 import { isIP } from "node:net";
 import { addressValue } from "../check/addresses.js";
-import type { ScenarioText } from "../schema.js";
 import { didYouMean } from "../text/did-you-mean.js";
 import type { Path, Problems } from "../text/problems.js";
 import type { BalancerText } from "./schema.js";
 import { portOfAddress } from "./resolve.js";
 
-type Text = Pick<ScenarioText, "balancer" | "ports">;
+/** What is looked at of a scenario: its text, or what became of it. */
+interface Text {
+  readonly balancer?: BalancerText | undefined;
+  readonly ports: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly addresses: readonly string[];
+    readonly mac?: string | null | undefined;
+  }[];
+}
 type ServiceText = BalancerText["services"][number];
 
 export function checkBalancer(text: Text, problems: Problems): void {
@@ -25,8 +33,13 @@ export function checkBalancer(text: Text, problems: Problems): void {
   checkPort(balancer, text, problems);
   checkMac(balancer, text, problems);
   checkOwnAddresses(balancer, text, problems);
+  checkServices(balancer, text, problems);
+}
+
+/** The part that a change of services can break. */
+export function checkServices(balancer: BalancerText, text: Text, problems: Problems): void {
   balancer.services.forEach((service, index) => {
-    checkService(service, ["balancer", "services", index], text, problems);
+    checkService(service, ["balancer", "services", index], { ...text, balancer }, problems);
   });
   checkUniqueServices(balancer.services, problems);
   checkDialects(balancer.services, text, problems);

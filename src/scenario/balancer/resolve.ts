@@ -11,6 +11,8 @@ export interface ScenarioBalancer {
   /** Number of its port. */
   readonly port: number;
   readonly config: BalancerConfig;
+  /** What the user wrote; what changes while the switch runs is checked with it. */
+  readonly text: BalancerText;
   /** Where the servers are: numbers of the ports that have the addresses, by service and server. */
   readonly serverPorts: readonly (readonly number[])[];
 }
@@ -56,6 +58,7 @@ export function resolveBalancer(
   const portOf = (address: string): ScenarioPort => portOfAddress(address, ports)!;
   return {
     port: ports.find(({ name }) => name === text.port)!.number,
+    text,
     config: {
       mac: macNumbers(text.mac),
       services: text.services.map((service) => resolveService(service, portOf)),
@@ -69,9 +72,10 @@ export function resolveBalancer(
   };
 }
 
-function resolveService(
+/** @param portOf the port that has an address; it has a MAC address. */
+export function resolveService(
   service: BalancerText["services"][number],
-  portOf: (address: string) => ScenarioPort,
+  portOf: (address: string) => Pick<ScenarioPort, "mac" | "mtu">,
 ): VirtualService {
   const { name, port, protocol, mode, scheduler } = service;
   const toa = mode === "fullnat" ? (service.toa ?? "dpvs") : "off";

@@ -1,12 +1,19 @@
 // What a user may write about the load balancer behind a port of kind `balancer`. Part of
 // ../schema.ts; any thread.
 import { z } from "zod";
-import { MODES, PROTOCOLS, SCHEDULERS, TOA_SETTINGS } from "../../balancer/types.js";
+import {
+  MODES,
+  PROTOCOLS,
+  SCHEDULERS,
+  SERVERS_MAX,
+  SERVICES_MAX,
+  TOA_SETTINGS,
+} from "../../balancer/types.js";
 
 const port = z.int().min(1).max(65_535);
 const address = z.string().min(2).max(45);
 
-const server = z.strictObject({
+export const server = z.strictObject({
   address: address.meta({ description: "An address of one of the scenario's ports." }),
   port: port.optional().meta({ description: "Default: the service's." }),
   weight: z.int().min(0).max(256).default(1).meta({
@@ -14,7 +21,7 @@ const server = z.strictObject({
   }),
 });
 
-const service = z.strictObject({
+export const service = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/, "expected 1 to 32 of A-Z a-z 0-9 _ . -")
@@ -37,7 +44,7 @@ const service = z.strictObject({
         "fullnat only: whether servers are told the client's address (TOA, UOA), and in which " +
         "dialect; default: dpvs.",
     }),
-  servers: z.array(server).min(1).max(64),
+  servers: z.array(server).min(1).max(SERVERS_MAX),
 });
 
 export const balancer = z
@@ -47,7 +54,7 @@ export const balancer = z
       .string()
       .regex(/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/, "expected six hex pairs: 02:00:00:00:00:01")
       .default("02:6c:62:00:00:01"),
-    services: z.array(service).min(1).max(64),
+    services: z.array(service).min(1).max(SERVICES_MAX),
     local: z
       .strictObject({
         addresses: z.array(address).max(64).default([]),

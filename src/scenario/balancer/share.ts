@@ -3,7 +3,7 @@ import { newReceiverMemory } from "../../balancer/receiver/toa-receiver.js";
 import { profileOf } from "../../balancer/types.js";
 import { Connections } from "../../balancer/connections.js";
 import { BALANCER_DOUBLES } from "../../balancer/counters.js";
-import { turnWords } from "../../balancer/new-connections.js";
+import { TURN_WORDS } from "../../balancer/new-connections.js";
 import type { BalancerShared } from "../../worker/shared.js";
 import type { ReceiverPorts } from "../../worker/balancer/server-side.js";
 import type { Scenario } from "../types.js";
@@ -18,7 +18,7 @@ export function shareBalancer({ balancer, workers }: Scenario): BalancerShared |
     port,
     config,
     connections: Connections.create(config.connectionsMax).buffer,
-    turns: new SharedArrayBuffer(turnWords(config) * Int32Array.BYTES_PER_ELEMENT),
+    turns: new SharedArrayBuffer(TURN_WORDS * Int32Array.BYTES_PER_ELEMENT),
     receivers: receiversOf(balancer),
     counters: Array.from({ length: workers }, () => new SharedArrayBuffer(counterBytes)),
   };

@@ -4,9 +4,8 @@ import { CONN, Connections, ticksOf, TICKS_PER_SECOND, TUPLE } from "../../balan
 import { sumCounts } from "../../balancer/counters.js";
 import { type LearnedClient, ToaReceiver } from "../../balancer/receiver/toa-receiver.js";
 import { stateText } from "../../balancer/tcp-states.js";
-import type { AddressWords } from "../../balancer/types.js";
+import type { VirtualService } from "../../balancer/types.js";
 import { nowMs } from "../../base/clock.js";
-import { formatIpv4, formatIpv6 } from "../../ofctl/text/addresses.js";
 import type {
   BalancedConnectionView,
   BalancerServiceView,
@@ -15,21 +14,29 @@ import type {
 } from "../../vswitch/balancer.js";
 import { macText } from "../../wire/ethernet.js";
 import type { BalancerShared } from "../../worker/shared.js";
+import { BalancerChanges, type ChangesParts } from "./changes.js";
+import { endText } from "./end-text.js";
 
 const UDP = 17;
-const MAPPED_PREFIX = 0xffffn;
 
-export function balancerView(shared: BalancerShared): BalancerView {
+/** @param parts of the lab, for changes. */
+export function balancerView(
+  shared: BalancerShared,
+  parts: Omit<ChangesParts, "receivers" | "connections">,
+): BalancerView {
   const { config, port } = shared;
   const table = new Connections(shared.connections);
   const receivers = shared.receivers.map(({ memory }) => new ToaReceiver(memory));
+  const { receivers: readers } = shared;
+  const changes = new BalancerChanges({ ...parts, receivers: readers, connections: table });
   const blocks = shared.counters.map((one) => new Float64Array(one));
   return {
     port,
     mac: macText(Uint8Array.from(config.mac), 0),
     connectionsMax: config.connectionsMax,
-    services: () => servicesOf(shared, table),
-    connections: () => connectionsOf(shared, table),
+    services: () => servicesOf(changes.services, table),
+    connections: () => connectionsOf(changes.services, table),
+    changes,
     clients: () => receivers.flatMap((receiver) => receiver.entries(nowMs()).map(learned)),
     counts: () => {
       const { untold, ...counts } = sumCounts(blocks);
@@ -41,24 +48,33 @@ export function balancerView(shared: BalancerShared): BalancerView {
   };
 }
 
-function servicesOf({ config }: BalancerShared, table: Connections): BalancerServiceView[] {
+function servicesOf(
+  services: readonly VirtualService[],
+  table: Connections,
+): BalancerServiceView[] {
   const { words } = table;
   const places = table.all();
-  return config.services.map((service, index) => {
+  return services.flatMap((service, index) => {
+    if (service.isGone === true) return [];
     const { name, protocol, mode, scheduler, toa } = service;
-    const servers = service.servers.map((server, i) => ({
-      at: endText(server.address, server.port),
-      weight: server.weight,
-      connections: places.filter(
+    const servers = service.servers.flatMap(({ address, port, weight, isGone = false }, i) => {
+      const connections = places.filter(
         (at) => words[at + CONN.service] === index && words[at + CONN.server] === i,
-      ).length,
-    }));
+      ).length;
+      // One that is gone is shown for as long as it has connections.
+      return isGone && connections === 0
+        ? []
+        : [{ at: endText(address, port), weight: isGone ? 0 : weight, connections }];
+    });
     const at = endText(service.address, service.port);
-    return { name, at, protocol, mode, scheduler, toa, servers };
+    return [{ name, at, protocol, mode, scheduler, toa, servers }];
   });
 }
 
-function connectionsOf({ config }: BalancerShared, table: Connections): BalancedConnectionView[] {
+function connectionsOf(
+  services: readonly VirtualService[],
+  table: Connections,
+): BalancedConnectionView[] {
   const { words } = table;
   const now = ticksOf(nowMs());
   return table.all().map((at) => {
@@ -66,7 +82,7 @@ function connectionsOf({ config }: BalancerShared, table: Connections): Balanced
     const server = at + CONN.serverSide;
     return {
       protocol: words[client + TUPLE.protocol] === UDP ? "udp" : "tcp",
-      service: config.services[words[at + CONN.service]!]!.name,
+      service: services[words[at + CONN.service]!]!.name,
       client: sideText(words, client, TUPLE.source),
       virtual: sideText(words, client, TUPLE.destination),
       from: sideText(words, server, TUPLE.destination),
@@ -92,11 +108,4 @@ function sideText(words: Int32Array, tuple: number, side: 0 | 4): string {
   const ports = words[tuple + TUPLE.ports]!;
   const port = side === TUPLE.source ? ports >>> 16 : ports & 0xffff;
   return endText([...words.subarray(from, from + 4)], port);
-}
-
-/** `10.0.0.80:80`, `[fd00::80]:80` */
-function endText(words: AddressWords, port: number): string {
-  const value = words.reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n);
-  if (value >> 32n === MAPPED_PREFIX) return `${formatIpv4(value & 0xffff_ffffn)}:${port}`;
-  return `[${formatIpv6(value)}]:${port}`;
 }

@@ -74,12 +74,23 @@ export class LabBridge implements BridgeControl {
     this.meters = new Meters(new MeterTable(parts.meters));
     this.connections = new ConnectionTable(parts.connections);
     this.portTable = new PortTable(parts.ports);
-    this.balancer = parts.balancer === null ? null : balancerView(parts.balancer);
+    this.balancer = this.openBalancer();
     const { tables, portTable: ports, macs } = this;
     this.pipeline = new Pipeline({ tables, ports, macs, clock: realClock });
     this.records = parts.flowRecords.map((shared) => new Float64Array(shared));
     this.counters = parts.datapathCounters.map((shared) => new Float64Array(shared));
     lab.supervisor.changer.onLearned = (changes) => void this.learned(changes);
+  }
+
+  private openBalancer(): BalancerView | null {
+    const { parts, scenario, supervisor } = this.lab;
+    if (parts.switch.balancer === null || scenario.balancer === null) return null;
+    return balancerView(parts.switch.balancer, {
+      balancer: scenario.balancer,
+      ports: scenario.ports,
+      macOf: (port) => supervisor.devices.find(({ number }) => number === port)?.ref?.mac ?? null,
+      order: (services) => supervisor.changer.setServices(services),
+    });
   }
 
   /** Ports that are plugged in and published; number and datapath number are the same. */

@@ -1,6 +1,7 @@
 // The main thread's side of a switch that is changed while it runs: posts orders to the queue
 // workers and waits until all have carried them out. Main thread only.
 import type { MessagePort } from "node:worker_threads";
+import type { VirtualService } from "../../balancer/types.js";
 import { nowMs } from "../../base/clock.js";
 import { eventually } from "../../base/eventually.js";
 import type { Megaflow } from "../../flow/odp.js";
@@ -36,6 +37,11 @@ export class Changer {
   /** Applies changes in all workers; resolves when the last has done so. */
   change(changes: readonly FlowChange[]): Promise<void> {
     return this.order({ type: "change", changes });
+  }
+
+  /** Gives the load balancer of all workers other services; resolves when the last has them. */
+  setServices(services: readonly VirtualService[]): Promise<void> {
+    return this.order({ type: "services", services });
   }
 
   flush(): Promise<void> {

@@ -6,6 +6,7 @@
 //
 // One word counts the orders posted, written by the main thread; one word per worker counts those
 // it has carried out, written by that worker.
+import type { VirtualService } from "../../balancer/types.js";
 import type { FlowChange } from "../../pipeline/flow-tables.js";
 import type { Megaflow } from "../../flow/odp.js";
 
@@ -16,6 +17,8 @@ export type SwitchOrder =
   | { readonly type: "dump"; readonly id: number }
   /** Forgets the datapath's flows. */
   | { readonly type: "flush" }
+  /** The load balancer's services are these from now on. */
+  | { readonly type: "services"; readonly services: readonly VirtualService[] }
   /** The next frame that is read from a port is copied into a "frame"; NO_PORT: no longer. */
   | { readonly type: "watch"; readonly port: number };
 

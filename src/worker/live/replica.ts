@@ -2,6 +2,7 @@
 // its datapath, to which it applies the main thread's orders. Called by the loop between two
 // bursts; in the worker's thread.
 import { receiveMessageOnPort, type MessagePort } from "node:worker_threads";
+import type { VirtualService } from "../../balancer/types.js";
 import type { Datapath, Frame } from "../../datapath/datapath.js";
 import type { FlowTables } from "../../pipeline/flow-tables.js";
 import { NO_PORT, ORDER_WORDS, type SwitchNews, type SwitchOrder } from "./orders.js";
@@ -19,6 +20,8 @@ export class Replica {
   private readonly p: ReplicaParts;
   /** The port whose next frame somebody wants to see; NO_PORT: none. */
   watchedPort = NO_PORT;
+  /** Tells the load balancer its services; set once, where there is one. */
+  onServices: (services: readonly VirtualService[]) => void = () => undefined;
   private done = 0;
 
   constructor(parts: ReplicaParts) {
@@ -61,6 +64,8 @@ export class Replica {
       case "watch":
         this.watchedPort = order.port;
         return;
+      case "services":
+        return this.onServices(order.services);
       case "dump":
         tell({ type: "megaflows", id: order.id, flows: datapath.dump() });
     }

@@ -10,7 +10,7 @@ import {
   sumCounts,
   UNTOLD,
 } from "../../../src/balancer/counters.js";
-import { turnWords } from "../../../src/balancer/new-connections.js";
+import { TURN_WORDS } from "../../../src/balancer/new-connections.js";
 import {
   newReceiverMemory,
   type ReceiverCounts,
@@ -97,7 +97,7 @@ class Rig {
     this.balancer = new Balancer({
       config: settings,
       connections: new Connections(buffer),
-      turns: new Int32Array(turnWords(settings)),
+      turns: new Int32Array(TURN_WORDS),
       counters: this.counters,
       floor: 0,
       own: { bytes: new Uint8Array(256), offset: 64, length: 0, vnetOffset: -1 },

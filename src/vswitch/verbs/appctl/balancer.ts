@@ -1,7 +1,7 @@
-// Verbs of ovs-appctl about a load balancer: balancer/show, balancer/connections and
-// balancer/clients. Open vSwitch has none such; they print text, or with --json one object. Main
-// thread.
-import type { BalancerView } from "../../balancer.js";
+// Verbs of ovs-appctl about a load balancer. Open vSwitch has none such. Those that show print text,
+// or with --json one object; those that change print nothing. Main thread.
+import { PacketpathError } from "../../../base/errors.js";
+import type { BalancerChangesView, BalancerView } from "../../balancer.js";
 import type { Call, Verb } from "../call.js";
 import { Refusal } from "./refusal.js";
 
@@ -67,8 +67,45 @@ function showClients(call: Call): void {
   print(call, { clients }, lines);
 }
 
+/** A verb that changes what runs, and says why where it does not. */
+function changing(
+  name: string,
+  usage: string,
+  change: (changes: BalancerChangesView, args: readonly string[]) => Promise<void>,
+): Verb {
+  const count = usage.split(" ").length;
+  const run = async (call: Call): Promise<void> => {
+    try {
+      await change(balancerOf(call).changes, call.args);
+    } catch (error) {
+      if (error instanceof PacketpathError) throw new Refusal(sentencesOf(error));
+      throw error;
+    }
+  };
+  return { name: `balancer/${name}`, min: count, max: count, usage, run };
+}
+
+function sentencesOf({ message, others }: PacketpathError): string {
+  return [message, ...others.map((other) => other.message)].join("\n");
+}
+
+const CHANGES: readonly Verb[] = [
+  changing("add-service", "SERVICE-AS-YAML", (changes, [text]) => changes.addService(text!)),
+  changing("del-service", "NAME", (changes, [name]) => changes.deleteService(name!)),
+  changing("add-server", "NAME SERVER-AS-YAML", (changes, [name, text]) =>
+    changes.addServer(name!, text!),
+  ),
+  changing("set-weight", "NAME ADDRESS:PORT WEIGHT", (changes, [name, end, weight]) =>
+    changes.setWeight(name!, end!, weight!),
+  ),
+  changing("del-server", "NAME ADDRESS:PORT", (changes, [name, end]) =>
+    changes.deleteServer(name!, end!),
+  ),
+];
+
 export const BALANCER_VERBS: readonly Verb[] = [
   { name: "balancer/show", min: 0, max: 1, usage: "[--json]", run: show },
   { name: "balancer/connections", min: 0, max: 1, usage: "[--json]", run: showConnections },
   { name: "balancer/clients", min: 0, max: 1, usage: "[--json]", run: showClients },
+  ...CHANGES,
 ];
