@@ -1,10 +1,12 @@
 // A user's own guard: a module that default-exports `function guard(dev, skb)`. It is loaded once
-// here, before anything is created, so that a typing error costs a line of text and not a run.
-// Queue workers load the same file again, each in its own thread. Main thread only.
+// here, before anything is created, so that a typing error costs a line of text and not a run; on a
+// thread of its own, since the module's top level may have no end. Queue workers load the same file
+// again, each in its own thread. Main thread only.
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { PacketpathError } from "../base/errors.js";
 import { isModulePath } from "../scenario/parse.js";
 import { didYouMean } from "../scenario/text/did-you-mean.js";
@@ -47,18 +49,46 @@ export async function checkGuard(name: string): Promise<CheckedGuard> {
   return checked;
 }
 
+/** Longest run of a guard's module, which only defines a function, in milliseconds. */
+const MODULE_MS = 10_000;
+
+/** Imports a module and says what it exports, or why it cannot. */
+const LOADER =
+  'const { parentPort, workerData } = require("node:worker_threads");' +
+  "import(workerData).then(" +
+  '({ default: one }) => parentPort.postMessage({ kind: one === undefined ? "" : typeof one }),' +
+  "(error) => parentPort.postMessage({ problem: String(error?.message ?? error) }));";
+
+interface Loaded {
+  /** Of the default export; "" if there is none. */
+  readonly kind?: string;
+  readonly problem?: string;
+}
+
 async function load(name: string, file: string): Promise<void> {
-  let exported: unknown;
-  try {
-    const module = (await import(pathToFileURL(file).href)) as { default?: unknown };
-    exported = module.default;
-  } catch (error) {
-    throw invalid(name, `cannot be loaded: ${reason(error)}`);
-  }
-  if (typeof exported === "function") return;
-  const found = exported === undefined ? "has no default export" : `exports a ${typeof exported}`;
+  const { kind, problem } = await loadAside(file);
+  if (problem !== undefined) throw invalid(name, `cannot be loaded: ${problem.trim()}`);
+  if (kind === "function") return;
+  const found = kind === "" ? "has no default export" : `exports a ${kind}`;
   const fix = "Write: export default function guard(dev, skb) { return dev.running; }";
   throw invalid(name, `${found}; expected a function as default export`, fix);
+}
+
+async function loadAside(file: string): Promise<Loaded> {
+  const worker = new Worker(LOADER, { eval: true, workerData: pathToFileURL(file).href });
+  const tooLong = { problem: `its module runs for more than ${MODULE_MS / 1000} s` };
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<Loaded>((resolved) => {
+      timer = setTimeout(() => resolved(tooLong), MODULE_MS);
+      worker.once("message", resolved);
+      worker.once("error", (error) => resolved({ problem: error.message }));
+      worker.once("exit", () => resolved({ problem: "it ends its thread" }));
+    });
+  } finally {
+    clearTimeout(timer);
+    await worker.terminate();
+  }
 }
 
 /** TypeScript, and what it imports from its own folder, as one JavaScript file. */
