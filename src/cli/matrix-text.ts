@@ -1,6 +1,6 @@
 // The guard matrix as text and JSON, and what a process exits with for it. Main thread only.
 import { EXIT } from "../base/errors.js";
-import type { MatrixResult } from "../explore/matrix/matrix.js";
+import type { MatrixCell, MatrixResult } from "../explore/matrix/matrix.js";
 
 /** A guard that is a file, and not built in. */
 export function isGuardFile(guard: string): boolean {
@@ -12,7 +12,18 @@ export async function matrixWords({ cells, seconds }: MatrixResult): Promise<str
   const searched = cells.filter(({ sameAs }) => sameAs === null);
   const states = searched.reduce((sum, one) => sum + one.states, 0);
   const count = `${cells.length} cells, ${searched.length} searched, ${states} states`;
-  return `${matrixText(cells)}\n${count}, ${seconds.toFixed(2)} s\n`;
+  return `${matrixText(cells)}\n${count}, ${seconds.toFixed(2)} s${slowest(cells)}\n`;
+}
+
+/** Which cell took longest, by the clock. */
+function slowest(cells: readonly MatrixCell[]): string {
+  if (cells.length === 0) return "";
+  const one = cells.reduce((most, cell) => (cell.seconds > most.seconds ? cell : most));
+  return `\nslowest cell: ${(1000 * one.seconds).toFixed(1)} ms (${cellName(one)})`;
+}
+
+export function cellName({ guard, kind, hint, profile, event }: MatrixCell): string {
+  return `${guard}/${kind}/${hint ? "hint" : "no-hint"}/${profile}/${event}`;
 }
 
 export function matrixJson(result: MatrixResult): string {

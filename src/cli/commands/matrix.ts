@@ -12,7 +12,7 @@ import type { CaseResult } from "../../report/junit.js";
 import { writeOut } from "../failure.js";
 import { readText } from "../input.js";
 import { certifyCells } from "../exploration/matrix-certificates.js";
-import { isGuardFile, matrixExit, matrixJson, matrixWords } from "../matrix-text.js";
+import { cellName, isGuardFile, matrixExit, matrixJson, matrixWords } from "../matrix-text.js";
 import { type ExportName, EXPORTS } from "../program-results.js";
 import { variantMatrix, type VariantMatrixFlags } from "../exploration/variants.js";
 import { THREAD_TIMES } from "../thread-replay.js";
@@ -175,7 +175,7 @@ function storyText(cell: MatrixCell, told: SystemStory, flags: MatrixFlags) {
   const fewest = counterexample.minimal ? ", no schedule has fewer switches" : "";
   const { steps, switches, message } = counterexample;
   const head =
-    `${told.verdict}: ${nameOf(cell)}\n  ${message}\n` +
+    `${told.verdict}: ${cellName(cell)}\n  ${message}\n` +
     `  ${steps} steps, ${switches} context switches${fewest}\n` +
     `  replay: ${replayOf(cell, counterexample.token)}\n`;
   return { head, counterexample: { ...counterexample, timeline } };
@@ -229,10 +229,6 @@ async function replayCell(opened: Matrix, token: string, flags: MatrixFlags): Pr
   return told.verdict === "SAFE" ? EXIT.asExpected : EXIT.notAsExpected;
 }
 
-function nameOf({ guard, kind, hint, profile, event }: MatrixCell): string {
-  return `${guard}/${kind}/${hint ? "hint" : "no-hint"}/${profile}/${event}`;
-}
-
 function replayOf(cell: MatrixCell, token: string): string {
   const { guard, kind, hint, profile, event } = cell;
   return (
@@ -255,7 +251,7 @@ function caseOf(
   const last = timeline.findLast((one) => one.line > 0 && one.file === guard);
   return {
     group: "matrix",
-    name: nameOf(cell),
+    name: cellName(cell),
     file: isGuardFile(guard) ? guard : "src/path/guards.ts",
     line: last?.line ?? 1,
     column: last?.column ?? 1,
