@@ -39,8 +39,8 @@ export const OFPP = {
 
 /**
  * How a field-setting action was written; dumps print it back in that form. "mod" is for the
- * actions that are older than set_field; set_tunnel64 is set_tunnel for a number of 64 bits. "masked"
- * is a set_field that says its mask even where that is the whole field.
+ * actions that are older than set_field; set_tunnel64 is set_tunnel for a number of 64 bits.
+ * "masked" is a set_field that says its mask even where that is the whole field.
  */
 export type SetFieldSpelling = "set_field" | "masked" | "load" | "mod" | "set_tunnel64";
 

@@ -65,7 +65,8 @@ function transport(random: Random, protocol: number): string {
   switch (protocol) {
     case 6: {
       const length = random.pick(["5", "5", "8", "4", "f"]);
-      return `${ports}${bytes(random, 8)}${length}0${random.pick(["02", "10", "ff"])}${bytes(random, 6)}`;
+      const flags = random.pick(["02", "10", "ff"]);
+      return `${ports}${bytes(random, 8)}${length}0${flags}${bytes(random, 6)}`;
     }
     case 17:
       return `${ports}${random.pick(["0008", "0000", "ffff"])}0000${bytes(random, 4)}`;
@@ -75,7 +76,8 @@ function transport(random: Random, protocol: number): string {
       const type = random.pick(["80", "87", "88", "01", "03", "86"]);
       const option = `${random.pick(["01", "02", "05"])}${random.pick(["01", "01", "02", "00"])}`;
       const options = random.pick(["", `${option}${random.pick(MACS)}`]);
-      return `${type}${random.pick(["00", "00", "04"])}0000${bytes(random, 4)}${random.pick(V6)}${options}`;
+      const code = random.pick(["00", "00", "04"]);
+      return `${type}${code}0000${bytes(random, 4)}${random.pick(V6)}${options}`;
     }
     case 1: {
       // An error, with the packet that it is about.
@@ -97,7 +99,8 @@ function ipv4(random: Random): string {
   const rest = `${hex(random.pick([0, 1, 2, 64]), 2)}${hex(protocol, 2)}0000`;
   const addresses = `${random.pick(ADDRESSES)}${random.pick(ADDRESSES)}`;
   const tos = random.pick(["00", "b9", "03"]);
-  return `0800${header}${tos}${hex(length, 4)}0001${fragment}${rest}${addresses}${options}${payload}`;
+  const head = `0800${header}${tos}${hex(length, 4)}0001${fragment}`;
+  return `${head}${rest}${addresses}${options}${payload}`;
 }
 
 /** With 0 to 3 extension headers. */

@@ -23,6 +23,7 @@ import { eventually } from "../../src/base/eventually.js";
 const PREFIX = "packetpath-ovs-";
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
 const START_MS = 20_000;
+const CONNECT_TRIES = 3;
 /** What a command answers when the daemon has died. */
 const GONE = "ovs-vswitchd is gone";
 
@@ -338,10 +339,15 @@ export class PrivateOvs {
       "ovs-appctl": ["-t", this.path("switch.ctl")],
       "ovs-ofctl": ["-vconsole:off"],
     };
-    const run = spawnSync(tool, [...(own[tool] ?? []), ...args], {
-      ...{ env: this.env, encoding: "utf8", cwd: this.folder, input: files.get("-") ?? "" },
-    });
-    return { exitCode: run.status ?? -1, stdout: run.stdout, stderr: run.stderr };
+    for (let tries = 1; ; tries++) {
+      const run = spawnSync(tool, [...(own[tool] ?? []), ...args], {
+        ...{ env: this.env, encoding: "utf8", cwd: this.folder, input: files.get("-") ?? "" },
+      });
+      // A daemon that is busy with a new bridge may drop a connection before anything was said.
+      const isUnheard = run.stderr.includes("failed to open socket (Broken pipe)");
+      if (isUnheard && tries < CONNECT_TRIES) continue;
+      return { exitCode: run.status ?? -1, stdout: run.stdout, stderr: run.stderr };
+    }
   }
 
   /** Runs ovs-vsctl; it waits until the switch has done what is asked. */

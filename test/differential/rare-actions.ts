@@ -1,5 +1,5 @@
-// Random actions with many arguments, as ofctl text, for comparisons: learn, ct, controller, bundles
-// of options that few flows have. `fit` says which protocol the flow matches.
+// Random actions with many arguments, as ofctl text, for comparisons: learn, ct, controller, and
+// forms of others that few flows have.
 import type { Random } from "../../src/base/random.js";
 import { PORTS } from "./ovs.js";
 
@@ -17,7 +17,7 @@ function some(random: Random, all: readonly string[], oneIn = 2): string[] {
   return all.filter(() => random.below(oneIn) === 0);
 }
 
-/** Properties of the flow that is learned. Each has a priority of its own, so that none is met at random. */
+/** Properties of the flow that is learned. */
 function learnProperties(random: Random): string[] {
   return some(
     random,

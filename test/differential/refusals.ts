@@ -81,7 +81,7 @@ export function theirReading(text: string): Outcome {
   return { exitCode: run.status ?? -1, stdout, stderr };
 }
 
-/** Without the bytes of messages behind decode errors, and warnings about them: we send no bytes. */
+/** Without the bytes of messages behind decode errors, and warnings of them: we send no bytes. */
 function withoutDumps(text: string): string {
   return text.replace(/^([0-9a-f]{8}  [0-9a-f]{2}[ -]|.*\|WARN\|).*\n/gm, "");
 }

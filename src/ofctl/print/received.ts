@@ -260,9 +260,9 @@ function isIdWithoutTag(action: Action): boolean {
 }
 
 /**
- * What a switch finds wrong with actions when it gets them in the words of a version: 1.2 and later
- * with a VLAN id without a tag, 1.0 with their order. There goto_table is a resubmit, which must not
- * follow write_metadata.
+ * What a switch finds wrong with actions when it gets them in the words of a version: 1.2 and
+ * later with a VLAN id without a tag, 1.0 with their order. There goto_table is a resubmit, which
+ * must not follow write_metadata.
  * @returns the name of the OpenFlow error, or null.
  */
 export function checkReceivedActions(
