@@ -38,7 +38,7 @@ export async function follow(dummy: DummySwitch, database: Database): Promise<re
   }
   for (const row of wanted) await followBridge(dummy, database, row);
   writeBack(dummy, database);
-  return wanted.flatMap((row) => [...troubles(database, row), ...idleSettings(database, row)]);
+  return wanted.flatMap((row) => [...troubles(database, row), ...idleSettings(row)]);
 }
 
 /** In the words of ovs-vsctl (post_db_reload_check in utilities/ovs-vsctl.c). */
@@ -65,7 +65,7 @@ const IDLE_COLUMNS = [
 ];
 
 /** Says which settings of a bridge have no effect, each time that they are as they are. */
-function idleSettings(database: Database, bridge: Row): string[] {
+function idleSettings(bridge: Row): string[] {
   const name = textOf(bridge, "name");
   const set = IDLE_COLUMNS.filter((column) => {
     const { keys } = get(bridge, column);

@@ -114,15 +114,20 @@ async function sendBundle(
 ): Promise<void> {
   const groups = new Map(bridge.tables.groups.entries().map(({ group }) => [group.id, group]));
   const changes: FlowChange[] = [];
+  // OpenFlow has bundles since 1.3.
+  const versionOfMod = ({ formats }: GroupMod): OpenFlowVersion => {
+    const bundled = formats & FORMATS.openFlow13Up;
+    return versionFor(call, bundled === 0 ? formats : bundled);
+  };
   const refuse = (error: string, index: number): VerbError => {
-    const version = versionFor(call, mods[index]!.formats);
+    const version = versionOfMod(mods[index]!);
     const text = `\n ${formatGroupMod(mods[index]!, { version })}`;
     const message = { name: "OFPT_GROUP_MOD", version, text };
     return bundleRefusal(call, bridge.name, error, message, { index, count: mods.length });
   };
   for (const [index, mod] of mods.entries()) {
     const old = mod.group === "all" ? null : (groups.get(mod.group) ?? null);
-    const change = changeOf(mod, old, versionFor(call, mod.formats));
+    const change = changeOf(mod, old, versionOfMod(mod));
     if (typeof change === "string") throw refuse(change, index);
     if (change === null) continue;
     changes.push(change);

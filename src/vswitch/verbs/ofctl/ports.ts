@@ -63,7 +63,8 @@ function show(call: Call): void {
         "mod_dl_src mod_dl_dst mod_nw_src mod_nw_dst mod_nw_tos mod_tp_src mod_tp_dst\n",
     );
   } else {
-    call.out(" GROUP_STATS QUEUE_STATS\n");
+    const bundles = versionOf(call) >= 14 ? " BUNDLES" : "";
+    call.out(` GROUP_STATS QUEUE_STATS${bundles}\n`);
     if (isApart) call.out(`${replyHead(call, "OFPST_PORT_DESC reply", 3)}\n`);
   }
   for (const port of bridge.ports()) call.out(describe(call, port));
