@@ -46,7 +46,8 @@ const ROUNDS_MAX = 200;
 
 /**
  * The first rounds only look ahead: one sees each thread by itself, the next one so many states. In
- * those what is not known yet is taken to be harmless.
+ * those what is not known yet is taken to be harmless. All rounds of the guard matrix together
+ * take 13.1 million steps; with 40, 80 and 160 states looked at 14.8, 17.5 and 20.5 million.
  */
 const LOOKS = 2;
 const LOOK_STATES = 20;
