@@ -4,7 +4,7 @@ import { eventually } from "./eventually.js";
 
 /** A thread as far as ending it goes. */
 export interface EndingThread {
-  readonly worker: Worker;
+  readonly worker: Pick<Worker, "terminate">;
   /** It has loaded its code, and said so. */
   readonly ready: boolean;
   readonly ended: boolean;

@@ -101,6 +101,7 @@ export class RoleGroup {
 }
 
 interface RoleThread extends EndingThread {
+  readonly worker: Worker;
   readonly exited: Promise<void>;
 }
 

@@ -8,7 +8,7 @@ function pretended(more: { ready: boolean; ended: boolean }) {
   const notes: boolean[] = [];
   const state = { ...more, notes };
   const terminate = () => Promise.resolve(notes.push(state.ready));
-  return Object.assign(state, { worker: { terminate } as unknown as Worker });
+  return Object.assign(state, { worker: { terminate } });
 }
 
 describe("terminateThreads", () => {

@@ -1,5 +1,5 @@
-// What exploring finds dead among locks, the lock graph expects: in the variants of all systems, and
-// in generated lists of the kernel's calls by tasks, softirqs and an interrupt.
+// What exploring finds dead among locks, the lock graph expects: in the variants of all systems,
+// and in generated lists of the kernel's calls by tasks, softirqs and an interrupt.
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
 import { decideVariant, variantOf } from "../../src/explore/variants/variants.js";

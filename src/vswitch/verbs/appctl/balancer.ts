@@ -1,5 +1,5 @@
-// Verbs of ovs-appctl about a load balancer. Open vSwitch has none such. Those that show print text,
-// or with --json one object; those that change print nothing. Main thread.
+// Verbs of ovs-appctl about a load balancer. Open vSwitch has none such. Those that show print
+// text, or with --json one object; those that change print nothing. Main thread.
 import { PacketpathError } from "../../../base/errors.js";
 import type { BalancerChangesView, BalancerView } from "../../balancer.js";
 import type { Call, Verb } from "../call.js";
