@@ -85,10 +85,10 @@ export function learnedFlow(key: Uint32Array, action: Learn): Flow {
     else if (part.type === "load") actions.push(loadOf(key, part));
     else {
       const { target } = part;
+      if (!isMatchable(target)) continue;
       // The low bits of nw_tos are nw_ecn's.
-      const foreign = target.field === "nw_tos" ? Math.max(0, 2 - target.offset) : 0;
+      const foreign = target.field === "nw_tos" ? 2 : 0;
       const width = target.width - foreign;
-      if (width <= 0) continue;
       const value = valueOf(key, part.from, target.width);
       writeRun(match.mask, startOf(target), width, ones(width));
       const own = foreign === 0 ? value : Uint32Array.of(value[0]! >>> foreign);
@@ -114,6 +114,15 @@ export function learnedFlow(key: Uint32Array, action: Learn): Flow {
     importance: 0,
     flags: action.flags,
   };
+}
+
+/**
+ * Of a field that takes no mask, only all bytes can be matched: a part of it, and so all of one
+ * whose bits fill no bytes, is left out of the match without a word (mf_set of lib/meta-flow.c).
+ */
+function isMatchable({ field, width }: SubField): boolean {
+  const { maskable, bits } = fieldOf(field);
+  return maskable || (width === bits && bits % 8 === 0);
 }
 
 function valueOf(key: Uint32Array, from: LearnSource, width: number): Uint32Array {
