@@ -254,12 +254,20 @@ export class Runtime implements Frames {
     if (isRight) return null;
     const what = { cell: "a cell", handler: "a handler", object: "what alloc returned" };
     const expected = target in what ? what[target as keyof typeof what] : "a lock";
-    return { verdict: "MISUSE", message: `${op}(${String(addr)}): expected ${expected}` };
+    return { verdict: "MISUSE", message: `${op}: ${givenText(addr)}; expected ${expected}` };
   }
 }
 
 function valueOf(result: Result, value: number): number | undefined {
   return result === "nothing" ? undefined : value;
+}
+
+/** What a primitive was given in the place of a handle, and how that comes about. */
+function givenText(value: unknown): string {
+  if (Array.isArray(value)) return `an array of ${value.length}, not one of its elements`;
+  if (value === undefined) return "undefined, as behind the end of an array";
+  if (typeof value !== "number") return `a ${typeof value}`;
+  return `${value} is the handle of something else, or of nothing`;
 }
 
 interface Problem {

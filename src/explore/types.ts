@@ -216,6 +216,8 @@ export interface LoadedProgram {
   readonly expect: Verdict;
   /** Where CPUs, handlers and the heap are kept, in programs that use any of it. */
   readonly kernel?: KernelLayout;
+  /** What of it goes beyond cells and plain locks, for engines that know these only. */
+  readonly beyond?: string;
   readonly runtime: Frames;
 }
 

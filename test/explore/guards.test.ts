@@ -198,3 +198,23 @@ describe("what is refused, with its place", () => {
     await expect(verdictOf(text)).resolves.toBeDefined();
   });
 });
+
+describe("a guard whose module is not well", () => {
+  it.each([
+    ["has no end", "for (;;) {}", "the module runs for more than 5 s"],
+    ["throws", 'throw new Error("boom");', "the module throws: boom"],
+  ])("%s is refused", { timeout: 60_000 }, async (_what, before, message) => {
+    await expect(verdictOf(guard("return true;", before))).rejects.toMatchObject({
+      code: "PROGRAM_INVALID",
+      message,
+      place: { file: "my-guard.ts" },
+    });
+  });
+
+  it("one that counts in an object of a class is refused, and not SAFE", async () => {
+    const before = "class C { n = 0; up() { this.n = 1; return this.n; } } const c = new C();";
+    await expect(verdictOf(guard("return c.up() === 1 && dev.running;", before))).rejects.toThrow(
+      /"c" of the module is changed|this is not explored/,
+    );
+  });
+});

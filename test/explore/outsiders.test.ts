@@ -232,3 +232,52 @@ describe("files that wish the explorer ill", () => {
     expect([verdict, counterexample?.message]).toEqual(["ASSERT", expect.stringMatching(/boom/)]);
   });
 });
+
+describe("what is wrong is named as the program's author sees it", () => {
+  const placed: [what: string, text: string, message: string, line: number][] = [
+    ["no default export", 'import { st } from "packetpath/explore";\n', "no default export", 1],
+    ["no threads", source("cells: { x: 0 }"), "threads: expected program", 3],
+    ["a thread that is none", source("threads: [5]"), "t0: expected a function", 3],
+    ["a thread that returns", source("threads: [() => 5]"), "t0: expected a thread function", 3],
+    [
+      "too many cells",
+      source("cells: { x: Array(9999).fill(0) }, threads: [() => {}]"),
+      "cells: 9999; at most 4096",
+      3,
+    ],
+    [
+      "an undeclared name",
+      source("cells: { x: 0 },\nthreads: [({ y }) => { st(y, 1); }]"),
+      't0 asks for "y"',
+      4,
+    ],
+  ];
+  it.each(placed)("%s, with its line", async (_what, text, message, line) => {
+    const found = loadProgram(text, "p.js").then((one) => explore(one));
+    await expect(found).rejects.toMatchObject({
+      message: expect.stringContaining(message) as string,
+      place: { file: "p.js", line },
+    });
+  });
+
+  it.each([
+    ["st(a, 1);", "st: an array of 2, not one of its elements; expected a cell"],
+    ["st(a[2], 1);", "st: undefined, as behind the end of an array; expected a cell"],
+    ["st(999, 1);", "st: 999 is the handle of something else, or of nothing; expected a cell"],
+    ["lock(a[0]);", "lock: 8 is the handle of something else, or of nothing; expected a lock"],
+  ])("%s: %s", async (body, message) => {
+    const { verdict, counterexample } = await look(
+      `cells: { a: [0, 0] }, threads: [({ a }) => { ${body} }]`,
+    );
+    expect([verdict, counterexample?.message]).toEqual(["MISUSE", message]);
+  });
+
+  it.each(["dpor", "hash"] as const)("%s says what it does not know", async (strategy) => {
+    const text = source(
+      "cells: { x: UNINIT }, threads: [({ x }) => { free(alloc(1)); st(x, 1); }]",
+    );
+    const { verdict, bound } = explore(await loadProgram(text, "p.js"), { strategy });
+    expect([verdict, bound]).toEqual(["UNDECIDED", expect.stringContaining("not ")]);
+    expect(bound).toContain("alloc, free");
+  });
+});

@@ -50,7 +50,9 @@ function whyNone(machine: Machine): string | null {
   const isChecked = ({ kind }: Step) => kind < KERNEL_FIRST || kind === OP.done;
   const other = machine.table.steps.find((one) => !isChecked(one));
   if (other === undefined && machine.program.kernel === undefined) return null;
-  return "the checker knows steps on cells and plain locks only";
+  const known = "the checker knows steps on cells and plain locks only";
+  const { beyond } = machine.program;
+  return beyond === undefined ? known : `${known}, not ${beyond}`;
 }
 
 /** The digest of all states. */

@@ -28,7 +28,7 @@ export function collisionBound(states: number): number {
 export function exploreHashed(machine: Machine, bounds: SearchBounds): HashedResult {
   const { kernel } = machine.program;
   if (kernel !== undefined) {
-    const bound = "hashes are for programs without steps of the kernel and of Go";
+    const bound = `hash knows cells and plain locks only, not ${machine.program.beyond}; use states`;
     return { states: 0, transitions: 0, bound, bad: null };
   }
   return new HashedSearch(machine, bounds).run();

@@ -67,7 +67,10 @@ export function evaluate(code: string, file: string, { door, $ }: Surroundings):
   const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
   evaluated(() => run(need, module, module.exports, $), file);
   if (module.exports.default === undefined) {
-    throw invalid(file, "no default export; write: export default program({ ... })");
+    throw new PacketpathError("PROGRAM_INVALID", "no default export", {
+      place: { file, line: 1, column: 1 },
+      fix: "Write: export default program({ ... })",
+    });
   }
   return module.exports.default;
 }

@@ -37,9 +37,9 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     initial: memory.initial,
     firstLock: memory.firstLock,
     threads,
-    final: final === undefined ? null : threadCode("final", final, memory.handles, file),
+    final: final === undefined ? null : threadCode("final", final, { memory, source, file }),
     expect,
-    ...(kernel === null ? {} : { kernel }),
+    ...(kernel === null ? {} : { kernel, beyond: beyondPlain(source) }),
     runtime,
   };
 }
@@ -60,6 +60,13 @@ export function usesOf(source: string): Uses {
     kernel: KERNEL_PRIMITIVES.some((one) => words.has(one)),
     heap: words.has("alloc"),
   };
+}
+
+/** What makes a program one of more than cells and plain locks, as a list for people. */
+function beyondPlain(source: string): string {
+  const words = new Set(source.match(/\w+/g));
+  const found = [...KERNEL_PRIMITIVES, "UNINIT"].filter((one) => words.has(one));
+  return found.length === 0 ? "threads with a place" : found.join(", ");
 }
 
 /** What the text or the exported object did to its reader. */
@@ -86,38 +93,47 @@ function located<T>(source: string, file: string, check: () => T): T {
 function placeOfName(source: string, file: string, message: string) {
   const match = /(?:cells|threads|locks)\.(\w+)|"(\w+)"|^(\w+):/.exec(message);
   const name = match?.slice(1).find((one) => one !== undefined);
-  const at = name === undefined ? -1 : source.search(new RegExp(`\\b${name}\\b["']?\\s*[:(,\\]]`));
-  if (at < 0) return { file };
+  const named =
+    name === undefined ? -1 : source.search(new RegExp(`\\b${name}\\b["']?\\s*[:(,\\]]`));
+  // What has no name in the text is wrong with the program as a whole.
+  const at = named < 0 ? source.search(/\bexport\s+default\b|\bprogram\s*\(/) : named;
+  if (at < 0) return { file, line: 1, column: 1 };
   const before = source.slice(0, at).split("\n");
   return { file, line: before.length, column: before[before.length - 1]!.length + 1 };
 }
 
 /** The handles, which refuse names that nothing was declared by. */
-function guarded(handles: Layout["handles"], file: string, thread: string): Layout["handles"] {
-  return new Proxy(handles, {
+function guarded({ memory, source, file }: Text, thread: string): Layout["handles"] {
+  return new Proxy(memory.handles, {
     get(target, key): Handle | undefined {
       if (typeof key !== "string" || Object.hasOwn(target, key)) return target[key as string];
-      throw new PacketpathError("PROGRAM_INVALID", `${thread} asks for "${key}"`, {
-        place: { file },
+      const message = `${thread} asks for "${key}"`;
+      throw new PacketpathError("PROGRAM_INVALID", message, {
+        place: placeOfName(source, file, `"${key}"`),
         fix: `Declare it in cells or locks; there are: ${Object.keys(target).join(", ")}.`,
       });
     },
   });
 }
 
-interface Surroundings {
+/** A program's text, and the memory that it is about. */
+interface Text {
   readonly memory: Layout;
-  readonly runtime: Runtime;
   readonly source: string;
   readonly file: string;
 }
 
+interface Surroundings extends Text {
+  readonly runtime: Runtime;
+}
+
 /** The code of a task; of a handler, which begins anew each time; of what moves a task. */
-function placedCode(one: PlacedCode, { memory, runtime, source, file }: Surroundings): ThreadCode {
+function placedCode(one: PlacedCode, surroundings: Surroundings): ThreadCode {
   const { name, run, placement } = one;
+  const { runtime, source, file } = surroundings;
   const code = { name, isDaemon: false };
   if (placement.mover >= 0) return { ...code, start: moves };
-  if (placement.context === "task") return threadCode(name, run, memory.handles, file);
+  if (placement.context === "task") return threadCode(name, run, surroundings);
   const uses = source.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
   if (!placement.isRaised && uses < 2) {
     throw new PacketpathError("PROGRAM_INVALID", `threads.${name}: nothing makes it run`, {
@@ -125,7 +141,7 @@ function placedCode(one: PlacedCode, { memory, runtime, source, file }: Surround
       fix: "Raise, queue, arm or call it back in another thread, or write raised: true.",
     });
   }
-  const start = (argument: number) => startOf(name, run, memory.handles, file, argument);
+  const start = (argument: number) => startOf(name, run, surroundings, argument);
   return { ...code, start: () => runtime.handler(start) };
 }
 
@@ -133,28 +149,22 @@ function* moves(): Generator<Step, unknown, number> {
   for (;;) yield { kind: OP.migrate, addr: 0, a: 0, b: 0, site: -1, message: "" };
 }
 
-function threadCode(
-  name: string,
-  code: unknown,
-  handles: Layout["handles"],
-  file: string,
-): ThreadCode {
-  if (typeof code !== "function") throw invalid(file, `${name}: expected a function`);
-  const start = () => startOf(name, code, handles, file, 0);
+function threadCode(name: string, code: unknown, text: Text): ThreadCode {
+  const start = () => startOf(name, code, text, 0);
+  if (typeof code !== "function") throw invalid(text.file, `${name}: expected a function`);
   return { name, isDaemon: false, start };
 }
 
 function startOf(
   name: string,
   code: unknown,
-  handles: Layout["handles"],
-  file: string,
+  text: Text,
   argument: number,
 ): Generator<Step, unknown, number> {
   const start = code as (handles: Layout["handles"], argument: number) => unknown;
   let run: unknown;
   try {
-    run = start(guarded(handles, file, name), argument);
+    run = start(guarded(text, name), argument);
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
     return throwing(error);
@@ -164,7 +174,9 @@ function startOf(
   }
   // A function without a primitive is run and done with.
   if (run === undefined) return nothing();
-  throw invalid(file, `${name}: expected a thread function; it returns a ${typeof run}`);
+  const message = `${name}: expected a thread function; it returns a ${typeof run}`;
+  const place = placeOfName(text.source, text.file, message);
+  throw new PacketpathError("PROGRAM_INVALID", message, { place });
 }
 
 /** A function without a primitive has failed; that is its thread's failure, as any other. */

@@ -153,7 +153,8 @@ function layOut(spec: Record<string, unknown>, file: string, heap: number): Layo
   for (const [name, value] of cells) if (isUnset(value)) declare(name, value, cell);
   const firstHeap = names.length;
   for (let i = 0; i < heap; i++) add(`heap+${i}`, 0);
-  if (names.length > LIMITS.cells + heap) throw invalid(file, `more than ${LIMITS.cells} cells`);
+  const count = names.length - heap - firstCell;
+  if (count > LIMITS.cells) throw invalid(file, `cells: ${count}; at most ${LIMITS.cells}`);
   const firstLock = names.length;
   const locks = lockList(spec.locks, file);
   for (const [name, value] of locks) if (!isUnset(value)) declare(name, value, lock);
@@ -161,7 +162,7 @@ function layOut(spec: Record<string, unknown>, file: string, heap: number): Layo
   for (const [name, value] of locks) if (isUnset(value)) declare(name, value, lock);
   const uninitializedLocks = names.length - firstUnset;
   if (names.length - firstLock > LIMITS.locks) {
-    throw invalid(file, `more than ${LIMITS.locks} locks`);
+    throw invalid(file, `locks: ${names.length - firstLock}; at most ${LIMITS.locks}`);
   }
   return {
     names,
