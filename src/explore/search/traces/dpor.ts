@@ -277,10 +277,7 @@ class TraceSearch {
     const { old } = i;
     const { words } = this.machine.table;
     if (words[node + NODE.how] === HOW.guarded && !isOpenAt(words, node, old)) return;
-    // Without event i the step may no longer conflict with it (a compare-and-exchange that fails
-    // now): then nothing is reversed.
     const what = this.execution.whatAt(node, old);
-    if (!conflict(what, i.what)) return;
     if (this.gather(i, whoOf(thread, -1), what)) this.trees.insert(i.branch, this.sequence);
   }
 
