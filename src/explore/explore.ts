@@ -231,7 +231,8 @@ function byHashes(machine: Machine, settings: Settings): Found {
 
 function byTraces(machine: Machine, settings: Settings, detectors: Detectors): Found {
   if (machine.program.kernel !== undefined) {
-    const bound = `dpor knows cells and plain locks only, not ${machine.program.beyond}; use states`;
+    const { beyond } = machine.program;
+    const bound = `dpor knows cells and plain locks only, not ${beyond}; use states`;
     return { ...NOTHING, verdict: "UNDECIDED", complete: false, bound };
   }
   const onBad = (moves: readonly TokenMove[]) => {

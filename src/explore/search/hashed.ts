@@ -26,9 +26,9 @@ export function collisionBound(states: number): number {
 }
 
 export function exploreHashed(machine: Machine, bounds: SearchBounds): HashedResult {
-  const { kernel } = machine.program;
+  const { kernel, beyond } = machine.program;
   if (kernel !== undefined) {
-    const bound = `hash knows cells and plain locks only, not ${machine.program.beyond}; use states`;
+    const bound = `hash knows cells and plain locks only, not ${beyond}; use states`;
     return { states: 0, transitions: 0, bound, bad: null };
   }
   return new HashedSearch(machine, bounds).run();
