@@ -1,5 +1,6 @@
 // From rows of the database to the shared tables of the slow path: VLANs of ports, flood VLANs, the
-// MAC table's limits, mirrors, limits of flow tables (vswitchd/bridge.c of Open vSwitch 3.1). Main thread.
+// MAC table's limits, mirrors, limits of flow tables (vswitchd/bridge.c of Open vSwitch 3.1).
+// Main thread.
 import type { MacTable } from "../pipeline/mac-table.js";
 import {
   PORT_FLAG,

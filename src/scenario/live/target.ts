@@ -1,6 +1,7 @@
 // The database of a running lab, made from its scenario, and what of it can be changed
 // while it runs: VLAN settings of ports, mirrors, flood VLANs, the MAC table's ageing, limits of
-// flow tables, and whether a port of the scenario is on the bridge. Anything else is refused. Main thread only.
+// flow tables, and whether a port of the scenario is on the bridge. Anything else is refused.
+// Main thread only.
 import { Database, get, type Row, textOf } from "../../vswitch/database/database.js";
 import { mapOf, setOf } from "../../vswitch/database/datum.js";
 import { shrink } from "../../vswitch/make-room.js";

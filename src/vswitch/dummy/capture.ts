@@ -2,6 +2,7 @@
 // `pcap` of its interface say (lib/netdev-dummy.c, lib/pcap-file.c of Open vSwitch 3.1). Frames are
 // in the file when the command that moved them is over. Main thread.
 import { closeSync, openSync, writeSync } from "node:fs";
+import { wallClock } from "../../base/clock.js";
 
 const MAGIC = 0xa1b2c3d4;
 /** As Open vSwitch writes it; longer frames are written whole all the same. */
@@ -26,7 +27,7 @@ class Capture {
   }
 
   write(frame: Uint8Array): void {
-    const nowMs = Date.now();
+    const nowMs = Date.parse(wallClock());
     const head = new DataView(new ArrayBuffer(16));
     head.setUint32(0, Math.floor(nowMs / 1000), true);
     head.setUint32(4, Math.floor((nowMs % 1000) * 1000), true);

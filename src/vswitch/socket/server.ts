@@ -11,6 +11,7 @@
 import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { realClock } from "../../base/clock.js";
 import { PacketpathError } from "../../base/errors.js";
 import { type Answer, type Request, type Target, type Tool, TOOLS } from "../verbs/call.js";
 import { perform } from "../verbs/dispatch.js";
@@ -39,7 +40,7 @@ export async function serve(path: string, target: Target): Promise<ControlServer
   let queue: Promise<unknown> = Promise.resolve();
   const turns = new EventTarget();
   const inTurn = async (request: Request, gone: AbortSignal): Promise<Answer> => {
-    const startedMs = Date.now();
+    const startedMs = realClock.nowMs();
     for (;;) {
       const turn = queue.then(() => perform(request, target));
       queue = turn;
@@ -48,7 +49,7 @@ export async function serve(path: string, target: Target): Promise<ControlServer
         turns.dispatchEvent(new Event("turn"));
         return answer;
       }
-      const restMs = startedMs + answer.waits * 1000 - Date.now();
+      const restMs = startedMs + answer.waits * 1000 - realClock.nowMs();
       if (restMs <= 0 || gone.aborted) return answer;
       await nextTurn(turns, gone, Math.min(restMs, TURN_MS));
     }

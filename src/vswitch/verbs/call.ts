@@ -1,6 +1,7 @@
 // One call of a verb: what it was given, and where its words go. Verbs know neither sockets nor
 // processes; they answer the same in a test, over the control socket and without a switch.
 // Main thread.
+import { wallClock } from "../../base/clock.js";
 import { PacketpathError } from "../../base/errors.js";
 import type { BridgeControl, SwitchControl } from "../control.js";
 import type { Database } from "../database/database.js";
@@ -123,7 +124,7 @@ export class Call {
 export function warn(call: Call, module: string, message: string): void {
   const number = call.stderr.split("|WARN|").length;
   const parts: Readonly<Record<string, string>> = {
-    D: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+    D: wallClock().replace(/\.\d+Z$/, "Z"),
     N: String(number).padStart(5, "0"),
     c: module,
     p: "WARN",

@@ -27,8 +27,7 @@ export function fulfills(t: Transaction, row: Row, text: string): boolean {
   const at = keys.indexOf(key);
   const isOfSets = operator.startsWith("{");
   if (at < 0 && !isOfSets) return false;
-  const single: Column = { ...column, key: type, min: 0, max: isOfSets ? Infinity : 1 };
-  const { value: _, ...set } = single;
+  const set: Column = { key: type, min: 0, max: isOfSets ? Infinity : 1 };
   const want = readingValue(() => parseDatum(value, set));
   return holds(operator, at < 0 ? EMPTY : setOf([values[at]!]), want);
 }

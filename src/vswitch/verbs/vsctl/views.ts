@@ -1,5 +1,5 @@
-// Bridges and their ports as ovs-vsctl sees them: a port that says so is a bridge of its own for one
-// VLAN of its parent, a "fake" bridge (vsctl_context_populate_cache in utilities/ovs-vsctl.c of
+// Bridges and their ports as ovs-vsctl sees them: a port that says so is a bridge of its own for
+// one VLAN of its parent, a "fake" bridge (vsctl_context_populate_cache in utilities/ovs-vsctl.c of
 // Open vSwitch 3.1). Main thread.
 import { get, numberOf, type Row, textOf } from "../../database/database.js";
 import { VerbError } from "../call.js";
