@@ -1,6 +1,8 @@
 // The soft-lockup detector over the queue workers; main thread, one timer. A CPU shows life when
 // its heartbeat moves, or when it says that it sleeps: an idle worker is not stuck. The arithmetic
-// is the kernel's (path/watchdog.ts).
+// is the kernel's (path/watchdog.ts). A real CPU is never kept from running, a worker thread is, on
+// a host with more to do than it has CPUs: that time does not count, or a starved worker would be
+// reported as one that spins.
 import { nowNs } from "../base/clock.js";
 import {
   type CpuWatch,
@@ -11,6 +13,7 @@ import {
   watchdogTick,
 } from "../path/watchdog.js";
 import { CPU, CPU_STATE, cpuBlock, type Mem } from "../sync/memory.js";
+import { waitedForCpuNs } from "./thread-id.js";
 
 /** The watchdog looks at least this often, so that a worker's stalls can be drawn. */
 const LOOK_MS = 100;
@@ -30,21 +33,32 @@ export class Watchdog {
   private readonly heartbeats: number[];
   /** When each CPU last showed life, in nanoseconds. */
   private readonly aliveNs: number[];
+  /** What each thread had waited for a CPU when it first showed no life; null while it does. */
+  private readonly waitedNs: (number | null)[];
   private readonly reported = new Set<number>();
   private readonly thresh: number;
   private readonly onLockup: (notice: LockupNotice) => void;
+  private readonly waitedForCpu: (tid: number) => number;
   private timer: NodeJS.Timeout | null = null;
   private nextTickNs = 0;
 
   /** @param thresh watchdog_thresh in seconds, 0 = off; the lockup shows after twice that. */
-  constructor(m: Mem, workers: number, thresh: number, onLockup: (notice: LockupNotice) => void) {
+  constructor(
+    m: Mem,
+    workers: number,
+    thresh: number,
+    onLockup: (notice: LockupNotice) => void,
+    waitedForCpu: (tid: number) => number = waitedForCpuNs,
+  ) {
     this.m = m;
     this.thresh = thresh;
     this.onLockup = onLockup;
+    this.waitedForCpu = waitedForCpu;
     const now = nowNs();
     this.watches = Array.from({ length: workers }, () => newCpuWatch(now));
     this.heartbeats = new Array<number>(workers).fill(-1);
     this.aliveNs = new Array<number>(workers).fill(now);
+    this.waitedNs = new Array<number | null>(workers).fill(null);
   }
 
   start(): void {
@@ -84,8 +98,13 @@ export class Watchdog {
       if (heartbeat !== this.heartbeats[worker] || sleeps || stopped) {
         this.heartbeats[worker] = heartbeat;
         this.aliveNs[worker] = now;
+        this.waitedNs[worker] = null;
         touch(watch, now);
-      } else if (due) this.tick(worker, watch, now);
+      } else {
+        const waited = this.waitedForCpu(Atomics.load(this.m, block + CPU.tid));
+        const before = (this.waitedNs[worker] ??= waited);
+        if (due) this.tick(worker, watch, now - Math.max(0, waited - before));
+      }
     }
   }
 

@@ -12,15 +12,20 @@ class Bench {
   readonly m = new Int32Array(new SharedArrayBuffer(4 * firstFreeWord(4)));
   readonly notices: (LockupNotice & { afterSeconds: number })[] = [];
   readonly watchdog: Watchdog;
+  /** What the host's kernel says each worker has waited for a CPU. */
+  waitedNs = 0;
   private now: number;
   private readonly begin: number;
 
   constructor(thresh = 2, workers = 2) {
     this.begin = nowNs();
     this.now = this.begin;
-    this.watchdog = new Watchdog(this.m, workers, thresh, (notice) => {
+    const heard = (notice: LockupNotice) => {
       this.notices.push({ ...notice, afterSeconds: (this.now - this.begin) / 1e9 });
-    });
+    };
+    this.watchdog = new Watchdog(this.m, workers, thresh, heard, (tid) =>
+      tid === 4001 ? this.waitedNs : 0,
+    );
     for (let worker = 0; worker < workers; worker++) {
       this.m[cpuBlock(worker) + CPU.state] = CPU_STATE.forwarding;
       this.m[cpuBlock(worker) + CPU.tid] = 4000 + worker;
@@ -75,6 +80,18 @@ describe("a worker whose heartbeat stands still", () => {
       ...seconds.slice(1).map(() => false),
     ]);
     expect([...bench.watchdog.lockedUp()]).toEqual([1]);
+  });
+
+  it("is not reported for the time that the host kept it from running", () => {
+    const bench = new Bench(2);
+    bench.waitedNs = 60e9;
+    for (let i = 0; i < 20; i++) {
+      bench.pass(1, [0]);
+      bench.waitedNs += 0.9e9;
+    }
+    expect(bench.notices).toEqual([]);
+    bench.pass(6, [0]);
+    expect(bench.notices.map(({ worker, seconds }) => [worker, seconds])).toEqual([[1, 5]]);
   });
 
   it("that shows life now and then is never reported", () => {
