@@ -50,8 +50,8 @@ const PROTOCOL_BY_NAME = new Map(PROTOCOLS.map((row) => [row[0], row]));
 /** Fields of Open vSwitch that this switch does not have; the refusal names them. */
 const UNSUPPORTED = new RegExp(
   "^(mpls_(label|tc|bos|ttl)|nd_(reserved|options_type)|nsh_(flags|ttl|mdtype|np|spi|si|c[1-4])|" +
-    "tun_(src|dst|ipv6_src|ipv6_dst|flags|ttl|tos|gbp_id|gbp_flags|metadata([0-9]|[1-5][0-9]|6[0-3])|" +
-    "erspan_(ver|idx|dir|hwid)|gtpu_(flags|msgtype)))$",
+    "tun_(src|dst|ipv6_src|ipv6_dst|flags|ttl|tos|gbp_id|gbp_flags|gtpu_(flags|msgtype)|" +
+    "erspan_(ver|idx|dir|hwid)|metadata([0-9]|[1-5][0-9]|6[0-3])))$",
 );
 
 /** Marks a field as looked at exactly. */
