@@ -1,6 +1,6 @@
 // Verbs of ovs-appctl about what no bridge of this switch has: bonds, spanning trees, tunnels,
-// fault detection, queues. There is nothing of the kind, and they say so as an ovs-vswitchd without any
-// does (3.1). Main thread.
+// fault detection, queues. There is nothing of the kind, and they say so as an ovs-vswitchd without
+// any does (3.1). Main thread.
 import type { Call, Verb } from "../call.js";
 import { bridgeNamed } from "./fdb.js";
 import { Refusal } from "./refusal.js";
