@@ -61,6 +61,7 @@ function timeless(text: string): string {
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
     .replace(/, dp-extra-info:miniflow_bits\([0-9,]+\)/g, "")
     .replace(/^\S+\|\d+\|(\w+\|WARN\|)/gm, "$1")
+    .replace(/addr:aa:55:aa:55:00:[0-9a-f]{2}/g, "addr:MAC")
     .replace(/(unix:)?\S*\/(\w+\.mgmt)/g, "unix:$2")
     .replace(/ovs-appctl: \S+: server returned/g, "ovs-appctl: ovs-vswitchd: server returned");
 }
@@ -118,7 +119,10 @@ describe.skipIf(!isReal)(
         await ovs!.restart();
         for (const { line, expected } of steps) {
           const answer = ovs!.tool(words(line), files);
-          expect.soft([line, ...shown(answer)]).toEqual([line, ...expected]);
+          // The real ovs-ofctl is called with a silent log, whose hex dumps depend on the moment.
+          const isSilent = line.startsWith("ovs-ofctl");
+          const said = expected.filter((one) => !(isSilent && /^2> \w+\|WARN\|/.test(one)));
+          expect.soft([line, ...shown(answer)]).toEqual([line, ...said]);
         }
       });
     }
