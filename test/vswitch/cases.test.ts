@@ -1,6 +1,6 @@
 // Replays the case files in cases/: command lines of the tools of Open vSwitch and what each must
-// print, letter for letter. What is expected was printed by Open vSwitch 3.1 for the same lines: the
-// files are replayed against an installed one, too.
+// print, letter for letter. What is expected was printed by Open vSwitch 3.1 for the same lines:
+// the files are replayed against an installed one, too.
 //
 // A case file is a list of blocks:
 //
