@@ -5,6 +5,9 @@ import { type ServedLab, serveLab } from "./live/serve.js";
 import type { LabSwitch } from "./live/switch.js";
 import type { Scenario, UpOptions } from "./types.js";
 
+/** Addresses of one port that are printed; `ip addr` in its namespace shows all. */
+const SHOWN_MAX = 4;
+
 export async function upScenario(scenario: Scenario, options: UpOptions): Promise<void> {
   const lab = await buildLab(scenario, {
     backend: options.backend,
@@ -44,11 +47,18 @@ function untilStopped(lab: Lab, control: LabSwitch, signal: AbortSignal): Promis
   });
 }
 
+/** Addresses of a port on one line; of many, the first ones and how many more there are. */
+export function addressesText(addresses: readonly string[]): string {
+  const more = addresses.length - SHOWN_MAX;
+  const shown = addresses.slice(0, SHOWN_MAX).join(" ");
+  return more <= 0 ? shown : `${shown} and ${more} more`;
+}
+
 function readyText(lab: Lab, backend: string, socket: string): string {
   const lines = lab.scenario.ports.map((port) => {
     const where = port.namespace === null ? "no namespace" : `${port.namespace} ${port.device}`;
-    const addresses = port.addresses.length === 0 ? "" : `  ${port.addresses.join(" ")}`;
-    return `  port ${port.number}  ${port.name}  ${port.kind}  ${where}${addresses}`;
+    const { number, name, kind, addresses } = port;
+    return `  port ${number}  ${name}  ${kind}  ${where}  ${addressesText(addresses)}`.trimEnd();
   });
   const first = lab.scenario.ports.find((port) => port.namespace !== null);
   const hint =

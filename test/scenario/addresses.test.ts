@@ -1,4 +1,5 @@
-// Addresses of scenarios: parsing, and whether subnets overlap, for both families.
+// Addresses of scenarios: parsing, whether subnets overlap, for both families, and how `up` prints
+// them.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -8,6 +9,7 @@ import {
   overlap,
   parseCidr,
 } from "../../src/scenario/check/addresses.js";
+import { addressesText } from "../../src/scenario/up.js";
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
@@ -67,5 +69,14 @@ describe("subnets", () => {
     expect(hostProblem(cidr("10.0.0.3/30"))).toContain("broadcast");
     expect(hostProblem(cidr("fd00::ffff/112"))).toBeNull();
     expect(hostProblem(cidr("::1/128"))).toContain("loopback");
+  });
+});
+
+describe("the addresses of a port that forwards", () => {
+  it("are printed, and of hundreds the first four and their number", () => {
+    const all = Array.from({ length: 200 }, (_, i) => `10.0.1.${i + 1}/16`);
+    expect(addressesText([])).toBe("");
+    expect(addressesText(all.slice(0, 4))).toBe(all.slice(0, 4).join(" "));
+    expect(addressesText(all)).toBe("10.0.1.1/16 10.0.1.2/16 10.0.1.3/16 10.0.1.4/16 and 196 more");
   });
 });
