@@ -12,7 +12,7 @@ import { AnswerContent, CLIENT_HEADER, requestPath, statement } from "./http-con
 import { LatencyRecorder, type Bucket } from "./latency.js";
 import { checkConnectionLimits } from "./limits.js";
 import { connectRole, type RoleLine } from "./threads.js";
-import { LOAD_COUNTER, type HttpLoadSpec, type LatencyMs } from "./types.js";
+import { keepMost, LOAD_COUNTER, type HttpLoadSpec, type LatencyMs } from "./types.js";
 
 /** Connections begun in one turn of the event loop, so that answers are not kept waiting. */
 const STARTS_PER_TURN = 64;
@@ -124,8 +124,7 @@ class HttpClient {
 
   private noteAsked(): void {
     this.asked++;
-    if (this.asked <= Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) return;
-    Atomics.store(this.words, LOAD_COUNTER.maxInFlight, this.asked);
+    keepMost(this.words, LOAD_COUNTER.maxInFlight, this.asked);
   }
 
   private settle(failure: string | null, latencyMs: number): void {

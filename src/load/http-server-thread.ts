@@ -11,7 +11,7 @@ import { enterNamespace } from "../host/open.js";
 import { AnswerContent, CLIENT_HEADER, parseRequestPath } from "./http-content.js";
 import { Peers } from "./peers/peers.js";
 import { connectRole, type RoleLine } from "./threads.js";
-import { LOAD_COUNTER, type HttpLoadSpec } from "./types.js";
+import { keepMost, LOAD_COUNTER, type HttpLoadSpec } from "./types.js";
 
 /**
  * Node's default of 511 overflows when thousands of connections come at once: each overflow is a
@@ -77,9 +77,7 @@ class HoldingServer {
     }
     if (this.spec.behind !== undefined) this.compare(request);
     const inFlight = Atomics.add(this.words, LOAD_COUNTER.inFlight, 1) + 1;
-    if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxHeld)) {
-      Atomics.store(this.words, LOAD_COUNTER.maxHeld, inFlight);
-    }
+    keepMost(this.words, LOAD_COUNTER.maxHeld, inFlight);
     // "close" comes exactly once, whether the answer was delivered or the client went away.
     response.on("close", () => Atomics.sub(this.words, LOAD_COUNTER.inFlight, 1));
     const held = { ...asked, response };

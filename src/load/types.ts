@@ -31,6 +31,11 @@ export const LOAD_COUNTER = {
 } as const;
 export const LOAD_COUNTER_WORDS = 32;
 
+/** Keeps the most there ever was in a word of LOAD_COUNTER, which one thread writes. */
+export function keepMost(words: Int32Array, word: number, now: number): void {
+  if (now > Atomics.load(words, word)) Atomics.store(words, word, now);
+}
+
 /** HTTP requests from one namespace to a server in another. */
 export interface HttpLoadSpec {
   readonly client: NamespaceRef;

@@ -72,7 +72,6 @@ export class Supervisor {
   readonly changer: Changer;
   /** Threads are being ended: one that ends is no surprise any more. */
   private stopping = false;
-  private hasLost = false;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -241,7 +240,6 @@ export class Supervisor {
 
   /** A worker that will never answer again: nobody waits for it any more. */
   markLost(worker: number): void {
-    this.hasLost = true;
     this.queues.markLost(worker);
   }
 
@@ -270,7 +268,7 @@ export class Supervisor {
     const m = new Int32Array(this.options.parts.kernel);
     if (!control.ended) {
       const done = this.command({ op: "stop" }).then(() => true);
-      const patienceMs = this.hasLost ? STOP_BESIDE_LOST_MS : STOP_TIMEOUT_MS;
+      const patienceMs = this.queues.anyLost() ? STOP_BESIDE_LOST_MS : STOP_TIMEOUT_MS;
       const timeout = new Promise<false>((resolve) => {
         setTimeout(() => resolve(false), patienceMs).unref();
       });

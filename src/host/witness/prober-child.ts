@@ -42,9 +42,9 @@ const ECHO = {
   6: { request: 128, reply: 129 },
 } as const;
 
-async function loadLibrary(
-  wanted: ProbeRequest["library"],
-): Promise<{ library: ProbeLibrary; raw: RawModule }> {
+async function loadLibrary({
+  library: wanted,
+}: ProbeRequest): Promise<{ library: ProbeLibrary; raw: RawModule }> {
   if (wanted !== "shim") {
     try {
       const raw = createRequire(import.meta.url)("raw-socket") as RawModule;
@@ -147,7 +147,7 @@ async function collect(run: Run): Promise<void> {
 }
 
 async function perform(request: ProbeRequest): Promise<ProbeReport> {
-  const { library, raw } = await loadLibrary(request.library);
+  const { library, raw } = await loadLibrary(request);
   const family = isIPv6(request.target) ? 6 : 4;
   const socket = raw.createSocket({
     addressFamily: family === 6 ? raw.AddressFamily.IPv6 : raw.AddressFamily.IPv4,

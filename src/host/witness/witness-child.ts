@@ -48,9 +48,9 @@ const DRAIN_MS = 2_000;
 /** cap does not keep its buffer alive; a buffer collected while it captures corrupts the heap. */
 const pinned: unknown[] = [];
 
-async function loadLibrary(
-  wanted: WitnessRequest["library"],
-): Promise<{ library: CaptureLibrary; module: CaptureModule }> {
+async function loadLibrary({
+  library: wanted,
+}: WitnessRequest): Promise<{ library: CaptureLibrary; module: CaptureModule }> {
   if (wanted !== "shim") {
     try {
       const module = createRequire(import.meta.url)("cap") as CaptureModule;
@@ -174,7 +174,7 @@ function take(state: State, nbytes: number, truncated: boolean): void {
 }
 
 async function start(request: WitnessRequest): Promise<State> {
-  const { library, module } = await loadLibrary(request.library);
+  const { library, module } = await loadLibrary(request);
   const capture = new module.Cap();
   const buffer = Buffer.alloc(SNAP_LENGTH);
   pinned.push(capture, buffer);

@@ -6,7 +6,7 @@ import { errnoName } from "../../base/errno.js";
 import { PacketpathError } from "../../base/errors.js";
 import { AnswerContent, requestPath } from "../http-content.js";
 import { LatencyRecorder } from "../latency.js";
-import { LOAD_COUNTER, type HttpLoadResult, type HttpLoadSpec } from "../types.js";
+import { keepMost, LOAD_COUNTER, type HttpLoadResult, type HttpLoadSpec } from "../types.js";
 import { answerHead } from "./http-server.js";
 import type { Activity } from "./protocol.js";
 import type { Connection, Owner } from "./tcp-connection.js";
@@ -117,9 +117,7 @@ export class HttpClient implements Activity {
   /** The connection is there: asks. */
   ask(request: Request, connection: Connection): void {
     this.asked++;
-    if (this.asked > Atomics.load(this.words, LOAD_COUNTER.maxInFlight)) {
-      Atomics.store(this.words, LOAD_COUNTER.maxInFlight, this.asked);
-    }
+    keepMost(this.words, LOAD_COUNTER.maxInFlight, this.asked);
     const path = requestPath(request.number, this.spec.bodyBytes);
     const host = `${this.spec.serverAddress}:${this.spec.serverPort}`;
     const text = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;

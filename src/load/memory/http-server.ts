@@ -2,7 +2,7 @@
 // are in flight as the load asks for. Stack threads.
 import { PacketpathError } from "../../base/errors.js";
 import { AnswerContent, parseRequestPath } from "../http-content.js";
-import { LOAD_COUNTER, type HttpLoadSpec } from "../types.js";
+import { keepMost, LOAD_COUNTER, type HttpLoadSpec } from "../types.js";
 import type { Activity } from "./protocol.js";
 import type { Connection, Owner } from "./tcp-connection.js";
 import type { Tcp } from "./tcp.js";
@@ -50,9 +50,7 @@ export class HttpServer implements Activity {
   arrived(exchange: Exchange): void {
     this.held.push(exchange);
     const inFlight = Atomics.add(this.words, LOAD_COUNTER.inFlight, 1) + 1;
-    if (inFlight > Atomics.load(this.words, LOAD_COUNTER.maxHeld)) {
-      Atomics.store(this.words, LOAD_COUNTER.maxHeld, inFlight);
-    }
+    keepMost(this.words, LOAD_COUNTER.maxHeld, inFlight);
     if (inFlight >= this.spec.holdUntilInFlight) this.release();
   }
 

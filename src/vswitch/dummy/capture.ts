@@ -1,13 +1,9 @@
 // What goes in and out of a dummy port, written to pcap files as `options:tx_pcap`, `rxq_pcap` and
-// `pcap` of its interface say (lib/netdev-dummy.c, lib/pcap-file.c of Open vSwitch 3.1). Frames are
-// in the file when the command that moved them is over. Main thread.
+// `pcap` of its interface say (lib/netdev-dummy.c of Open vSwitch 3.1). Frames are in the file when
+// the command that moved them is over. Main thread.
 import { closeSync, openSync, writeSync } from "node:fs";
 import { wallClock } from "../../base/clock.js";
-
-const MAGIC = 0xa1b2c3d4;
-/** As Open vSwitch writes it; longer frames are written whole all the same. */
-const SNAP_LENGTH = 1518;
-const ETHERNET = 1;
+import { pcapFileHeader, pcapPacketHeader } from "../../wire/pcap.js";
 
 /** One file that frames are written to. */
 class Capture {
@@ -17,23 +13,11 @@ class Capture {
   constructor(path: string) {
     this.path = path;
     this.fd = openSync(path, "w");
-    const head = new DataView(new ArrayBuffer(24));
-    head.setUint32(0, MAGIC, true);
-    head.setUint16(4, 2, true);
-    head.setUint16(6, 4, true);
-    head.setUint32(16, SNAP_LENGTH, true);
-    head.setUint32(20, ETHERNET, true);
-    writeSync(this.fd, head);
+    writeSync(this.fd, pcapFileHeader());
   }
 
   write(frame: Uint8Array): void {
-    const nowMs = Date.parse(wallClock());
-    const head = new DataView(new ArrayBuffer(16));
-    head.setUint32(0, Math.floor(nowMs / 1000), true);
-    head.setUint32(4, Math.floor((nowMs % 1000) * 1000), true);
-    head.setUint32(8, frame.length, true);
-    head.setUint32(12, frame.length, true);
-    writeSync(this.fd, head);
+    writeSync(this.fd, pcapPacketHeader(Date.parse(wallClock()), frame.length));
     writeSync(this.fd, frame);
   }
 

@@ -1,38 +1,15 @@
 // The verb of ovs-ofctl that prints the flows of packets in pcap files (ofctl_parse_pcap of
-// utilities/ovs-ofctl.c, lib/pcap-file.c of Open vSwitch 3.1). Main thread.
+// utilities/ovs-ofctl.c of Open vSwitch 3.1). Main thread.
 import { extractKey } from "../../../../flow/extract.js";
 import { newKey, WORD } from "../../../../flow/key.js";
 import { OFPP } from "../../../../flow/types.js";
 import { flowText } from "../../../../trace/flow-text.js";
+import { pcapPackets } from "../../../../wire/pcap.js";
 import { type Call, type Verb, warn } from "../../call.js";
-
-const FILE_HEADER = 24;
-const PACKET_HEADER = 16;
-/** First bytes of a file: times in microseconds or nanoseconds, either end first. */
-const MAGICS = [0xa1b2c3d4, 0xa1b23c4d];
-/** Longer packets are no packets. */
-const PACKET_BYTES_MAX = 65_535;
-
-/** The packets of a file, without those behind a damaged one; a string: why it cannot be read. */
-function packetsOf(bytes: Uint8Array): Uint8Array[] | string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < FILE_HEADER) return "End of file";
-  const little = MAGICS.includes(view.getUint32(0, true));
-  if (!little && !MAGICS.includes(view.getUint32(0))) return "Protocol error";
-  const packets: Uint8Array[] = [];
-  for (let at = FILE_HEADER; at + PACKET_HEADER <= bytes.length;) {
-    const length = view.getUint32(at + 8, little);
-    at += PACKET_HEADER;
-    if (length > PACKET_BYTES_MAX || at + length > bytes.length) break;
-    packets.push(bytes.subarray(at, at + length));
-    at += length;
-  }
-  return packets;
-}
 
 async function readPackets(call: Call, name: string): Promise<Uint8Array[] | string> {
   try {
-    return packetsOf(Buffer.from(await call.request.readFile(name, "base64"), "base64"));
+    return pcapPackets(Buffer.from(await call.request.readFile(name, "base64"), "base64"));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     warn(call, "pcap", `${name}: failed to open pcap file for reading (${why})`);
