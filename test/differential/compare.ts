@@ -1,17 +1,18 @@
 // One flow set and its packets, through Open vSwitch and through our pipeline: what differs.
 import { Random } from "../../src/base/random.js";
-import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD, newKey } from "../../src/flow/key.js";
+import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD } from "../../src/flow/key.js";
 import {
   fieldsIn,
   inOrder,
   ourEffects,
   ovsEffects,
+  ovsEffectsOnFrame,
   withTheirMeters,
   withoutIds,
 } from "./effects.js";
 import { OurSwitch } from "./our-switch.js";
 import { megaflowMask } from "./megaflow-text.js";
-import { fieldsOf, normalized, packetText } from "./packets.js";
+import { fieldsOf, normalized, packetOf, packetText } from "./packets.js";
 import { BRIDGE, PEER_BRIDGE, flowCommands, type PrivateOvs } from "./ovs.js";
 
 /** What to run: texts only, so that it can be kept in a file. */
@@ -138,7 +139,7 @@ async function compareLearning({ ovs, ours }: Sides, one: Case): Promise<Differe
     const mine = withTheirMeters(ours.trace(...args));
     const theirs = await ovs.appctl("ofproto/trace", ...args);
     const passes = [mine, theirs].map((trace) =>
-      readTrace(trace).map((pass) => effectsText(pass.actions, newKey())),
+      readTrace(trace).map(({ actions }) => taughtEffects(actions, text)),
     );
     differ(text, passes[0]!.join(" | "), passes[1]!.join(" | "));
     differ(text, ...differingLines(comparableText(mine), comparableText(theirs)));
@@ -158,6 +159,13 @@ async function compareLearning({ ovs, ours }: Sides, one: Case): Promise<Differe
     differ(dump.join(" "), ...differingLines(lines[0]!, lines[1]!));
   }
   return differences;
+}
+
+/** What actions do to a packet that is taught: a frame in hex, or described. */
+function taughtEffects(actions: string, taught: string): string {
+  const [flow, packet] = taught.split(" ") as [string, string];
+  if (packet === "-generate") return effectsText(actions, packetOf(flow));
+  return textOf(ovsEffectsOnFrame(actions, Buffer.from(packet, "hex")));
 }
 
 /** When an entry was used last, and so which comes first, depends on the machine's load. */

@@ -1,6 +1,7 @@
 // Datapath actions as what they do: a list of outputs, each with the packet as it is at that point.
 // Both our own form (flow/odp.ts) and the text of Open vSwitch are executed on the same key, so
 // that two ways to say the same thing compare equal.
+import { extractKey } from "../../src/flow/extract.js";
 import {
   FIELDS,
   fieldOf,
@@ -8,7 +9,7 @@ import {
   setFieldWords,
   type FieldId,
 } from "../../src/flow/fields.js";
-import { WORD } from "../../src/flow/key.js";
+import { newKey, VLAN_PRESENT, WORD } from "../../src/flow/key.js";
 import { ODP, ODP_WORDS, operationWords, type Megaflow, type Operand } from "../../src/flow/odp.js";
 import { odpActionTexts, type OdpNames } from "../../src/ofctl/odp/format-odp-actions.js";
 import { readNumber, wordsOf } from "./field-text.js";
@@ -228,6 +229,20 @@ function pushTag(packet: Packet, text: string): void {
 /** Effects of the actions that Open vSwitch prints, on a key. */
 export function ovsEffects(text: string, key: Uint32Array): string[] {
   return runTheirs(text, key, packetOf(key));
+}
+
+/** The same on a frame, which may have more tags than a key has room for. */
+export function ovsEffectsOnFrame(text: string, frame: Uint8Array): string[] {
+  const key = newKey();
+  extractKey(frame, 0, frame.length, 0, key);
+  const tags: number[] = [];
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  for (let at = 12; at + 4 <= frame.length; at += 4) {
+    if (![0x8100, 0x88a8].includes(view.getUint16(at))) break;
+    // A tag in a key has the bit that a frame need not have.
+    tags.push((view.getUint32(at) | VLAN_PRESENT) >>> 0);
+  }
+  return runTheirs(text, key, { key: key.slice(), tags });
 }
 
 function runTheirs(text: string, key: Uint32Array, packet: Packet): string[] {
