@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function packetpath(args: readonly string[], input = "") {
   const env = { ...process.env, NO_COLOR: "1" };
-  const options = { cwd: empty, env, input, encoding: "utf8", timeout: 30_000 } as const;
+  const options = { cwd: empty, env, input, encoding: "utf8", timeout: 300_000 } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], options);
   return { status, stdout, stderr };
 }
@@ -82,14 +82,14 @@ describe("exit codes and streams", () => {
 
   it("a reader that closes its end early is no error", () => {
     const command = `"${process.execPath}" "${MAIN}" schema | head -c 1; exit "\${PIPESTATUS[0]}"`;
-    const ran = spawnSync("bash", ["-c", command], { encoding: "utf8", timeout: 30_000 });
+    const ran = spawnSync("bash", ["-c", command], { encoding: "utf8", timeout: 300_000 });
     expect(ran).toMatchObject({ status: 0, stdout: "{", stderr: "" });
   });
 
   it("the start script works through symbolic links, from another folder", () => {
     const link = join(folder, "link");
     symlinkSync(SCRIPT, link);
-    const ran = spawnSync(link, ["--version"], { cwd: empty, encoding: "utf8", timeout: 30_000 });
+    const ran = spawnSync(link, ["--version"], { cwd: empty, encoding: "utf8", timeout: 300_000 });
     expect(ran).toMatchObject({ status: 0, stderr: "" });
   });
 });

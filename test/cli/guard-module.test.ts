@@ -28,20 +28,16 @@ const WRONG: [what: string, name: string, text: string, message: string][] = [
 ];
 
 describe("a guard's module that", () => {
-  it.each(WRONG)("%s is refused", { timeout: 60_000 }, async (_what, name, text, message) => {
+  it.each(WRONG)("%s is refused", async (_what, name, text, message) => {
     await expect(checkGuard(fileOf(name, text))).rejects.toMatchObject({
       code: "GUARD_INVALID",
       message: expect.stringContaining(message) as string,
     });
   });
 
-  it(
-    "exports a function is taken, though it keeps its thread busy",
-    { timeout: 60_000 },
-    async () => {
-      const checked = await checkGuard(fileOf("busy.mjs", `setInterval(() => {}, 1);\n${OK}`));
-      expect(checked.file).toBe(join(folder, "busy.mjs"));
-      checked.dispose();
-    },
-  );
+  it("exports a function is taken, though it keeps its thread busy", async () => {
+    const checked = await checkGuard(fileOf("busy.mjs", `setInterval(() => {}, 1);\n${OK}`));
+    expect(checked.file).toBe(join(folder, "busy.mjs"));
+    checked.dispose();
+  });
 });

@@ -29,7 +29,7 @@ describe.skipIf(missing !== "")(title("a private Open vSwitch"), () => {
     ovs.stop();
     expect(existsSync(folder)).toBe(false);
     await eventually("its daemons to end", () => processesOf(folder).length === 0, {
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
   });
 
@@ -40,11 +40,11 @@ describe.skipIf(missing !== "")(title("a private Open vSwitch"), () => {
     const folder = await eventually(
       "its folder",
       () => PrivateOvs.foldersOf(owner.pid!).find((each) => processesOf(each).length === 2),
-      { timeoutMs: 30_000, everyMs: 20 },
+      { timeoutMs: 60_000, everyMs: 20 },
     );
     owner.kill("SIGKILL");
     await eventually("its daemons to end", () => processesOf(folder).length === 0, {
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
     expect(existsSync(folder)).toBe(true);
     (await PrivateOvs.start()).stop();

@@ -18,5 +18,4 @@ it.skipIf(missing !== "").each([2, 3])(
     expect(ours).toEqual(theirs);
     expect(theirs.filter(({ exitCode }) => exitCode !== 0).length).toBeGreaterThan(40);
   },
-  120_000,
 );

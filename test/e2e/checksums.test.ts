@@ -55,7 +55,7 @@ class Host {
   }
 
   run(...words: readonly string[]): Promise<string> {
-    return runProgram(words, { namespace: this.namespace, timeoutMs: 30_000 });
+    return runProgram(words, { namespace: this.namespace, timeoutMs: 300_000 });
   }
 
   /** Starts the server of all phases; the answer stops it. */
@@ -64,7 +64,7 @@ class Host {
     const words = [process.execPath, TRAFFIC, "server", ports, ...ADDRESSES.server];
     const server = startProgram(words, { namespace: this.namespace });
     const isListening = () => server.stdout().includes("listening");
-    await eventually("the server to listen", isListening, { timeoutMs: 20_000 });
+    await eventually("the server to listen", isListening, { timeoutMs: 60_000 });
     return () => server.stop();
   }
 
@@ -73,7 +73,7 @@ class Host {
     const words = ["tcpdump", "-i", "eth0", "-U", "-B", "65536", "-w", file];
     const program = startProgram(words, { namespace: this.namespace });
     const isOpen = () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= FILE_HEADER;
-    await eventually("tcpdump to listen", isOpen, { timeoutMs: 20_000 });
+    await eventually("tcpdump to listen", isOpen, { timeoutMs: 60_000 });
     return async () => {
       process.kill(program.pid, "SIGINT");
       const { stderr } = await program.ended;
@@ -169,29 +169,25 @@ describe.skipIf(needs !== "")(`checksums on both ends${needs}`, () => {
   const offloads = [both, ["client"], ["server"], []] as const;
   const cases = offloads.flatMap((each) => [true, false].map((uso) => [each, uso] as const));
 
-  it.each(cases)(
-    "offloads of [%s], uso %s: right, or partial where they may",
-    async (own, uso) => {
-      const folder = mkdtempSync(join(tmpdir(), "packetpath-checksums-"));
-      const lab = await buildLab(parseScenario(scenario(own, uso), "checksums.yaml"), {
-        ...{ backend: "linux", guard: "running-carrier", guardModule: null, seed: 1 },
-        ...{ named: false, captureFolder: null, onControl: () => undefined },
-      });
-      try {
-        const hosts = { client: new Host(lab, "client"), server: new Host(lab, "server") };
-        const stops = await Promise.all(ENDS.map((end) => hosts[end].capture(join(folder, end))));
-        const stopServer = await hosts.server.serve();
-        for (let phase = 0; phase < PHASES.length; phase++) await exchange(hosts, phase);
-        for (const stop of [stopServer, ...stops]) await stop();
-        const judged = await Promise.all(ENDS.map((end) => judge(join(folder, end))));
-        for (const one of judged) expectRight(one, own);
-      } finally {
-        await tearDown(lab, new Set());
-        rmSync(folder, { recursive: true });
-      }
-    },
-    120_000,
-  );
+  it.each(cases)("offloads of [%s], uso %s: right, or partial where they may", async (own, uso) => {
+    const folder = mkdtempSync(join(tmpdir(), "packetpath-checksums-"));
+    const lab = await buildLab(parseScenario(scenario(own, uso), "checksums.yaml"), {
+      ...{ backend: "linux", guard: "running-carrier", guardModule: null, seed: 1 },
+      ...{ named: false, captureFolder: null, onControl: () => undefined },
+    });
+    try {
+      const hosts = { client: new Host(lab, "client"), server: new Host(lab, "server") };
+      const stops = await Promise.all(ENDS.map((end) => hosts[end].capture(join(folder, end))));
+      const stopServer = await hosts.server.serve();
+      for (let phase = 0; phase < PHASES.length; phase++) await exchange(hosts, phase);
+      for (const stop of [stopServer, ...stops]) await stop();
+      const judged = await Promise.all(ENDS.map((end) => judge(join(folder, end))));
+      for (const one of judged) expectRight(one, own);
+    } finally {
+      await tearDown(lab, new Set());
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 function expectRight({ partial, right, wrong }: Judged, offloads: readonly End[]): void {

@@ -76,11 +76,11 @@ describe.skipIf(NEEDS_ROOT)(`datagrams on real devices${needsRoot}`, () => {
       const inside = (name: string) => ({ namespace: lab.topology.namespaces.get(name)!.ref });
       const server = startProgram([process.execPath, "-e", SERVER, family], inside("server"));
       const isListening = () => server.stdout().includes("listening");
-      await eventually("the server to listen", isListening, { timeoutMs: 20_000 });
+      await eventually("the server to listen", isListening, { timeoutMs: 60_000 });
       // What the kernels say while the devices come may find the other port not there.
       const { drops } = booksOf(lab);
       const words = [process.execPath, "-e", CLIENT, address, family];
-      await runProgram(words, { ...inside("client"), timeoutMs: 30_000 });
+      await runProgram(words, { ...inside("client"), timeoutMs: 300_000 });
       const { stdout } = await server.ended;
       expect(stdout).toBe("listening\nall\n");
       // What the kernels say to each other while the devices go may find its port gone.

@@ -152,7 +152,7 @@ describe.skipIf(LACKING !== null)(`what an observation leaves${needs}`, () => {
   async function struck(what: string, count: string, signal: NodeJS.Signals): Promise<Program> {
     const program = new Program(["observe", what, "--count", count]);
     const hasInstance = () => instancesOf(program.pid).length > 0 || program.end !== null;
-    await eventually("an instance", hasInstance, { timeoutMs: 20_000, everyMs: 1 });
+    await eventually("an instance", hasInstance, { timeoutMs: 60_000, everyMs: 1 });
     expect(program.end).toBeNull();
     program.child.kill(signal);
     await program.ended();

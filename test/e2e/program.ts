@@ -45,15 +45,18 @@ export class Program {
   /** Waits until a stream contains `text`; a program that ends before that is an error. */
   async says(text: string, where: "stdout" | "stderr" = "stdout"): Promise<void> {
     await eventually(`"${text}"`, () => this[where].includes(text) || this.end !== null, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       everyMs: 20,
     });
     if (!this[where].includes(text)) throw new Error(`ended with ${this.end}: ${this.stderr}`);
   }
 
-  async ended(timeoutMs = 60_000): Promise<number | string> {
+  async ended(): Promise<number | string> {
     try {
-      await eventually("packetpath to end", () => this.end !== null, { timeoutMs, everyMs: 20 });
+      await eventually("packetpath to end", () => this.end !== null, {
+        timeoutMs: 300_000,
+        everyMs: 20,
+      });
     } catch (error) {
       this.child.kill("SIGKILL");
       throw new Error(`${String(error)}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`);
@@ -143,7 +146,7 @@ export function inNamespace(namespace: string, ...command: string[]): string {
   return execFileSync("ip", ["netns", "exec", namespace, ...command], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 20_000,
+    timeout: 300_000,
   });
 }
 

@@ -50,7 +50,7 @@ async function flood(lab: Lab, datagrams: number) {
     ratePerSecond: 5_000,
   });
   const sent = () => Atomics.load(load.counters, LOAD_COUNTER.datagramsSent);
-  await eventually("the flood", () => sent() >= datagrams, { timeoutMs: 20_000 });
+  await eventually("the flood", () => sent() >= datagrams, { timeoutMs: 60_000 });
   load.stop();
   const result = await load.done;
   await loads.close();
@@ -65,7 +65,7 @@ describe.skipIf(NEEDS_ROOT)(`the witness${needsRoot}`, () => {
       const witness = await startWitness(server, "eth0", "", { library: "shim" });
       const result = await flood(lab, DATAGRAMS);
       await eventually("the datagrams to arrive", () => arrived(lab) >= result.sent, {
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       });
       const seen = await witness.stop();
       await lab.supervisor.stopWorkers(new Set());

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from "vitest";
 const folder = mkdtempSync(join(tmpdir(), "packetpath-output-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const run = (...args: string[]) =>
-  spawnSync("./scripts/packetpath", args, { encoding: "utf8", timeout: 60_000 });
+  spawnSync("./scripts/packetpath", args, { encoding: "utf8", timeout: 300_000 });
 const PICK = "scenarios/programs/queue-pick.ts";
 
 describe("explore", () => {

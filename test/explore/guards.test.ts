@@ -203,7 +203,7 @@ describe("a guard whose module is not well", () => {
   it.each([
     ["has no end", "for (;;) {}", "the module runs for more than 5 s"],
     ["throws", 'throw new Error("boom");', "the module throws: boom"],
-  ])("%s is refused", { timeout: 60_000 }, async (_what, before, message) => {
+  ])("%s is refused", async (_what, before, message) => {
     await expect(verdictOf(guard("return true;", before))).rejects.toMatchObject({
       code: "PROGRAM_INVALID",
       message,

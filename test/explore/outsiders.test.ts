@@ -204,7 +204,7 @@ describe("files that wish the explorer ill", () => {
       /more than 5 s/,
     ],
   ];
-  it.each(refused)("%s is refused", { timeout: 30_000 }, async (_what, text, message) => {
+  it.each(refused)("%s is refused", async (_what, text, message) => {
     const error: unknown = await loadProgram(text, "p.js").catch((one: unknown) => one);
     expect(error).toMatchObject({ code: "PROGRAM_INVALID", place: { file: "p.js" } });
     expect(String(error)).toMatch(message);

@@ -56,7 +56,7 @@ describe.skipIf(NEEDS_ROOT)(`linux devices${needsRoot}`, () => {
     return eventually(
       "an ARP reply",
       () => queues.find((queue) => io.read(queue, 0, 2048) === 42 && bytes[21] === 2),
-      { timeoutMs: 2000 },
+      { timeoutMs: 60_000 },
     );
   }
 
@@ -170,7 +170,7 @@ describe.skipIf(NEEDS_ROOT)(`linux devices${needsRoot}`, () => {
     const lost = await eventually(
       "the carrier to go",
       () => control.linkEvents().find((event) => !event.carrier),
-      { timeoutMs: 2000 },
+      { timeoutMs: 60_000 },
     );
     expect(lost).toMatchObject({ ifindex: device.ifindex, up: true });
     backend.deleteDevice(device);

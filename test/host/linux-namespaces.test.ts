@@ -46,7 +46,7 @@ async function holder(names: readonly string[]) {
   const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   child.stdout.on("data", (chunk) => (said += String(chunk)));
-  await eventually("the holder to be ready", () => said.includes("ready"), { timeoutMs: 20_000 });
+  await eventually("the holder to be ready", () => said.includes("ready"), { timeoutMs: 60_000 });
   return child;
 }
 
@@ -221,13 +221,13 @@ describe.skipIf(NEEDS_ROOT)(`linux namespaces${needsRoot}`, () => {
     const messages: unknown[] = [];
     worker.on("message", (message) => messages.push(message));
     const isAsleep = (): boolean => asleepInRead(messages[0], fd);
-    await eventually("the reader to sleep", isAsleep, { timeoutMs: 10_000 });
+    await eventually("the reader to sleep", isAsleep, { timeoutMs: 60_000 });
     const table = FdTable.create();
     const netlink = new RtnetlinkSocket(table, namespace);
     const link = netlink.getLink("blk0");
     expect(typeof link === "number" ? link : netlink.deleteLink(link.ifindex)).toBe(0);
     netlink.close();
-    await eventually("the reader to wake", () => messages.length > 1, { timeoutMs: 10_000 });
+    await eventually("the reader to wake", () => messages.length > 1, { timeoutMs: 60_000 });
     expect(messages[1]).toEqual([-14, -77, -77]);
     await worker.terminate();
   });

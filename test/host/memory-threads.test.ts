@@ -71,7 +71,9 @@ function run(
 async function asleep(running: Running): Promise<number> {
   const handle = await running.stopHandle;
   const at = WAITERS_AT + (handle & 1023) * WAITER_WORDS + WAITER.sleeping;
-  await eventually("the thread to sleep", () => Atomics.load(words, at) === 1, { timeoutMs: 5000 });
+  await eventually("the thread to sleep", () => Atomics.load(words, at) === 1, {
+    timeoutMs: 60_000,
+  });
   return handle;
 }
 
@@ -170,7 +172,7 @@ describe("between threads", () => {
       const device = add({ queues: 4 });
       const sender = run("produce", device, { count: 200_000 });
       await eventually("traffic", () => backend.linkStats(device)!.txDropped > 0, {
-        timeoutMs: 5000,
+        timeoutMs: 60_000,
       });
       backend.deleteDevice(device);
       backend.closeQueues(device);

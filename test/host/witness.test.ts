@@ -79,7 +79,7 @@ async function pair(): Promise<Pair> {
   // Until the kernel's link watch has run, a veth has the noop qdisc and drops what it is given.
   for (const side of [a, b]) {
     const up = (): boolean => ip(side, "-o", "link", "show", "veth0").includes("state UP");
-    await eventually("veth0 to be up", up, { timeoutMs: 5_000 });
+    await eventually("veth0 to be up", up, { timeoutMs: 60_000 });
   }
   return { a, b };
 }
@@ -202,10 +202,10 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
       const list = frames(300);
       sendAll(a, list);
       // The digest is complete once the child has been idle; only then may the device go.
-      await eventually("the witness to be idle", () => idle(witness.pid), { timeoutMs: 5_000 });
+      await eventually("the witness to be idle", () => idle(witness.pid), { timeoutMs: 60_000 });
       ip(a, "link", "del", "veth0");
       await eventually("the witness to notice", () => noticed(witness.pid, library), {
-        timeoutMs: 5_000,
+        timeoutMs: 60_000,
       });
       expect(await witness.stop()).toMatchObject({ ...digestOf(list), ended: "device-gone" });
       expect({ children: childCount(), fds: fdCount() }).toEqual(before);
@@ -288,7 +288,7 @@ describe("children and their parents", () => {
     });
     expect(alive(pid)).toBe(true);
     parent.kill("SIGKILL");
-    await eventually("the witness to die", () => !alive(pid), { timeoutMs: 5_000 });
+    await eventually("the witness to die", () => !alive(pid), { timeoutMs: 60_000 });
   });
 
   it("options out of range are refused before a child is started", async () => {

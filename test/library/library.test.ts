@@ -10,7 +10,7 @@ it("a program imports packetpath, runs a scenario and reads the result", () => {
   const out = execFileSync(process.execPath, [join(here, "program.mjs")], {
     cwd: join(here, "..", ".."),
     encoding: "utf8",
-    timeout: 50_000,
+    timeout: 300_000,
   });
   expect(JSON.parse(out)).toEqual({
     verdict: "SAFE",

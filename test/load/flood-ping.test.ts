@@ -15,7 +15,7 @@ import {
   type TwoHosts,
 } from "./two-hosts.js";
 
-const WAIT = { timeoutMs: 20_000 };
+const WAIT = { timeoutMs: 60_000 };
 
 describe.skipIf(cannot)(`datagrams in real namespaces${needs}`, () => {
   let hosts: TwoHosts;

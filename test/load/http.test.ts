@@ -84,7 +84,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     const spec = httpSpec(hosts, { requests: 0, intervalMs: 5, timeoutMs: 2000 });
     const handle = loads.startHttp(spec);
     await eventually("30 answers", () => handle.counters[LOAD_COUNTER.ok]! >= 30, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     handle.stop();
     const result = await handle.done;
@@ -98,7 +98,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     const spec = httpSpec(hosts, { requests: 1000, holdUntilInFlight: 1000, intervalMs: 10 });
     const handle = loads.startHttp(spec);
     await eventually("some held", () => handle.counters[LOAD_COUNTER.inFlight]! >= 5, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     expect(handle.counters[LOAD_COUNTER.released]).toBe(0);
     const askedMs = nowMs();
@@ -113,7 +113,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     const spec = httpSpec(hosts, { requests: 400, holdUntilInFlight: 400, intervalMs: 2 });
     const handle = loads.startHttp({ ...spec, timeoutMs: 1500 });
     await eventually("100 held", () => handle.counters[LOAD_COUNTER.inFlight]! >= 100, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     hosts.clientIp("link", "del", "eth0");
     const result = await handle.done;
@@ -134,7 +134,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
     const spec = httpSpec(hosts, { requests: 50, timeoutMs: 60_000, serverAddress: "10.55.0.99" });
     const handle = loads.startHttp(spec);
     await eventually("all begun", () => handle.counters[LOAD_COUNTER.sent] === 50, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     const askedMs = nowMs();
     handle.stop();
@@ -146,7 +146,7 @@ describe.skipIf(cannot)(`an HTTP load in real namespaces${needs}`, () => {
   it("is refused when its port is taken, by address and errno", async () => {
     const first = loads.startHttp(httpSpec(hosts, { requests: 0, intervalMs: 10 }));
     await eventually("the first to run", () => first.counters[LOAD_COUNTER.ok]! > 0, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     await expect(loads.startHttp(httpSpec(hosts, {})).done).rejects.toMatchObject({
       code: "SYSTEM_CALL",

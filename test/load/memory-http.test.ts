@@ -62,7 +62,7 @@ describe("http over memory", () => {
   it("nothing is answered before the last held request has arrived", async () => {
     const load = hosts.startHttp(spec({ requests: 50, holdUntilInFlight: 51, timeoutMs: 60_000 }));
     await eventually("50 requests in flight", () => load.counters[LOAD_COUNTER.inFlight] === 50, {
-      timeoutMs: 5000,
+      timeoutMs: 60_000,
     });
     expect(load.counters[LOAD_COUNTER.ok]).toBe(0);
     load.stop();
@@ -102,7 +102,7 @@ describe("http over memory", () => {
   it("two servers on one port: the second load is refused with EADDRINUSE", async () => {
     const first = hosts.startHttp(spec({ requests: 1, holdUntilInFlight: 2, timeoutMs: 60_000 }));
     await eventually("in flight", () => first.counters[LOAD_COUNTER.inFlight] === 1, {
-      timeoutMs: 5000,
+      timeoutMs: 60_000,
     });
     await expect(hosts.startHttp(spec()).done).rejects.toThrow(/EADDRINUSE/);
     first.stop();
@@ -112,7 +112,7 @@ describe("http over memory", () => {
   it("the device goes mid-run: requests fail by their deadlines, and by name", async () => {
     const load = hosts.startHttp(spec({ requests: 200, holdUntilInFlight: 201, timeoutMs: 1500 }));
     await eventually("200 in flight", () => load.counters[LOAD_COUNTER.inFlight] === 200, {
-      timeoutMs: 5000,
+      timeoutMs: 60_000,
     });
     wire.backend.deleteDevice(wire.devices[1]!);
     const result = await load.done;
@@ -129,7 +129,7 @@ describe("http over memory", () => {
         const result = await hosts.startHttp(spec({ requests: 1, timeoutMs: 300 })).done;
         return result.failed["connect ENETUNREACH"] === 1;
       },
-      { timeoutMs: 3000 },
+      { timeoutMs: 60_000 },
     );
   });
 
@@ -150,7 +150,7 @@ describe("http over memory", () => {
   it("an open loop until stopped: steady starts, all answered", async () => {
     const load = hosts.startHttp(spec({ requests: 0, intervalMs: 5 }));
     await eventually("40 answers", () => load.counters[LOAD_COUNTER.ok]! >= 40, {
-      timeoutMs: 5000,
+      timeoutMs: 60_000,
     });
     load.stop();
     const result = await load.done;
@@ -162,7 +162,7 @@ describe("http over memory", () => {
     wire.isLost = () => true;
     const load = hosts.startHttp(spec({ requests: 10, timeoutMs: 60_000 }));
     await eventually("started", () => load.counters[LOAD_COUNTER.sent]! === 10, {
-      timeoutMs: 2000,
+      timeoutMs: 60_000,
     });
     load.stop();
     const result = await load.done;

@@ -48,7 +48,7 @@ describe("a load's threads", () => {
       const how = Atomics.wait(words, ${LOAD_COUNTER.stop}, 0, 60000);
       port.postMessage({ type: "result", result: how });`;
     const waiting = group.start<string, null>("waiting", role(body), NOWHERE, null);
-    await eventually("the wait", () => group.counters[begun] === 1, { timeoutMs: 10_000 });
+    await eventually("the wait", () => group.counters[begun] === 1, { timeoutMs: 60_000 });
     group.stop();
     expect(await waiting.result).toBe("ok");
     await group.end();

@@ -34,7 +34,6 @@ describe("one variant of each verdict and program", () => {
       const runs = await replayOnThreads(await loadVariant(system, variant), request);
       expect(runs.map((one) => one.verdict)).toEqual([verdict, verdict]);
     },
-    120_000,
   );
 
   it.each(chosen)(
@@ -46,6 +45,5 @@ describe("one variant of each verdict and program", () => {
       expect(result.differences).toEqual([]);
       expect(result.edges).toBeGreaterThan(1);
     },
-    120_000,
   );
 });

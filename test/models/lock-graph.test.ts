@@ -87,7 +87,7 @@ function program(random: Random) {
 }
 
 describe("3.5 #15 and of generated programs", () => {
-  it(`${PROGRAMS} programs, seed ${SEED}`, { timeout: 600_000 }, async () => {
+  it(`${PROGRAMS} programs, seed ${SEED}`, async () => {
     const random = new Random(SEED);
     const kinds = new Map<string, number>();
     let dead = 0;

@@ -10,7 +10,7 @@ import { SYSTEMS } from "../../src/models/systems.js";
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 function packetpath(...args: readonly string[]) {
-  const options = { encoding: "utf8", timeout: 120_000 } as const;
+  const options = { encoding: "utf8", timeout: 300_000 } as const;
   return spawnSync(process.execPath, [MAIN, ...args], options);
 }
 

@@ -84,7 +84,7 @@ function hasChurnChild(parent: number): boolean {
 
 describe.skipIf(NEEDS_ROOT)(`4.5 the running kernel${needsRoot}`, () => {
   it("#10 #11 #12 #14: 200 namespaces, limits, settings, one that is held", () => {
-    const options = { encoding: "utf8", timeout: 180_000 } as const;
+    const options = { encoding: "utf8", timeout: 300_000 } as const;
     const words = [MAIN, "observe", "netns", "--count", "200", "--json"];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, options);
     const result = JSON.parse(stdout) as Printed;
@@ -101,7 +101,7 @@ describe.skipIf(NEEDS_ROOT)(`4.5 the running kernel${needsRoot}`, () => {
       expect(result.microseconds.p99).toBeGreaterThanOrEqual(result.microseconds.p50);
       expect(result.microseconds.min).toBeGreaterThan(0);
     }
-  }, 200_000);
+  });
 
   it.skipIf(noGroups)(
     `roll-back: each limit but the last has its errno${needsGroups}`,
@@ -119,7 +119,6 @@ describe.skipIf(NEEDS_ROOT)(`4.5 the running kernel${needsRoot}`, () => {
       expect(cgroupsOf(process.pid)).toEqual([]);
       expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
     },
-    120_000,
   );
 
   it.each([
@@ -136,10 +135,9 @@ describe.skipIf(NEEDS_ROOT)(`4.5 the running kernel${needsRoot}`, () => {
       run.kill(signal);
       expect(await ended).toBe(code);
       const isGone = (): boolean => !hasChurnChild(pid);
-      await eventually("the child to end", isGone, { timeoutMs: 30_000, everyMs: 20 });
+      await eventually("the child to end", isGone, { timeoutMs: 60_000, everyMs: 20 });
       expect(cgroupsOf(pid)).toEqual([]);
     },
-    120_000,
   );
 
   it.skipIf(noGroups)(
@@ -157,8 +155,7 @@ describe.skipIf(NEEDS_ROOT)(`4.5 the running kernel${needsRoot}`, () => {
         spawnSync(process.execPath, [MAIN, "clean"]);
         return !existsSync(folder);
       };
-      await eventually("the cgroup to be removed", isSwept, { timeoutMs: 30_000 });
+      await eventually("the cgroup to be removed", isSwept, { timeoutMs: 60_000 });
     },
-    120_000,
   );
 });

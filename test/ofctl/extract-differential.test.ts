@@ -192,5 +192,4 @@ it.skipIf(missing !== "").each([1, 2, 3, 4, 5])(
       .filter((one) => one.ours !== one.real);
     expect(wrong.length === 0 ? [] : wrong.slice(0, 5)).toEqual([]);
   },
-  30_000,
 );

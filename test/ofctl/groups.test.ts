@@ -286,5 +286,4 @@ it.skipIf(missing !== "")(
     }
     expect(wrong).toEqual([]);
   },
-  60_000,
 );

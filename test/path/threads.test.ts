@@ -135,9 +135,9 @@ describe("dp_notify on real threads", () => {
     await vswitchd.call("ovsLock");
     made.control!.send("deleteLinks", { devs: [dev] });
     const started = () => allTold(lab).some(({ name }) => name === "notifyWorkStarts");
-    await eventually("the work item", started, { timeoutMs: 20_000 });
+    await eventually("the work item", started, { timeoutMs: 60_000 });
     const zeroed = () => ld(lab.m, dev + DEV.realNumTxQueues) === 0;
-    await eventually("the zeroing", zeroed, { timeoutMs: 20_000 });
+    await eventually("the zeroing", zeroed, { timeoutMs: 60_000 });
     expect(ld(lab.m, portSlot(lab.k, 1))).not.toBe(NULL);
     await vswitchd.call("ovsUnlock");
     await made.control!.finish("deleteLinks");
@@ -152,10 +152,10 @@ describe("dp_notify on real threads", () => {
     expect(await made.packet!.output(1, { queueMapping: 3 })).toMatchObject({ hash: 2 });
     made.control!.send("deleteLinks", { devs: [other] });
     const waits = () => ld(lab.m, HEADER.gracePeriodWaiters) === 1;
-    await eventually("a waiter", waits, { timeoutMs: 20_000 });
+    await eventually("a waiter", waits, { timeoutMs: 60_000 });
     const ticks = made.packet!.ticks();
     await eventually("the loop to go on", () => made.packet!.ticks() > ticks + 1e6, {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     expect(made.control!.ended()).toBeNull();
     expect(ld(lab.m, globalWord(lab.k, KERNEL.rtnl))).not.toBe(0);

@@ -207,7 +207,7 @@ describe("the MAC table", () => {
     );
     try {
       await eventually("learners to run", () => Atomics.load(control, 1) > 100, {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       let found = 0;
       const wrong: number[] = [];

@@ -44,7 +44,7 @@ beforeEach(async () => {
   }
   // Until the kernel's link watch has run, a veth has the noop qdisc and drops what it is given.
   const up = () => execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).match(/state UP/g);
-  await eventually("both ends to be up", () => up()?.length === 2, { timeoutMs: 5_000 });
+  await eventually("both ends to be up", () => up()?.length === 2, { timeoutMs: 60_000 });
 });
 
 afterEach(() => {
@@ -86,7 +86,7 @@ function watch(Class: CapClass, device: string, filter = "", room = 65_535): See
 }
 
 async function until(seen: Seen, count: number): Promise<void> {
-  await eventually(`${count} frames`, () => seen.frames.length >= count, { timeoutMs: 5_000 });
+  await eventually(`${count} frames`, () => seen.frames.length >= count, { timeoutMs: 60_000 });
 }
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s+/g, ""), "hex");
@@ -181,10 +181,10 @@ describe("cap shim, capture and send", () => {
       const heard = workers.map(() => [] as string[]);
       workers.forEach((worker, i) => worker.on("message", (word: string) => heard[i]!.push(word)));
       const all = (word: string) => () => heard.every((words) => words.includes(word));
-      await eventually("both workers to be ready", all("ready"), { timeoutMs: 10_000 });
+      await eventually("both workers to be ready", all("ready"), { timeoutMs: 60_000 });
       const tx = sender("veth0");
       for (const frame of TRAFFIC) tx.send(frame);
-      await eventually("both workers to see all", all("seen"), { timeoutMs: 5_000 });
+      await eventually("both workers to see all", all("seen"), { timeoutMs: 60_000 });
       // A closed capture keeps no event loop alive: the workers end by themselves.
       expect(await Promise.all(exits)).toEqual([0, 0]);
     },
@@ -202,7 +202,7 @@ describe("cap shim, capture and send", () => {
       await until(near, 1);
       expect(errors).toEqual([]);
       ip("link del veth0");
-      await eventually("the error", () => errors.length > 0, { timeoutMs: 5_000 });
+      await eventually("the error", () => errors.length > 0, { timeoutMs: 60_000 });
       expect(errors.map((error) => error.message)).toEqual(["the device is gone"]);
       expect(near.capture.close()).toBe(false);
       expect(near.capture.stats().received).toBe(1);
@@ -216,7 +216,7 @@ describe("cap shim, capture and send", () => {
       far.capture.on("packet", () => far.frames.length === 2 && far.capture.close());
       const tx = sender("veth0");
       for (const frame of TRAFFIC) tx.send(frame);
-      await eventually("the close", () => far.frames.length === 2, { timeoutMs: 5_000 });
+      await eventually("the close", () => far.frames.length === 2, { timeoutMs: 60_000 });
       const other = watch(Cap, "veth1");
       tx.send(TRAFFIC[0]!);
       await until(other, 1);
@@ -268,7 +268,7 @@ describe("cap shim beside cap", () => {
       for (const frame of TRAFFIC) tx.send(frame);
       await until(everything, TRAFFIC.length);
       await eventually("both to agree", () => real.frames.length === ours.frames.length, {
-        timeoutMs: 5_000,
+        timeoutMs: 60_000,
       });
       expect(ours.frames, filter).toEqual(real.frames);
       expect(ours.truncated).toEqual(real.truncated);

@@ -18,7 +18,7 @@ const FREE = Symbol("FREE");
 const THREADS = 3;
 /** What stands for "packetpath/explore" in a shipped program. */
 const door = "../../sync/program/door.js";
-const TIMEOUT = { timeoutMs: 20_000 };
+const TIMEOUT = { timeoutMs: 60_000 };
 const layout = layOutProgram({ x: 0, y: 7, rows: [[0, 0], [0]], m: FREE, n: FREE }, THREADS);
 const { x, y, rows, m: lock, n: other } = layout.handles;
 

@@ -23,7 +23,7 @@ import {
 const CPUS = 4;
 const LOCK = firstFreeWord(CPUS);
 const WORD = LOCK + 1;
-const TIMEOUT = { timeoutMs: 20_000 };
+const TIMEOUT = { timeoutMs: 60_000 };
 
 interface Answer {
   readonly name: string;

@@ -12,7 +12,7 @@ import { type ControlServer, serve } from "../../src/vswitch/socket/server.js";
 import { ROOT } from "../e2e/program.js";
 import { tools } from "./tools.js";
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 let folder: string;
 let path: string;
 let server: ControlServer | null = null;

@@ -95,7 +95,7 @@ describe("a backlog that another CPU flushes", () => {
           for (let i = 0; i < 2000; i++, sent++) rig.transmit.output(frame, 2, true);
           return "backlog-flushed" in rig.drops(1);
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       const lost = Object.values(rig.drops(1)).reduce((sum, count) => sum + count, 0);
       expect(rig.io.written.length + lost).toBe(sent);

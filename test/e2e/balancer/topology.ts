@@ -68,7 +68,7 @@ export function beside(namespace: string, ...command: string[]): Beside {
   child.stderr.on("data", take);
   child.on("close", () => (state.ended = true));
   const wait = (what: string, probe: () => boolean): Promise<void> =>
-    eventually(what, probe, { timeoutMs: 15_000, everyMs: 20 }).then(() => undefined);
+    eventually(what, probe, { timeoutMs: 60_000, everyMs: 20 }).then(() => undefined);
   return {
     child,
     output: () => state.output,
@@ -145,7 +145,7 @@ export class Dump {
   /** Ends with so many packets captured: what tcpdump has not read when it ends is lost. */
   async endWith(filter: string, count: number): Promise<void> {
     const isThere = (): boolean => this.packets(filter, "frame.number").length >= count;
-    await eventually(`${count} of "${filter}"`, isThere, { timeoutMs: 15_000, everyMs: 200 });
+    await eventually(`${count} of "${filter}"`, isThere, { timeoutMs: 60_000, everyMs: 200 });
     await this.end();
   }
 
@@ -158,5 +158,5 @@ export class Dump {
 /** Fetches a page from an address and port of the clients' namespace. */
 export function fetch(from: string, port: number, url: string): string {
   const source = ["--interface", from, "--local-port", String(port)];
-  return inNamespace("clients", "curl", "-sS", "--max-time", "15", ...source, url);
+  return inNamespace("clients", "curl", "-sS", "--max-time", "120", ...source, url);
 }

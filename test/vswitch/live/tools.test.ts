@@ -62,7 +62,7 @@ describe("a running lab", () => {
     expect(pings()).toBe(false);
     await ovs("ovs-vsctl add-port br0 server");
     expect(await ovs("ovs-ofctl dump-ports-desc br0")).toContain("2(server)");
-    await eventually("a ping", pings, { timeoutMs: 20_000, everyMs: 50 });
+    await eventually("a ping", pings, { timeoutMs: 60_000, everyMs: 50 });
   });
 
   it.skipIf(unable)(`a mirror takes its port away, and gives it back${needs}`, async () => {
@@ -93,7 +93,7 @@ describe("a running lab", () => {
     let stdout = "";
     const traced = execute(join(ROOT, "scripts/packetpath"), command, { env, encoding: "utf8" });
     void traced.then((ended) => (stdout = ended.stdout));
-    await eventually("a trace", () => (pings(), stdout !== ""), { timeoutMs: 20_000 });
+    await eventually("a trace", () => (pings(), stdout !== ""), { timeoutMs: 60_000 });
     expect(stdout).toContain("in_port=1");
     expect(stdout).toContain(" 0. priority 0\n    NORMAL\n");
     expect(stdout).toMatch(/^Datapath actions: /m);
@@ -112,7 +112,7 @@ describe("a run", () => {
         shown.text = await tool(path, "ovs-ofctl dump-flows br0").catch(() => "");
         return shown.text !== "";
       },
-      { timeoutMs: 20_000, everyMs: 50 },
+      { timeoutMs: 60_000, everyMs: 50 },
     );
     expect(shown.text).toContain("priority=0 actions=NORMAL");
     expect(await run.ended()).toBe(0);

@@ -9,7 +9,7 @@ import { EndpointLab, type EndpointLabOptions } from "../../../src/scenario/endp
 import { KINDS, lacks } from "../../host/conformance-lab.js";
 import { datagram, experiment, type FarEnd, openFarEnd } from "./far-end.js";
 
-const TIMEOUT = { timeoutMs: 20_000 };
+const TIMEOUT = { timeoutMs: 60_000 };
 const QUEUES = 4;
 const FLOOD = { flows: 64, ratePerSecond: 0, payloadBytes: 64 };
 
@@ -264,7 +264,10 @@ describe.each(KINDS)("2.6 on %s", (kind) => {
           () => undefined,
         );
         const isOver = () => isStopped || (deadlock = endpoint.lookForDeadlock()) !== null;
-        await eventually("a stop, or why there is none", isOver, { timeoutMs: 2_000, everyMs: 20 });
+        await eventually("a stop, or why there is none", isOver, {
+          timeoutMs: 60_000,
+          everyMs: 20,
+        });
         if (deadlock === null) {
           await endpoint.attach();
           const aim = endpoint.view.counts().taken + 50;
