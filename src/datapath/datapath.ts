@@ -21,7 +21,7 @@ import { RECORD, type Megaflow } from "../flow/odp.js";
 import type { Tracker } from "./conntrack/tracked.js";
 import { ExactMatchCache } from "./exact-match-cache.js";
 import { Executor } from "./execute.js";
-import { ListExecutor, recirculationsOf } from "./list-executor.js";
+import { ListExecutor, type PacketIn, recirculationsOf } from "./list-executor.js";
 import { MegaflowTable, sameMask } from "./megaflow-table.js";
 import type { MeterTable } from "./meters.js";
 
@@ -83,7 +83,7 @@ export const DATAPATH_COUNTER = {
   revalidated: 3,
   masks: 4,
   megaflows: 5,
-  /** Packet-ins, counted and not delivered. */
+  /** Packet-ins, whether or not somebody takes them. */
   packetIns: 6,
 } as const;
 export const DATAPATH_COUNTERS = 16;
@@ -131,6 +131,7 @@ export class Datapath {
    * @param options.counters DATAPATH_COUNTERS doubles, for example in shared memory.
    * @param options.meters without them every packet passes every meter.
    * @param options.conntrack the connections; without it every tracked packet is invalid.
+   * @param options.packetIn takes packet-ins; without it they are only counted.
    */
   constructor(options: {
     transmit: Transmit;
@@ -141,6 +142,7 @@ export class Datapath {
     counters?: Float64Array;
     meters?: MeterTable;
     conntrack?: Tracker;
+    packetIn?: PacketIn;
   }) {
     this.transmit = options.transmit;
     this.miss = options.miss;
@@ -156,6 +158,7 @@ export class Datapath {
       plain: this.plain,
       meters: options.meters ?? null,
       conntrack: options.conntrack ?? null,
+      packetIn: options.packetIn ?? null,
       recirculate: (frame, key, id) => this.recirculate(frame, key, id),
     });
     this.lists.nowMs = this.nowMs;
@@ -377,8 +380,8 @@ export class Datapath {
     const { revisions } = this;
     if (revisions.retainRecirculations === undefined) return;
     const used = new Set<number>();
-    for (const { actions } of this.dump()) {
-      for (const id of recirculationsOf(actions)) used.add(id);
+    for (const megaflow of this.dump()) {
+      for (const id of recirculationsOf(megaflow)) used.add(id);
     }
     revisions.retainRecirculations(used);
   }

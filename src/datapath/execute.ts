@@ -63,13 +63,9 @@ export class Executor {
           located = false;
           i += 1;
           break;
-        case ODP.truncate:
-          maxBytes = actions[i + 1]!;
-          i += 2;
-          break;
         default:
-          // ODP.controller
-          this.countPacketIn();
+          // ODP.truncate
+          maxBytes = actions[i + 1]!;
           i += 2;
           break;
       }

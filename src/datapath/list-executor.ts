@@ -4,12 +4,25 @@
 import { DROP } from "../base/drop-reasons.js";
 import { extractKey } from "../flow/extract.js";
 import { flowHash, KEY_PACKET_WORDS, newKey, rehash, tupleHash, WORD } from "../flow/key.js";
-import { HASH_ALGORITHM, ODP, ODP_WORDS, operationWords, type Megaflow } from "../flow/odp.js";
+import {
+  type ControllerOperand,
+  HASH_ALGORITHM,
+  type Megaflow,
+  ODP,
+  ODP_WORDS,
+  operationWords,
+} from "../flow/odp.js";
 import { clearTracked, CT_STATE, type Tracker } from "./conntrack/tracked.js";
 import type { Frame, Transmit } from "./datapath.js";
 import { NO_TRUNCATION, popTag, pushTag, type Executor } from "./execute.js";
 import type { MeterTable } from "./meters.js";
 import { Snapshot } from "./snapshot.js";
+
+/**
+ * Takes a packet-in: the frame as it is now, which is reused when this returns, and its key with
+ * the metadata of the datapath.
+ */
+export type PacketIn = (frame: Frame, key: Uint32Array, operand: ControllerOperand) => void;
 
 /** What actions need beside the frame. */
 export interface ListExecutorParts {
@@ -18,6 +31,8 @@ export interface ListExecutorParts {
   readonly meters: MeterTable | null;
   /** null: every packet that is tracked is invalid. */
   readonly conntrack: Tracker | null;
+  /** null: packet-ins are counted, and that is all. */
+  readonly packetIn: PacketIn | null;
   /** Puts the frame through the datapath again; it, and each copy of it, ends in there. */
   readonly recirculate: (frame: Frame, key: Uint32Array, id: number) => void;
 }
@@ -113,9 +128,12 @@ export class ListExecutor {
       case ODP.popVlan:
         popTag(frame);
         break;
-      case ODP.controller:
+      case ODP.controller: {
+        const operand = operands[actions[at + 1]!];
         parts.plain.countPacketIn();
+        if (operand?.kind === "controller") parts.packetIn?.(frame, key, operand);
         break;
+      }
       case ODP.hash:
         key[WORD.dpHash] = this.hash(frame, actions[at + 1]!, actions[at + 2]!);
         break;
@@ -221,9 +239,9 @@ export class ListExecutor {
   }
 }
 
-/** The ids under which a list of actions sends packets round. */
-export function recirculationsOf(actions: Int32Array): number[] {
-  const ids: number[] = [];
+/** The ids of states that the actions of a megaflow refer to: to go on there, or to tell of. */
+export function recirculationsOf({ actions, operands }: Megaflow): number[] {
+  const ids = operands.flatMap((each) => (each.kind === "controller" ? [each.recircId] : []));
   // Into clones too: what is nested lies between.
   for (let i = 0; i < actions.length; i += ODP_WORDS[actions[i]!]!) {
     if (actions[i] === ODP.recirc) ids.push(actions[i + 1]!);

@@ -53,6 +53,9 @@ export function operationWords(actions: Int32Array, at: number): number {
 /** ovs_hash_alg: of `hash`, and of `selection_method_param >> 32`. */
 export const HASH_ALGORITHM = { l4: 0, symmetricL4: 1 } as const;
 
+/** Why there is a packet-in (enum ofp_packet_in_reason of Open vSwitch). */
+export type PacketInReason = ControllerReason | "explicit_miss" | "implicit_miss";
+
 /** What goes with a packet-in. */
 export interface ControllerOperand {
   readonly kind: "controller";
@@ -60,7 +63,7 @@ export interface ControllerOperand {
    * explicit_miss: the action of a flow that matches everything at priority 0; implicit_miss: there
    * is no flow.
    */
-  readonly reason: ControllerReason | "explicit_miss" | "implicit_miss";
+  readonly reason: PacketInReason;
   readonly controllerId: number;
   /** Of the state with which the packet could go on. */
   readonly recircId: number;
@@ -136,10 +139,10 @@ export interface Megaflow {
   dead: boolean;
 }
 
-/** Whether actions only rewrite, output and count: no copies that are undone, no metadata. */
+/** Whether actions only rewrite and output: no copies that are undone, no metadata. */
 export function isPlain(actions: Int32Array): boolean {
   for (let i = 0; i < actions.length; i += ODP_WORDS[actions[i]!]!) {
-    if (actions[i]! > ODP.controller) return false;
+    if (actions[i]! >= ODP.controller) return false;
     if (actions[i] === ODP.set && actions[i + 1]! >= KEY_PACKET_WORDS) return false;
   }
   return true;

@@ -55,10 +55,29 @@ export interface ModifyChange {
   readonly orAdd?: boolean;
 }
 
+/** Why a flow went (enum ofp_flow_removed_reason of OpenFlow 1.4). */
+export type RemovalReason = "idle" | "hard" | "delete" | "group_delete" | "eviction";
+
+/** Is told what changes do to flows, while they do it. */
+export interface FlowWatcher {
+  /** A flow was added, in the place of `old` if there was one. */
+  added(entry: FlowEntry, old: FlowEntry | null): void;
+  modified(entry: FlowEntry, old: FlowEntry): void;
+  /** Its counters can still be read. */
+  removed(entry: FlowEntry, reason: RemovalReason): void;
+  /** One change, or what follows from one, is over. */
+  changed(): void;
+}
+
 /** One change; plain data, so that the main thread can post it to the workers. */
 export type FlowChange =
   | { readonly type: "add"; readonly flow: Flow }
-  | { readonly type: "delete"; readonly selector: FlowSelector }
+  | {
+      readonly type: "delete";
+      readonly selector: FlowSelector;
+      /** "delete" if nothing is said. */
+      readonly reason?: RemovalReason;
+    }
   | ModifyChange
   /** All flows of all tables are replaced. */
   | { readonly type: "replace"; readonly flows: readonly Flow[] }
@@ -104,6 +123,7 @@ export class FlowTables {
   readonly groups = new GroupTable();
   /** Rises with every `apply`. */
   generation = 0;
+  watcher: FlowWatcher | null = null;
   private readonly clock: Clock;
   private readonly tables: (Classifier<FlowEntry> | undefined)[] = [];
   private readonly pool: RecordPool;
@@ -145,7 +165,10 @@ export class FlowTables {
     checkFlows(this.groups, changes);
     const learners = this.learners();
     let altered = false;
-    for (const change of changes) if (this.applyOne(change)) altered = true;
+    for (const change of changes) {
+      if (this.applyOne(change)) altered = true;
+      this.watcher?.changed();
+    }
     // What only concerns time-outs changes no answer.
     if (!altered) return;
     if (learners.length > 0) this.deleteOrphans(learners);
@@ -217,7 +240,7 @@ export class FlowTables {
     if (change.type === "learn") return this.learnOne(change.flow);
     if (change.type === "shorten") return this.shorten(change);
     if (change.type === "add") this.addOne(change.flow);
-    else if (change.type === "delete") this.deleteSome(change.selector);
+    else if (change.type === "delete") this.deleteSome(change.selector, change.reason);
     else if (change.type === "modify") this.modifySome(change);
     else if (change.type === "replace") this.replaceAll(change.flows);
     else if (change.type === "set-group") this.setGroup(change.group);
@@ -271,6 +294,7 @@ export class FlowTables {
     for (const { table, cookie } of before) {
       if (left.some((each) => each.table === table && each.cookie === cookie)) continue;
       this.deleteSome({ table, cookie });
+      this.watcher?.changed();
     }
   }
 
@@ -293,7 +317,7 @@ export class FlowTables {
     const doomed = id === null ? this.groups.entries() : [this.groups.get(id)];
     for (const entry of doomed) {
       if (entry === null) continue;
-      this.deleteSome({ outGroup: entry.group.id });
+      this.deleteSome({ outGroup: entry.group.id }, "group_delete");
       this.groups.delete(entry.group.id);
       this.releaseGroup(entry);
     }
@@ -316,6 +340,7 @@ export class FlowTables {
     const entry = { flow, match, priority, conjunctions, ...place, ...times };
     const table = (this.tables[flow.table] ??= new Classifier());
     const replaced = table.insert(entry);
+    this.watcher?.added(entry, replaced);
     if (replaced === null) return;
     this.inherit(replaced, entry);
     if (entry.flow.flags.includes("reset_counts")) this.rememberMatches(replaced);
@@ -334,8 +359,9 @@ export class FlowTables {
     records[fresh.record + RECORD.bytes] = records[old.record + RECORD.bytes]!;
   }
 
-  private deleteSome(selector: FlowSelector): void {
+  private deleteSome(selector: FlowSelector, reason: RemovalReason = "delete"): void {
     for (const entry of this.entries(selector)) {
+      this.watcher?.removed(entry, reason);
       this.tables[entry.flow.table]!.remove(entry);
       this.rememberMatches(entry);
       this.pool.release(entry.record);
@@ -358,11 +384,13 @@ export class FlowTables {
       if (learnersIn(flow).length > 0) this.hasLearners = true;
       const modified = { ...entry, flow, conjunctions, modifiedMs: this.clock.nowMs() };
       this.tables[flow.table]!.insert(modified);
+      this.watcher?.modified(modified, entry);
     }
   }
 
   private replaceAll(flows: readonly Flow[]): void {
     const old = this.entries();
+    for (const entry of old) this.watcher?.removed(entry, "delete");
     this.tables.length = 0;
     for (const flow of flows) this.addOne(flow);
     for (const entry of old) {

@@ -62,6 +62,8 @@ export const PORT_FLAG = {
   down: 8,
   /** NORMAL and outputs never lead from one protected port to another. */
   protected: 16,
+  /** A table that sends what it has no flow for to controllers does not, for its packets. */
+  noPacketIn: 32,
 } as const;
 
 /** Flags of the switch, not of a port. */
@@ -184,6 +186,12 @@ export class PortTable {
   flagsOf(number: number): number {
     const at = this.portAt(number);
     return at < 0 ? 0 : Atomics.load(this.words, at + AT.flags);
+  }
+
+  /** Whether a port is there, and not set to `no-packet-in`. */
+  tellsMisses(number: number): boolean {
+    const at = this.portAt(number);
+    return at >= 0 && (Atomics.load(this.words, at + AT.flags) & PORT_FLAG.noPacketIn) === 0;
   }
 
   /** Sets how a port carries VLANs; kept while no port has this number. Control thread only. */

@@ -34,6 +34,11 @@ export class Pipeline {
   readonly sink: LearnSink | null;
   /** A megaflow for each packet that differs in anything (upcall/disable-megaflows). */
   isExact = false;
+  /**
+   * Packets that meet no flow of a table whose miss is "default" go to controllers: one is there
+   * that speaks an OpenFlow before 1.3 (connmgr_wants_packet_in_on_miss).
+   */
+  wantsMisses = false;
   private readonly clock: Clock;
   private readonly ctx: Context = newContext();
   private readonly walk: Walk;

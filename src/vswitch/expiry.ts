@@ -9,8 +9,11 @@ export async function expire(bridge: BridgeControl, clock: Clock): Promise<void>
   bridge.macs.expire(Math.floor(clock.nowMs() / 1000));
   const expired = bridge.tables.expired((entry) => bridge.flowStats(entry));
   if (expired.length === 0) return;
-  const changes = expired.map(({ match, priority, flow }): FlowChange => {
-    return { type: "delete", selector: { table: flow.table, match, priority, strict: true } };
+  const changes = expired.map(({ match, priority, flow, modifiedMs }): FlowChange => {
+    const { table, hardTimeout } = flow;
+    const isHard = hardTimeout > 0 && clock.nowMs() - modifiedMs >= hardTimeout * 1000;
+    const selector = { table, match, priority, strict: true };
+    return { type: "delete", selector, reason: isHard ? "hard" : "idle" };
   });
   await bridge.apply(changes);
 }

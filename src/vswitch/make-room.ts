@@ -133,7 +133,8 @@ function isSame(a: Flow, b: Flow): boolean {
 }
 
 function deletionOf({ table, match, priority }: Flow): FlowChange {
-  return { type: "delete", selector: { table, match, priority, strict: true } };
+  const selector = { table, match, priority, strict: true };
+  return { type: "delete", selector, reason: "eviction" };
 }
 
 /** The flow of the largest group that matters least and times out first; null: none can go. */

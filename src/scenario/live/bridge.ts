@@ -40,6 +40,7 @@ const FLAGS: readonly (readonly [number, number])[] = [
   [PORT_CONFIG.noForward, PORT_FLAG.noForward],
   [PORT_CONFIG.noReceive, PORT_FLAG.noReceive],
   [PORT_CONFIG.down, PORT_FLAG.down],
+  [PORT_CONFIG.noPacketIn, PORT_FLAG.noPacketIn],
 ];
 
 const NO_MAC = "00:00:00:00:00:00";

@@ -53,6 +53,14 @@ export interface DummyPortSpec {
   readonly addedMs: number;
 }
 
+/** Flags that the configuration of a port decides. */
+const CONFIGURED_FLAGS =
+  PORT_FLAG.noFlood |
+  PORT_FLAG.noForward |
+  PORT_FLAG.noReceive |
+  PORT_FLAG.down |
+  PORT_FLAG.noPacketIn;
+
 /** Datapath number of a port that the datapath does not have. */
 export const NO_DATAPATH_PORT = -1;
 
@@ -237,8 +245,8 @@ export class DummyBridge implements BridgeControl {
     if ((port.config & PORT_CONFIG.noForward) !== 0) flags |= PORT_FLAG.noForward;
     if ((port.config & PORT_CONFIG.noReceive) !== 0) flags |= PORT_FLAG.noReceive;
     if ((port.config & PORT_CONFIG.down) !== 0) flags |= PORT_FLAG.down;
-    const all = PORT_FLAG.noFlood | PORT_FLAG.noForward | PORT_FLAG.noReceive | PORT_FLAG.down;
-    this.portTable.setFlags(number, flags, all);
+    if ((port.config & PORT_CONFIG.noPacketIn) !== 0) flags |= PORT_FLAG.noPacketIn;
+    this.portTable.setFlags(number, flags, CONFIGURED_FLAGS);
     return Promise.resolve();
   }
 
