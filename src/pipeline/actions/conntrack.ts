@@ -71,3 +71,17 @@ export function afterConntrack(ctx: Context): void {
   );
   ctx.conntracked = false;
 }
+
+/** Exchanges the packet's 5-tuple with that of the connection's first packet (tuple_swap). */
+export function swapTuple(words: Uint32Array): void {
+  const proto = words[WORD.ip]! >>> 24;
+  words[WORD.ip] = (words[WORD.ip]! & 0x00ffffff) | (words[WORD.ctNwProto]! << 24);
+  words[WORD.ctNwProto] = proto;
+  const swap = (a: number, b: number): void => {
+    [words[a], words[b]] = [words[b]!, words[a]!];
+  };
+  swap(WORD.nwSrc, WORD.ctNwSrc);
+  swap(WORD.nwDst, WORD.ctNwDst);
+  swap(WORD.ports, WORD.ctPorts);
+  for (let i = 0; i < 8; i++) swap(WORD.ipv6Src + i, WORD.ctIpv6Src + i);
+}

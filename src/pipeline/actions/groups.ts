@@ -4,7 +4,7 @@
 import { DROP } from "../../base/drop-reasons.js";
 import { fieldOf } from "../../flow/fields.js";
 import { WORD, flowHash } from "../../flow/key.js";
-import type { Bucket } from "../../flow/types.js";
+import type { Bucket, Group } from "../../flow/types.js";
 import { readRun, writeRun } from "./bits.js";
 import { isIp, noteDrop, type Context } from "../context.js";
 import type { GroupEntry, GroupTable } from "../tables/group-table.js";
@@ -27,8 +27,7 @@ export function chooseBuckets(
 ): readonly number[] | null {
   const { group } = entry;
   if (group.type === "all" || group.type === "indirect") return [...group.buckets.keys()];
-  const chosen =
-    group.type === "ff" ? firstLive(ctx, group.buckets, places) : select(ctx, entry, places);
+  const chosen = group.type === "ff" ? firstLive(ctx, group, places) : select(ctx, entry, places);
   if (chosen === null) return null;
   if (chosen < 0) {
     ctx.observer?.detail("no live bucket");
@@ -39,15 +38,15 @@ export function chooseBuckets(
   return [chosen];
 }
 
-function firstLive(ctx: Context, buckets: readonly Bucket[], places: Places): number {
-  return buckets.findIndex((bucket) => isLiveOrTold(ctx, bucket, places, 0));
+function firstLive(ctx: Context, group: Group, places: Places): number {
+  return group.buckets.findIndex((bucket) => isLiveOrTold(ctx, { group, bucket }, places, 0));
 }
 
 /** The bucket of a select group, -1 for none, or null when the hash has to be taken first. */
 function select(ctx: Context, entry: GroupEntry, places: Places): number | null {
   const { selection, group } = entry;
-  if (selection.type === "default") return best(ctx, group.buckets, symmetricHash(ctx), places);
-  if (selection.type === "hash") return best(ctx, group.buckets, fieldsHash(ctx, entry), places);
+  if (selection.type === "default") return best(ctx, group, symmetricHash(ctx), places);
+  if (selection.type === "hash") return best(ctx, group, fieldsHash(ctx, entry), places);
   const hash = ctx.flow[WORD.dpHash]!;
   // No packet that was hashed has a hash of 0.
   if (hash === 0) {
@@ -64,7 +63,7 @@ function select(ctx: Context, entry: GroupEntry, places: Places): number | null 
   // From the hash on, the first live bucket: keeps the proportions when some are not.
   for (let i = 0; i <= mask; i++) {
     const index = buckets[(hash + i) & mask]!;
-    if (isLive(ctx, group.buckets[index]!, places, 0)) return index;
+    if (isLive(ctx, { group, bucket: group.buckets[index]! }, places, 0)) return index;
   }
   return -1;
 }
@@ -73,11 +72,11 @@ function select(ctx: Context, entry: GroupEntry, places: Places): number | null 
  * The live bucket of the highest score: hash of its place, times its weight
  * (group_best_live_bucket). A bucket that goes takes only its own packets with it.
  */
-function best(ctx: Context, buckets: readonly Bucket[], basis: number, places: Places): number {
+function best(ctx: Context, group: Group, basis: number, places: Places): number {
   let winner = -1;
   let most = 0;
-  buckets.forEach((bucket, i) => {
-    if (!isLiveOrTold(ctx, bucket, places, 0)) return;
+  group.buckets.forEach((bucket, i) => {
+    if (!isLiveOrTold(ctx, { group, bucket }, places, 0)) return;
     const score = ((mixHash(basis, i) & 0xffff) + 1) * bucket.weight;
     ctx.observer?.detail(`bucket ${bucket.id}: score ${score}`);
     if (score <= most) return;
@@ -87,9 +86,15 @@ function best(ctx: Context, buckets: readonly Bucket[], basis: number, places: P
   return winner;
 }
 
+interface Member {
+  readonly group: Group;
+  readonly bucket: Bucket;
+}
+
 /** The same as `isLive`; tells the observer what a bucket that is not live waits for. */
-function isLiveOrTold(ctx: Context, bucket: Bucket, places: Places, depth: number): boolean {
-  if (isLive(ctx, bucket, places, depth)) return true;
+function isLiveOrTold(ctx: Context, member: Member, places: Places, depth: number): boolean {
+  if (isLive(ctx, member, places, depth)) return true;
+  const { bucket } = member;
   // Open vSwitch calls a watched group a port, too.
   const watched = [bucket.watchPort, bucket.watchGroup].filter((each) => each !== null);
   const causes = watched.map((each) => `port ${each}`).join(" and ");
@@ -97,17 +102,22 @@ function isLiveOrTold(ctx: Context, bucket: Bucket, places: Places, depth: numbe
   return false;
 }
 
-function isLive(ctx: Context, bucket: Bucket, places: Places, depth: number): boolean {
+function isLive(ctx: Context, { group, bucket }: Member, places: Places, depth: number): boolean {
   if (depth >= WATCH_DEPTH_MAX) {
     ctx.observer?.error(`bucket chaining exceeded ${WATCH_DEPTH_MAX} links`);
     return false;
   }
+  // One that no packet can go to is as good as gone, whatever it watches.
+  if (group.type === "select" && bucket.weight === 0) return false;
   const { watchPort, watchGroup } = bucket;
   if (watchPort === null && watchGroup === null) return true;
   if (watchPort !== null && isPortLive(places.ports, watchPort)) return true;
   if (watchGroup === null) return false;
-  const watched = places.groups.get(watchGroup)?.group.buckets ?? [];
-  return watched.some((each) => isLiveOrTold(ctx, each, places, depth + 1));
+  const watched = places.groups.get(watchGroup)?.group;
+  if (watched === undefined) return false;
+  return watched.buckets.some((each) =>
+    isLiveOrTold(ctx, { group: watched, bucket: each }, places, depth + 1),
+  );
 }
 
 function isPortLive(ports: PortTable, number: number): boolean {

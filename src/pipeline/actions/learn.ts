@@ -5,7 +5,7 @@
 // it works on the tables as they were when it began. The sink therefore gets the flows at the end.
 import { fieldOf, setBits } from "../../flow/fields.js";
 import { WORD } from "../../flow/key.js";
-import { newMatch } from "../../flow/match.js";
+import { matchesEqual, newMatch } from "../../flow/match.js";
 import { OFPP, type Action, type Flow, type Learn, type LearnPart } from "../../flow/types.js";
 import type { LearnSource, SubField } from "../../flow/types.js";
 import { ones, readRun, startInValue, startOf, writeRun } from "./bits.js";
@@ -60,10 +60,16 @@ function isWithinLimit(
   if (limit === 0) return true;
   const old = tables.find(table, flow.match, flow.priority);
   if (old !== null && isLearnedAlready(old.flow, flow)) return true;
-  const coming = pending.filter(
-    (change) =>
-      change.type === "learn" && change.flow.table === table && change.flow.cookie === cookie,
+  const coming = pending
+    .flatMap((change) => (change.type === "learn" ? [change.flow] : []))
+    .filter((each) => each.table === table && each.cookie === cookie);
+  const isComing = coming.some(
+    (each) =>
+      each.priority === flow.priority &&
+      matchesEqual(each.match, flow.match) &&
+      isLearnedAlready(each, flow),
   );
+  if (isComing) return true;
   return tables.entries({ table, cookie }).length + coming.length < limit;
 }
 

@@ -59,7 +59,7 @@ export function perform(walk: Walk, action: Action, frame: Frame): void {
       ctx.actions.push(ODP.meter, action.meter);
       return;
     case "learn":
-      return learn(ctx, action, walk.changes, walk.sink === null ? null : env.tables);
+      return learn(ctx, action, walk.changes, env.sink === null ? null : env.tables);
     case "fin-timeout":
       return finTimeout(ctx, action, frame.entry, walk.changes);
     case "exit":
@@ -214,6 +214,7 @@ function reasonOf(walk: Walk, action: Controller, frame: Frame): ControllerOpera
   if (action === IMPLICIT_MISS) return "implicit_miss";
   if (action.reason !== "action") return action.reason;
   const isPlain = action.id === 0 && action.userdata === undefined && action.pause !== true;
+  if (isPlain && walk.inPacketOut) return "packet_out";
   if (isPlain && frame.inBucket) return "group";
   if (isPlain && walk.ctx.inActionSet) return "action_set";
   const { entry } = frame;

@@ -2,23 +2,24 @@
 // action lists (Open vSwitch 3.1, ofproto/ofproto-dpif-xlate.c: xlate_actions, do_xlate_actions and
 // xlate_table_action). One per worker; used again for every translation.
 import { DROP } from "../../base/drop-reasons.js";
-import { NW_FRAG_ANY, WORD } from "../../flow/key.js";
+import { WORD } from "../../flow/key.js";
 import { ODP, ODP_WORDS } from "../../flow/odp.js";
 import type { Action, SubField } from "../../flow/types.js";
 import { orderActionSet } from "../actions/action-set.js";
 import { chooseBuckets } from "../actions/groups.js";
-import type { LearnSink } from "../actions/learn.js";
+import { swapTuple } from "../actions/conntrack.js";
 import { startOf, writeRun } from "../actions/bits.js";
 import { stackFits } from "../actions/stack.js";
 import { commit, isIp, noteDrop, type Context } from "../context.js";
-import { TABLES, type FlowChange, type FlowEntry } from "../flow-tables.js";
-import { PORT_FLAG, SWITCH_FLAG } from "../ports.js";
-import type { Fate } from "../tables/own-records.js";
+import type { FlowChange } from "../flow-tables.js";
+import { PORT_FLAG } from "../ports.js";
+import { PendingChanges } from "../tables/pending-changes.js";
 import { admitInput } from "../switching/compose-output.js";
 import type { Pipeline } from "../translate.js";
 import { comeBack, crossOver, type PatchPeer } from "./patch.js";
 import { finishFreezing, thaw } from "./freeze.js";
 import { frameOn, isReversible, restOf, save, type Frame, type Saved } from "./frames.js";
+import { lookUp, type Met } from "./lookup.js";
 import { IMPLICIT_MISS, perform } from "./perform.js";
 import type { FrozenList } from "./recirculation.js";
 
@@ -29,23 +30,16 @@ export const RESUBMITS_MAX = 4096;
 /** Bytes of datapath actions after which no table is entered any more. */
 const ACTION_BYTES_MAX = 65_535;
 
-/** What a lookup found; without a flow, what happens to the packet. */
-interface Met {
-  readonly entry: FlowEntry | null;
-  readonly fate: Fate | null;
-  readonly table: number;
-}
-
 export class Walk {
   readonly ctx: Context;
   /** The bridge whose tables are walked. */
   env: Pipeline;
   /** The bridge that the packet came in at. */
   private readonly home: Pipeline;
-  /** What the packet has changed in the tables; applied when the translation is over. */
-  readonly changes: FlowChange[] = [];
-  /** The same for other bridges. */
-  private readonly elsewhere: (() => void)[] = [];
+  /** What the packet has changed in the tables of all bridges. */
+  private readonly pending: PendingChanges;
+  /** The packet is a controller's. */
+  inPacketOut = false;
   private readonly stack: Frame[] = [];
   private frozen: FrozenList[] = [];
   /** Numbers of the groups, and lists of the checks, on the stack. */
@@ -53,14 +47,16 @@ export class Walk {
   private readonly rests: (readonly Action[])[] = [];
   private resubmits = 0;
 
-  constructor(ctx: Context, home: Pipeline) {
+  constructor(ctx: Context, home: Pipeline, pending = new PendingChanges()) {
     this.ctx = ctx;
     this.env = home;
     this.home = home;
+    this.pending = pending;
   }
 
-  get sink(): LearnSink | null {
-    return this.env.sink;
+  /** What the packet has changed in the tables that are walked now. */
+  get changes(): FlowChange[] {
+    return this.pending.of(this.env);
   }
 
   /**
@@ -74,16 +70,15 @@ export class Walk {
     this.rests.length = 0;
     this.frozen = [];
     this.resubmits = 0;
-    this.changes.length = 0;
-    this.elsewhere.length = 0;
+    this.pending.clear();
+    this.inPacketOut = given !== null;
     this.moveTo(this.home);
     this.begin(given);
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
     while (this.stack.length > 0) this.drop(this.stack.pop()!);
-    if (this.changes.length > 0) this.sink?.([...this.changes]);
-    for (const apply of this.elsewhere) apply();
+    this.pending.apply();
   }
 
   /** From here on the tables of this bridge are walked. */
@@ -101,11 +96,10 @@ export class Walk {
     ctx.flowRecords.push(...peer.records);
     const left = crossOver(ctx, peer.port, peer.pipeline !== env);
     ctx.observer?.bridge(peer.pipeline.wiring!.name);
-    const there = new Walk(ctx, peer.pipeline);
+    const there = new Walk(ctx, peer.pipeline, this.pending);
     there.resubmits = this.resubmits;
     there.arrive(peer.port, below, isLast);
     this.resubmits = there.resubmits;
-    this.elsewhere.push(...there.elsewhere);
     ctx.observer?.leave();
     this.moveTo(env);
     comeBack(ctx, left);
@@ -136,8 +130,6 @@ export class Walk {
       ctx.base.set(saved.base);
       this.endCopy("clone", saved);
     }
-    const changes = [...this.changes];
-    if (changes.length > 0) this.elsewhere.push(() => this.home.sink?.(changes));
   }
 
   private begin(given: readonly Action[] | null): void {
@@ -181,11 +173,7 @@ export class Walk {
     }
   }
 
-  /**
-   * Looks a table up with another in_port for the lookup only, and begins the flow's actions.
-   * @param honorsMiss a table without a flow for the packet does what is set for it; a resubmit
-   *   asks for this table and no other.
-   */
+  /** Looks a table up and begins the flow's actions; as of `lookUp`. */
   private lookUp(
     table: number,
     inPort: number,
@@ -193,38 +181,7 @@ export class Walk {
     isLast: boolean,
     honorsMiss = false,
   ): void {
-    const { ctx, env } = this;
-    const { flow } = ctx;
-    const isFragment = isIp(flow) && (flow[WORD.ip]! & NW_FRAG_ANY) !== 0;
-    const mode = isFragment ? env.ports.switchFlags() : 0;
-    if ((mode & SWITCH_FLAG.dropFragments) !== 0) {
-      return this.pushFlow({ entry: null, fate: "fragment", table }, below, isLast);
-    }
-    const ownPort = flow[WORD.inPort]!;
-    const ports = flow[WORD.ports]!;
-    flow[WORD.inPort] = inPort;
-    // Fragments have no ports in tables, not even the first (OFPUTIL_FRAG_NORMAL).
-    if (isFragment && (mode & SWITCH_FLAG.matchFragments) === 0) flow[WORD.ports] = 0;
-    const met = this.meet(table, honorsMiss);
-    flow[WORD.inPort] = ownPort;
-    flow[WORD.ports] = ports;
-    this.pushFlow(met, below, isLast);
-  }
-
-  /** The flow that the packet meets in a table, or in one that tables before it lead on to. */
-  private meet(first: number, honorsMiss: boolean): Met {
-    const { ctx, env } = this;
-    const { tables } = env;
-    for (let table = first; ; table++) {
-      const entry = tables.lookup(table, ctx.flow, ctx.wildcards);
-      if (entry !== null) return { entry, fate: null, table };
-      // Table 254 is nobody's: what is sent there ends there.
-      if (table < TABLES) ctx.flowRecords.push(tables.own.ofTable(table));
-      const miss = honorsMiss ? tables.missOf(table) : "default";
-      if (miss === "continue" && table < TABLES - 1) continue;
-      const fate = miss === "controller" || miss === "continue" ? "packet-in" : "miss";
-      return { entry: null, fate, table };
-    }
+    this.pushFlow(lookUp(this.ctx, this.env, { table, inPort, honorsMiss }), below, isLast);
   }
 
   private pushFlow({ entry, fate, table }: Met, below: Frame | null, isLast: boolean): void {
@@ -483,18 +440,4 @@ export class Walk {
     this.stack.push(frameOn(below, { kind: "action-set", actions, isLast: true }));
     return true;
   }
-}
-
-/** Exchanges the packet's 5-tuple with that of the connection's first packet (tuple_swap). */
-function swapTuple(words: Uint32Array): void {
-  const proto = words[WORD.ip]! >>> 24;
-  words[WORD.ip] = (words[WORD.ip]! & 0x00ffffff) | (words[WORD.ctNwProto]! << 24);
-  words[WORD.ctNwProto] = proto;
-  const swap = (a: number, b: number): void => {
-    [words[a], words[b]] = [words[b]!, words[a]!];
-  };
-  swap(WORD.nwSrc, WORD.ctNwSrc);
-  swap(WORD.nwDst, WORD.ctNwDst);
-  swap(WORD.ports, WORD.ctPorts);
-  for (let i = 0; i < 8; i++) swap(WORD.ipv6Src + i, WORD.ctIpv6Src + i);
 }
