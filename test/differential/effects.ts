@@ -65,13 +65,20 @@ export function withoutIds(text: string): string {
     .replace(/\brecirc_id=(0x)?[0-9a-f]+/g, "recirc");
 }
 
-/** Outputs one after the other may come in any order of ports: floods follow hash tables. */
+/**
+ * Outputs one after the other may come in any order of ports: floods follow hash tables. So may
+ * what is done to copies between them: the flood of another bridge behind a cable.
+ */
 export function inOrder(effects: readonly string[]): string[] {
   const out: string[] = [];
   let run: string[] = [];
-  for (const effect of effects) {
-    if (effect.startsWith("output")) run.push(effect);
-    else {
+  for (let i = 0; i < effects.length; i++) {
+    const effect = effects[i]!;
+    if (/^(output|clone)/.test(effect)) run.push(effect);
+    else if (effect.startsWith("hash") && effects[i + 1] === "recirc") {
+      run.push(`${effect}; recirc`);
+      i++;
+    } else {
       out.push(...run.sort(), effect);
       run = [];
     }

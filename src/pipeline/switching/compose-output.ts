@@ -28,8 +28,8 @@ import {
 
 /**
  * Whether packets of the input port are to be handled at all; tells the observer if not. Copies
- * for mirrors of what comes in are made here, before any action. Not to be asked for a packet that
- * recirculated: it was admitted, and mirrored, when it first came.
+ * for mirrors of what comes in are made here, before any action. Asked again for a packet that
+ * came round: its in_port may be another one now, with other mirrors.
  */
 export function admitInput(ctx: Context, ports: PortTable): boolean {
   const inPort = ctx.flow[WORD.inPort]!;

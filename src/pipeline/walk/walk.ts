@@ -77,7 +77,7 @@ export class Walk {
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
-    while (this.stack.length > 0) this.drop(this.stack.pop()!);
+    this.unwind();
     this.pending.apply();
   }
 
@@ -125,7 +125,7 @@ export class Walk {
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
-    while (this.stack.length > 0) this.drop(this.stack.pop()!);
+    this.unwind();
     if (saved !== null) {
       ctx.base.set(saved.base);
       this.endCopy("clone", saved);
@@ -134,12 +134,15 @@ export class Walk {
 
   private begin(given: readonly Action[] | null): void {
     const { ctx } = this;
-    if (!ctx.thawed) {
-      if (given === null) this.lookUp(0, ctx.flow[WORD.inPort]!, null, true, true);
-      else this.stack.push(frameOn(null, { kind: "given", actions: given }));
-      if (!admitInput(ctx, this.env.ports)) this.drop(this.stack.pop()!);
-      return;
-    }
+    if (ctx.thawed) this.beginAgain();
+    else if (given === null) this.lookUp(0, ctx.flow[WORD.inPort]!, null, true, true);
+    else this.stack.push(frameOn(null, { kind: "given", actions: given }));
+    if (ctx.error === null && !admitInput(ctx, this.env.ports)) this.unwind();
+  }
+
+  /** Goes on with a packet that came round again. */
+  private beginAgain(): void {
+    const { ctx } = this;
     const id = ctx.flow[WORD.recircId]!;
     const state = this.env.recirculations.thaw(id);
     if (state === null) {
@@ -367,6 +370,14 @@ export class Walk {
     this.stack.pop();
     this.undo(frame);
     this.drop(frame);
+  }
+
+  /** What is left on the stack does not go on; each list puts the packet back as it was. */
+  private unwind(): void {
+    for (let frame = this.stack.pop(); frame !== undefined; frame = this.stack.pop()) {
+      if (frame.saved !== null) this.ctx.flow.set(frame.saved.flow);
+      this.drop(frame);
+    }
   }
 
   /** Tells the observer that a frame is gone. */
