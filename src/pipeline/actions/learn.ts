@@ -63,14 +63,17 @@ function isWithinLimit(
   const coming = pending
     .flatMap((change) => (change.type === "learn" ? [change.flow] : []))
     .filter((each) => each.table === table && each.cookie === cookie);
-  const isComing = coming.some(
-    (each) =>
-      each.priority === flow.priority &&
-      matchesEqual(each.match, flow.match) &&
-      isLearnedAlready(each, flow),
-  );
-  if (isComing) return true;
-  return tables.entries({ table, cookie }).length + coming.length < limit;
+  if (coming.some((each) => isSamePlace(each, flow) && isLearnedAlready(each, flow))) return true;
+  const fresh = coming.filter((each, i) => {
+    const there = tables.find(table, each.match, each.priority);
+    const again = coming.slice(0, i).some((other) => isSamePlace(other, each));
+    return there?.flow.cookie !== cookie && !again;
+  });
+  return tables.entries({ table, cookie }).length + fresh.length < limit;
+}
+
+function isSamePlace(a: Flow, b: Flow): boolean {
+  return a.priority === b.priority && matchesEqual(a.match, b.match);
 }
 
 function unwildcardSource(ctx: Context, part: LearnPart): void {

@@ -4,7 +4,7 @@
 import { DROP } from "../../base/drop-reasons.js";
 import { VLAN_PRESENT, WORD } from "../../flow/key.js";
 import { ODP, ODP_WORDS } from "../../flow/odp.js";
-import { emitOutput, noteDrop, setTag, tagAt, type Context } from "../context.js";
+import { emitOutput, noteDrop, type Context } from "../context.js";
 import { PORT_FLAG, type PortTable } from "../ports.js";
 import {
   destinationMirrors,
@@ -97,6 +97,9 @@ export function composeOutput(
   if (hasMirrors(ports)) mirror(ctx, ports, port, destinationMirrors(ports, port));
 }
 
+/** Where the tags of a packet lie. */
+const TAG_WORDS = [WORD.typeVlan, WORD.outerTpid, WORD.innerVlan];
+
 /** Sends the packet to a port in a VLAN: with the tags that the port's VLAN mode asks for. */
 export function outputInVlan(
   ctx: Context,
@@ -105,12 +108,11 @@ export function outputInVlan(
   tags: Tags,
   snapLength = 0,
 ): void {
-  const outer = tagAt(ctx.flow, 0);
-  const inner = tagAt(ctx.flow, 1);
+  const { flow } = ctx;
+  const before = TAG_WORDS.map((word) => flow[word]!);
   putOutputTags(ctx, ports, port, tags);
   composeOutput(ctx, ports, port, snapLength);
-  setTag(ctx.flow, 0, outer);
-  setTag(ctx.flow, 1, inner);
+  TAG_WORDS.forEach((word, i) => (flow[word] = before[i]!));
 }
 
 /** Sends copies to those of `candidates` (bit i: mirror i) that did not get one yet. */

@@ -90,17 +90,21 @@ export function carries(ports: PortTable, port: number, tags: Tags): boolean {
  * @param tags inside the switch.
  */
 export function putOutputTags(ctx: Context, ports: PortTable, port: number, tags: Tags): void {
-  const { mode, tag, priorityTags } = ports.vlanOf(port);
+  const { mode, tag: own, priorityTags } = ports.vlanOf(port);
   let [outer, inner] = tags;
   if (mode === "access") [outer, inner] = [0, 0];
-  const pops = mode === "native-untagged" && vlanOf(tags) === tag;
+  const pops = mode === "native-untagged" && vlanOf(tags) === own;
   if (pops || mode === "dot1q-tunnel") [outer, inner] = [inner, 0];
   if (priorityTags !== "never") {
     outer = ((outer & ~PCP_BITS) | (ctx.flow[WORD.typeVlan]! & PCP_BITS)) >>> 0;
   }
   // "always" keeps tags of VLAN 0 and priority 0 that are there; it makes none (xvlan_put).
   const keeps = priorityTags === "always";
-  setTag(ctx.flow, 0, withPresent(outer, keeps && outer !== 0));
+  const tpid = ctx.flow[WORD.outerTpid]!;
+  const tag = withPresent(outer, keeps && outer !== 0);
+  setTag(ctx.flow, 0, tag);
+  // Behind a cable, a tag that is put on again is of the type that the one taken off had.
+  if (tag === 0) ctx.flow[WORD.outerTpid] = tpid;
   setTag(ctx.flow, 1, withPresent(inner, keeps && inner !== 0));
 }
 
