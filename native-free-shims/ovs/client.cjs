@@ -3,71 +3,35 @@
 // and no ES module, so that it starts quickly (loading one costs 15 ms of CPU time more); only verbs
 // that need no switch (parse-flows ...) load the project.
 "use strict";
-const { existsSync, readdirSync, readFileSync } = process.getBuiltinModule("node:fs");
+const { existsSync, readFileSync } = process.getBuiltinModule("node:fs");
 const { createConnection } = process.getBuiltinModule("node:net");
 const { join } = process.getBuiltinModule("node:path");
+const { chooseSocket, reasonOf } = require("./places.cjs");
 
 const ROOT = join(__dirname, "../..");
-
-/** As src/vswitch/socket/registry.ts has it. */
-function runFolder(env) {
-  const uid = process.getuid();
-  if (uid === 0) return "/run/packetpath";
-  return env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, "packetpath") : `/tmp/packetpath-${uid}`;
-}
-
-/** Sockets of the switches that run, from the registry in the run folder. */
-function registered(env) {
-  const folder = runFolder(env);
-  const found = [];
-  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    const pid = /^(\d+)-\d+\.json$/.exec(name)?.[1];
-    if (pid === undefined || !existsSync(`/proc/${pid}`)) continue;
-    try {
-      found.push(JSON.parse(readFileSync(join(folder, name), "utf8")).socket);
-    } catch {
-      // Half written or just removed: its switch is starting or ending.
-    }
-  }
-  return found;
-}
-
-/** The socket to speak to; null: no switch runs. Several, and nobody said which: an error. */
-function chooseSocket(env) {
-  if (env.PACKETPATH_CTL) return env.PACKETPATH_CTL;
-  if (env.OVS_RUNDIR) {
-    const own = join(env.OVS_RUNDIR, "packetpath.ctl");
-    return existsSync(own) ? own : null;
-  }
-  const sockets = registered(env);
-  if (sockets.length > 1) {
-    throw new Error(
-      `several switches run; set PACKETPATH_CTL to the one meant:\n  ${sockets.join("\n  ")}`,
-    );
-  }
-  return sockets[0] ?? null;
-}
-
-/** The words of strerror(3) for what may go wrong with a file. */
-const REASONS = {
-  ENOENT: "No such file or directory",
-  EACCES: "Permission denied",
-  EISDIR: "Is a directory",
-};
 
 function readFile(name, encoding = "utf8") {
   try {
     return { text: readFileSync(name === "-" ? 0 : name, encoding) };
   } catch (error) {
-    return { error: REASONS[error.code] ?? error.message };
+    return { error: reasonOf(error) };
   }
 }
 
-/** Speaks to a switch: answers its questions about files until it has an answer itself. */
+/**
+ * Speaks to a switch: answers its questions about files until it has an answer itself. An answer
+ * to a command that stays has the connection in it, as `link`.
+ */
 function ask(path, request) {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path);
     let text = "";
+    const link = {
+      send: (message) => socket.write(`${JSON.stringify(message)}\n`),
+      close: () => socket.destroy(),
+      onMessage: null,
+      onClose: () => undefined,
+    };
     socket.setEncoding("utf8");
     socket.on("connect", () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on("data", (data) => {
@@ -75,17 +39,23 @@ function ask(path, request) {
       for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
         const message = JSON.parse(text.slice(0, end));
         text = text.slice(end + 1);
-        if (message.read !== undefined) {
-          socket.write(`${JSON.stringify(readFile(message.read, message.encoding))}\n`);
-          continue;
+        if (link.onMessage !== null) link.onMessage(message);
+        else if (message.read !== undefined) link.send(readFile(message.read, message.encoding));
+        else if (message.stay !== undefined) {
+          link.onMessage = () => undefined;
+          resolve({ ...message, link });
+        } else {
+          resolve(message);
+          socket.destroy();
+          return;
         }
-        resolve(message);
-        socket.destroy();
-        return;
       }
     });
     socket.on("error", reject);
-    socket.on("close", () => reject(new Error("the switch ended before it answered")));
+    socket.on("close", () => {
+      reject(new Error("the switch ended before it answered"));
+      link.onClose();
+    });
   });
 }
 
@@ -110,6 +80,8 @@ async function answerHere(request) {
 }
 
 async function answer(request) {
+  const target = request.tool === "ovs-appctl" ? otherTarget(request.args) : null;
+  if (target !== null) return require("./appctl-target.cjs").askTarget(target);
   const path = chooseSocket(process.env);
   if (path === null) return answerHere(request);
   try {
@@ -120,6 +92,24 @@ async function answer(request) {
   }
 }
 
+/** Programs that the switch answers for. */
+const OWN_TARGETS = ["ovs-vswitchd", "ovsdb-server"];
+
+/** The program that `ovs-appctl -t` names, and what is left of its arguments; null: the switch. */
+function otherTarget(args) {
+  const at = args.findIndex((arg) => /^(-t|--target(=|$))/.test(arg));
+  if (at < 0) return null;
+  const [arg] = args.slice(at);
+  const glued = arg.startsWith("--") ? arg.slice("--target=".length) : arg.slice(2);
+  const isApart = arg === "-t" || arg === "--target";
+  const name = isApart ? args[at + 1] : glued;
+  if (name === undefined || OWN_TARGETS.includes(name)) return null;
+  // A socket that there is not may still be meant for the switch: scripts name ovs-vswitchd's own.
+  if (name.startsWith("/") && !existsSync(name)) return null;
+  const words = [...args.slice(0, at), ...args.slice(at + (isApart ? 2 : 1))];
+  return { name, words: words.filter((word) => !/^-(T\d|-timeout=)/.test(word)) };
+}
+
 /** Runs one command line and ends the process as the real tool would. */
 async function main(tool) {
   const args = process.argv.slice(2);
@@ -127,6 +117,11 @@ async function main(tool) {
     const result = await answer({ tool, args, terminal: process.stdout.isTTY === true });
     process.stderr.write(result.stderr);
     process.exitCode = result.exitCode;
+    if (result.stay !== undefined) {
+      // What was there to begin with is printed once, by the process that is asked.
+      process.stdout.write(result.stdout);
+      return await require("./monitor.cjs").stay(tool, result.stay, result.link);
+    }
     process.stdout.on("error", () => process.exit(result.exitCode));
     process.stdout.write(result.stdout);
   } catch (error) {

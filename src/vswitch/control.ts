@@ -11,6 +11,7 @@ import type { Megaflow } from "../flow/odp.js";
 import type { Misses } from "../pipeline/tables/own-records.js";
 import type { BalancerView } from "./balancer.js";
 import type { SwitchClock } from "./clock.js";
+import type { Controllers } from "./controllers.js";
 import type { Meters } from "./meters.js";
 import type { TableLimits } from "./table-limits.js";
 
@@ -74,6 +75,10 @@ export interface BridgeControl {
   readonly connections: ConnectionTable;
   /** For traces: translates without side effects. */
   readonly pipeline: Pipeline;
+  /** Who is told of what happens. */
+  readonly controllers: Controllers;
+  /** Whether packet-ins are handed to them; else they are only counted. */
+  readonly deliversPackets: boolean;
   /** The load balancer behind one of its ports; null or absent: none is. */
   readonly balancer?: BalancerView | null;
   /** In the order of their numbers, LOCAL last. */

@@ -52,6 +52,17 @@ export function restoreMetadata(flow: Uint32Array, metadata: Uint32Array): void 
   flow.set(metadata.subarray(1), FIRST);
 }
 
+/** The key of a packet that came under `key`, with the metadata that it had when it was frozen. */
+export function keyThen(key: Uint32Array, state: FrozenState): Uint32Array {
+  const then = key.slice();
+  restoreMetadata(then, state.metadata);
+  if (!state.conntracked) {
+    then.fill(0, WORD.ctState, WORD.ctLabel + 4);
+    then.fill(0, WORD.ctNwProto, WORD.ctIpv6Dst + 4);
+  }
+  return then;
+}
+
 export class Recirculations {
   private readonly states = new Map<number, FrozenState>();
   private readonly ids = new Map<string, number>();

@@ -28,6 +28,7 @@ import {
   type PortStats,
   type PortView,
 } from "../../vswitch/control.js";
+import { Controllers } from "../../vswitch/controllers.js";
 import { withRoom } from "../../vswitch/make-room.js";
 import { Meters } from "../../vswitch/meters.js";
 import { TableLimits } from "../../vswitch/table-limits.js";
@@ -50,6 +51,13 @@ export class LabBridge implements BridgeControl {
   readonly datapathId: string;
   readonly tables: FlowTables;
   readonly limits = new TableLimits();
+  /** Packet-ins are counted where they are made, on the workers, and come no further. */
+  readonly deliversPackets = false;
+  readonly controllers = new Controllers({
+    statsOf: (entry) => this.flowStats(entry),
+    nowMs: () => realClock.nowMs(),
+    onWantsMisses: () => undefined,
+  });
   readonly macs: MacTable;
   readonly meters: Meters;
   readonly connections: ConnectionTable;
@@ -71,6 +79,7 @@ export class LabBridge implements BridgeControl {
     this.datapathId = "0000000000000001";
     this.tables = new FlowTables({ clock: realClock });
     this.tables.apply(parts.flows.map((flow) => ({ type: "add", flow })));
+    this.tables.watcher = this.controllers;
     this.macs = lab.macs;
     this.meters = new Meters(new MeterTable(parts.meters));
     this.connections = new ConnectionTable(parts.connections);

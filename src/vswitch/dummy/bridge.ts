@@ -23,6 +23,7 @@ import type { RecordPlace, RecordPool } from "../../pipeline/tables/records.js";
 import type { Wiring } from "../../pipeline/walk/patch.js";
 import { Pipeline } from "../../pipeline/translate.js";
 import type { SwitchClock } from "../clock.js";
+import { Controllers } from "../controllers.js";
 import { makeRoom, withRoom } from "../make-room.js";
 import { Meters } from "../meters.js";
 import { TableLimits } from "../table-limits.js";
@@ -34,6 +35,7 @@ import {
   type PortView,
 } from "../control.js";
 import { PortCaptures } from "./capture.js";
+import { packetInOf } from "./packet-in.js";
 
 /** Room in front of a frame for tags (see `Frame.offset`). */
 const HEADROOM_BYTES = 64;
@@ -106,6 +108,8 @@ export class DummyBridge implements BridgeControl {
   readonly macs: MacTable = MacTable.create(MAC_ROOM);
   readonly meters = new Meters();
   readonly limits = new TableLimits();
+  readonly controllers: Controllers;
+  readonly deliversPackets = true;
   readonly connections: ConnectionTable;
   readonly pipeline: Pipeline;
   /** Frames that ended without leaving, by reason. */
@@ -113,6 +117,7 @@ export class DummyBridge implements BridgeControl {
   onTransmit: FrameWatcher | null = null;
   /** The ports of all bridges, by datapath number. */
   private readonly portAt: (datapathNumber: number) => DummyPort | null;
+  private readonly controllersOf: (pipeline: Pipeline) => Controllers | null;
   readonly portTable = PortTable.create(1024);
   /** Of patch ports. */
   private readonly cables = new Map<number, Cable>();
@@ -138,6 +143,7 @@ export class DummyBridge implements BridgeControl {
     pool: RecordPool;
     wiring: Wiring;
     portAt: (datapathNumber: number) => DummyPort | null;
+    controllersOf: (pipeline: Pipeline) => Controllers | null;
   }) {
     const { name, datapathId, clock, conntrack, pool, wiring } = options;
     this.connections = conntrack.table;
@@ -152,6 +158,9 @@ export class DummyBridge implements BridgeControl {
     };
     this.pipeline = new Pipeline({ tables, ports, macs, clock, sink, wiring });
     this.portAt = options.portAt;
+    this.controllersOf = options.controllersOf;
+    this.controllers = this.newControllers();
+    tables.watcher = this.controllers;
     this.datapath = new Datapath({
       transmit: this.transmit(),
       miss: (_frame, key) => this.pipeline.translate(key),
@@ -160,6 +169,23 @@ export class DummyBridge implements BridgeControl {
       clock,
       meters: this.meters.table,
       conntrack,
+      packetIn: (frame, key, operand) => {
+        const { recirculations } = this.pipeline;
+        const packetIn = packetInOf(recirculations, { frame, key, operand });
+        if (packetIn !== null) this.controllersOf(packetIn.pipeline)?.packetIn(packetIn);
+      },
+    });
+  }
+
+  private newControllers(): Controllers {
+    const { clock, pipeline, tables } = this;
+    return new Controllers({
+      statsOf: (entry) => this.flowStats(entry),
+      nowMs: () => clock.nowMs(),
+      onWantsMisses: (wanted) => {
+        if (pipeline.wantsMisses !== wanted) tables.generation++;
+        pipeline.wantsMisses = wanted;
+      },
     });
   }
 
@@ -189,11 +215,14 @@ export class DummyBridge implements BridgeControl {
       this.cables.set(spec.number, { sent: this.pool.take(), received: this.pool.take() });
     }
     this.portTable.add(spec.number);
+    this.controllers.port("ADD", this.port(spec.number)!);
   }
 
   removePort(number: number): void {
-    this.portsByNumber.get(number)?.captures.close();
+    const port = this.portsByNumber.get(number)!;
+    port.captures.close();
     this.portsByNumber.delete(number);
+    this.controllers.port("DEL", port);
     const cable = this.cables.get(number);
     if (cable !== undefined) {
       for (const { record } of [cable.sent, cable.received]) this.pool.release(record);
@@ -209,6 +238,7 @@ export class DummyBridge implements BridgeControl {
 
   /** Gives back what the bridge shares with others. */
   close(): void {
+    this.controllers.close();
     for (const { number } of this.ports()) this.removePort(number);
     this.tables.close();
   }
@@ -238,6 +268,7 @@ export class DummyBridge implements BridgeControl {
 
   setPortConfig(number: number, bits: number, mask: number): Promise<void> {
     const port = this.portsByNumber.get(number)!;
+    const old = port.config;
     port.config = (port.config & ~mask) | (bits & mask);
     port.linkUp = (port.config & PORT_CONFIG.down) === 0;
     let flags = 0;
@@ -247,6 +278,7 @@ export class DummyBridge implements BridgeControl {
     if ((port.config & PORT_CONFIG.down) !== 0) flags |= PORT_FLAG.down;
     if ((port.config & PORT_CONFIG.noPacketIn) !== 0) flags |= PORT_FLAG.noPacketIn;
     this.portTable.setFlags(number, flags, CONFIGURED_FLAGS);
+    if (port.config !== old) this.controllers.port("MOD", port);
     return Promise.resolve();
   }
 

@@ -52,6 +52,7 @@ export class DummySwitch implements SwitchControl {
       ...{ name, datapathId, clock, conntrack, pool: backplane.pool },
       wiring: backplane.wiringOf(name),
       portAt: (number) => backplane.portAt(number),
+      controllersOf: (pipeline) => backplane.controllersOf(pipeline),
     });
     backplane.join(bridge);
     bridge.onTransmit = (port, frame) => this.onTransmit?.(port, frame);

@@ -2,9 +2,11 @@
 // cables between bridges (Open vSwitch: xlate_cfg, ofport_update_peer of ofproto-dpif.c, 3.1).
 // One per switch; one thread.
 import { createFlowRecords } from "../../pipeline/flow-tables.js";
+import type { Pipeline } from "../../pipeline/translate.js";
 import { RecordPool } from "../../pipeline/tables/records.js";
 import type { PatchPeer, Wiring } from "../../pipeline/walk/patch.js";
 import { Recirculations } from "../../pipeline/walk/recirculation.js";
+import type { Controllers } from "../controllers.js";
 import { type DummyBridge, type DummyPort, NO_DATAPATH_PORT } from "./bridge.js";
 
 /** Flows, groups, buckets and patch ports of all bridges. */
@@ -36,6 +38,11 @@ export class Backplane {
       if (found !== undefined) return found;
     }
     return null;
+  }
+
+  controllersOf(pipeline: Pipeline): Controllers | null {
+    const found = [...this.bridges.values()].find((bridge) => bridge.pipeline === pipeline);
+    return found?.controllers ?? null;
   }
 
   /** The wiring of one bridge. */

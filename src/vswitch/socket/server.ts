@@ -6,6 +6,8 @@
 //   -> {"text":"in_port=1,actions=2\n"}     ... and gets its text, or {"error":"..."}
 //   <- {"exitCode":0,"stdout":"","stderr":""}
 //
+// A command that stays (`ovs-ofctl monitor`) answers with "stay"; see stay.ts.
+//
 // Requests of all connections are performed one after the other. Whatever a caller sends, or
 // however it leaves, the switch goes on. Main thread.
 import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
@@ -15,6 +17,7 @@ import { realClock } from "../../base/clock.js";
 import { PacketpathError } from "../../base/errors.js";
 import { type Answer, type Request, type Target, type Tool, TOOLS } from "../verbs/call.js";
 import { perform } from "../verbs/dispatch.js";
+import { type Staying, stay } from "./stay.js";
 import { isSocket, register, sweepSockets, unregister } from "./registry.js";
 
 /** The longest line a caller may send: a file of some 500,000 flows. */
@@ -146,6 +149,7 @@ function talk(socket: Socket, perform: Perform): void {
   let bytes = 0;
   let wantsFile: ((message: unknown) => void) | null = null;
   let gone: ((error: Error) => void) | null = null;
+  let staying: Staying | null = null;
   const left = new AbortController();
   const send = (message: object): void => void socket.write(`${JSON.stringify(message)}\n`);
   const readFile = (name: string, encoding?: "base64"): Promise<string> => {
@@ -161,9 +165,16 @@ function talk(socket: Socket, perform: Perform): void {
     const waiting = wantsFile;
     wantsFile = null;
     if (waiting !== null) return waiting(message);
+    if (staying !== null) return staying.take(message);
     const request = requestOf(message, readFile);
     if (typeof request === "string") return send(refusal(request));
-    void perform(request, left.signal).then(send);
+    void perform(request, left.signal).then((answer) => {
+      const { session, ...rest } = answer;
+      if (session === undefined) return send(rest);
+      staying = stay(session, send, () => socket.destroySoon());
+      if (socket.destroyed) return staying.leave();
+      send({ ...rest, stay: session.daemon });
+    });
   };
   socket.on("data", (data: Buffer) => {
     let rest = data;
@@ -183,6 +194,7 @@ function talk(socket: Socket, perform: Perform): void {
   });
   socket.on("close", () => {
     left.abort();
+    staying?.leave();
     gone?.(new Error("the caller has left"));
   });
   // A caller that is killed while we write to it: its connection ends, nothing else does.

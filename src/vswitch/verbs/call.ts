@@ -24,12 +24,39 @@ export interface Request {
   readonly readFile: (name: string, encoding?: "base64") => Promise<string>;
 }
 
+/** How a command stays that does (lib/daemon.h of Open vSwitch). */
+export interface DaemonOptions {
+  readonly detach: boolean;
+  /** File for the process id; "": the usual one. null: none. */
+  readonly pidfile: string | null;
+  /** The socket for commands; "": the usual one. */
+  readonly socket: string;
+}
+
+/** A command that stays: `ovs-ofctl monitor`. What it prints goes to its standard error. */
+export interface Session {
+  readonly daemon: DaemonOptions;
+  /**
+   * Prints from now on; what was to be printed before comes first.
+   * @param end is called when there is nothing more to stay for.
+   */
+  begin(print: (text: string) => void, end: () => void): void;
+  /**
+   * A command that was given with `ovs-appctl -t`.
+   * @throws VerbError when it is refused; its message is the whole text.
+   */
+  command(name: string, args: readonly string[]): string;
+  close(): void;
+}
+
 export interface Answer {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
   /** Present: what the command waits for has not come; seconds that it may go on waiting. */
   readonly waits?: number;
+  /** Present: the command stays. Whoever has it must close it. */
+  readonly session?: Session;
 }
 
 /** The switch that is spoken to, and the database that says what it should be. */
@@ -70,6 +97,8 @@ export class Call {
   stdout = "";
   stderr = "";
   exitCode = 0;
+  /** Set by a command that stays. */
+  session: Session | null = null;
   private readonly maybeTarget: Target | null;
 
   constructor(request: Request, options: Options, target: Target | null) {

@@ -43,7 +43,8 @@ export async function perform(request: Request, target: Target | null): Promise<
     if (has(options, "help")) return done(spec.help());
     call = new Call(request, options, target);
     await spec.perform(call);
-    return { exitCode: call.exitCode, stdout: call.stdout, stderr: call.stderr };
+    const { exitCode, stdout, stderr, session } = call;
+    return { exitCode, stdout, stderr, ...(session === null ? {} : { session }) };
   } catch (error) {
     if (error instanceof NotYet) {
       const seconds = Number(valueOf(call!.options, "timeout") ?? 0);

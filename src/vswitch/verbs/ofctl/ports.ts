@@ -8,45 +8,13 @@ import { type Call, type Verb, VerbError } from "../call.js";
 import { bridgeOf } from "./bridge.js";
 import { fragmentMode } from "./features/fragments.js";
 import { versionOf } from "./formats.js";
-
-/** Names of the bits of a port's configuration, in the order in which they are printed. */
-const CONFIG_NAMES: readonly (readonly [number, string])[] = [
-  [PORT_CONFIG.down, "PORT_DOWN"],
-  [PORT_CONFIG.noStp, "NO_STP"],
-  [PORT_CONFIG.noReceive, "NO_RECV"],
-  [PORT_CONFIG.noReceiveStp, "NO_RECV_STP"],
-  [PORT_CONFIG.noFlood, "NO_FLOOD"],
-  [PORT_CONFIG.noForward, "NO_FWD"],
-  [PORT_CONFIG.noPacketIn, "NO_PACKET_IN"],
-];
+import { describePort, sayableBits } from "./port-text.js";
 
 /** Header of a reply: `OFPST_PORT reply (OF1.3) (xid=0x2):`. */
 export function replyHead(call: Call, message: string, transaction = 2): string {
   const version = versionOf(call);
   const text = version === 10 ? "" : ` (OF${(version / 10).toFixed(1)})`;
   return `${message}${text} (xid=0x${transaction.toString(16)}):`;
-}
-
-/** Bits that OpenFlow 1.1 and later have no names for. */
-const OLD_BITS = PORT_CONFIG.noStp | PORT_CONFIG.noReceiveStp | PORT_CONFIG.noFlood;
-
-/** The bits of a port's configuration that the version spoken can say. */
-function sayable(call: Call, bits: number): number {
-  return versionOf(call) === 10 ? bits : bits & ~OLD_BITS;
-}
-
-function describe(call: Call, port: PortView): string {
-  const shown = sayable(call, port.config);
-  const config = CONFIG_NAMES.filter(([bit]) => (shown & bit) !== 0);
-  const isOld = versionOf(call) === 10;
-  const state = !port.linkUp ? "LINK_DOWN" : isOld ? "0" : "LIVE";
-  return [
-    ` ${formatPort(port.number)}(${port.name}): addr:${port.mac}`,
-    `     config:     ${config.map(([, name]) => name).join(" ") || "0"}`,
-    `     state:      ${state}`,
-    "     speed: 0 Mbps now, 0 Mbps max",
-    "",
-  ].join("\n");
 }
 
 function show(call: Call): void {
@@ -67,7 +35,7 @@ function show(call: Call): void {
     call.out(` GROUP_STATS QUEUE_STATS${bundles}\n`);
     if (isApart) call.out(`${replyHead(call, "OFPST_PORT_DESC reply", 3)}\n`);
   }
-  for (const port of bridge.ports()) call.out(describe(call, port));
+  for (const port of bridge.ports()) call.out(describePort(port, versionOf(call)));
   const config = replyHead(call, "OFPT_GET_CONFIG_REPLY", isApart ? 5 : 4);
   const frags = fragmentMode(bridge.pipeline.ports.switchFlags());
   call.out(`${config} frags=${frags} miss_send_len=0\n`);
@@ -110,7 +78,8 @@ function describePorts(call: Call): void {
   const asked = only === undefined || versionOf(call) !== 15 ? null : askedPort(bridge, only);
   call.out(`${replyHead(call, "OFPST_PORT_DESC reply", asked?.xid)}\n`);
   for (const port of bridge.ports()) {
-    if (asked === null || port.number === asked.number) call.out(describe(call, port));
+    if (asked === null || port.number === asked.number)
+      call.out(describePort(port, versionOf(call)));
   }
 }
 
@@ -156,7 +125,7 @@ async function modifyPort(call: Call): Promise<void> {
   for (const [name, bit] of PORT_WORDS) {
     const opposite = name === "down" ? "up" : name.slice(3);
     const spellings = [name, name.replace("no-", "no")];
-    const own = sayable(call, bit);
+    const own = sayableBits(bit, versionOf(call));
     if (spellings.includes(word)) return bridge.setPortConfig(port.number, own, own);
     if (word === opposite) return bridge.setPortConfig(port.number, 0, own);
   }

@@ -12,6 +12,7 @@ import { TABLE_VERBS } from "./features/tables.js";
 import { FLOW_VERBS } from "./flows.js";
 import { GROUP_VERBS } from "./groups.js";
 import { METER_VERBS } from "./meters.js";
+import { MONITOR_VERBS } from "./monitor/monitor.js";
 import { PACKET_VERBS } from "./packet-out.js";
 import { PORT_VERBS } from "./ports.js";
 
@@ -35,6 +36,10 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: "rsort", kind: "optional" },
   { long: "color", kind: "optional" },
   valued("unixctl"),
+  flag("detach"),
+  flag("no-chdir"),
+  flag("overwrite-pidfile"),
+  { long: "pidfile", kind: "optional" },
   valued("private-key", "p"),
   valued("certificate", "c"),
   valued("ca-cert", "C"),
@@ -52,6 +57,7 @@ const VERBS: readonly Verb[] = [
   ...CONNECTION_VERBS,
   ...PCAP_VERBS,
   ...PORT_VERBS,
+  ...MONITOR_VERBS,
 ];
 
 export const OFCTL = simpleTool("ovs-ofctl", { options: OPTIONS, verbs: VERBS });
