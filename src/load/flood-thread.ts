@@ -35,9 +35,10 @@ const FLOWS_MAX = 4096;
 const PAYLOAD_MAX = 65_507;
 /** The kernel asks three times, a second apart, before it gives a neighbor up. */
 const NEIGHBOR_WAIT_MS = 3000;
-/** The receiver goes on for so long after the stop, while something still arrives. */
-const DRAIN_MS = 500;
-const SILENCE_MS = 50;
+/** What has not arrived when nothing has for so long after the sender's end is lost. */
+const SILENCE_MS = 300;
+/** The receiver looks at the shared words so often while nothing arrives. */
+const LOOK_MS = 20;
 const RECEIVE_BUFFER_BYTES = 8 << 20;
 
 export type FloodRole = "send" | "receive";
@@ -78,6 +79,7 @@ class FloodSender {
     this.awaitNeighbor();
     if (this.spec.ratePerSecond > 0) this.runPaced();
     else this.runUnpaced();
+    Atomics.store(this.words, LOAD_COUNTER.datagramsSent, this.sent);
     const seconds = (nowMs() - startMs) / 1000;
     return { sent: this.sent, errors: this.errors.toRecord(), seconds };
   }
@@ -183,7 +185,7 @@ function layOutMessages(spec: UdpFloodSpec): libc.Block {
   return block;
 }
 
-/** Counts datagrams until the stop, and after it while some still arrive. */
+/** Counts datagrams until all are there that the sender sent, or the rest must be lost. */
 class FloodReceiver {
   private readonly words: Int32Array;
   private readonly socket: number;
@@ -201,21 +203,18 @@ class FloodReceiver {
   }
 
   run(): number {
-    let endMs = Infinity;
-    let hasEnded = false;
-    while (!hasEnded) {
-      const hasSome = this.readable.wait(this.socket, SILENCE_MS);
+    let quietSinceMs = Infinity;
+    for (;;) {
+      const hasSome = this.readable.wait(this.socket, LOOK_MS);
       if (hasSome) this.drain();
-      if (endMs === Infinity && Atomics.load(this.words, LOAD_COUNTER.stop) !== 0) {
-        endMs = nowMs() + DRAIN_MS;
-      } else {
-        hasEnded = endMs !== Infinity && (!hasSome || nowMs() >= endMs);
-      }
+      if (Atomics.load(this.words, LOAD_COUNTER.senderEnded) === 0) continue;
+      if (hasSome || quietSinceMs === Infinity) quietSinceMs = nowMs();
+      const sent = Atomics.load(this.words, LOAD_COUNTER.datagramsSent);
+      if (this.received >= sent || nowMs() - quietSinceMs >= SILENCE_MS) return this.received;
     }
-    return this.received;
   }
 
-  /** At most some thousand at once, so that the stop word is looked at under any rate. */
+  /** At most some thousand at once, so that the words are looked at under any rate. */
   private drain(): void {
     for (let i = 0; i < 4096; i++) {
       // Longer datagrams are cut off: only the fact that one was there is counted.

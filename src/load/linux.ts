@@ -119,6 +119,7 @@ async function runFlood(group: RoleGroup, spec: UdpFloodSpec): Promise<DatagramR
       role,
     );
     const sent = await sender.result;
+    noteSenderEnded(group);
     const received = await receiver?.result;
     return {
       sent: sent?.sent ?? Atomics.load(group.counters, LOAD_COUNTER.datagramsSent),
@@ -128,8 +129,14 @@ async function runFlood(group: RoleGroup, spec: UdpFloodSpec): Promise<DatagramR
       latencyMs: null,
     };
   } finally {
+    noteSenderEnded(group);
     await group.end();
   }
+}
+
+/** The receiver goes on until then. */
+function noteSenderEnded(group: RoleGroup): void {
+  Atomics.store(group.counters, LOAD_COUNTER.senderEnded, 1);
 }
 
 function startReceiver(group: RoleGroup, namespace: NamespaceRef, spec: UdpFloodSpec) {

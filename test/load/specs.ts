@@ -13,7 +13,7 @@ export const NOWHERE_SPEC: HttpLoadSpec = {
   requests: 1,
   holdUntilInFlight: 0,
   concurrency: 0,
-  timeoutMs: 10_000,
+  timeoutMs: 30_000,
   bodyBytes: 100,
 };
 

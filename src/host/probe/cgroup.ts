@@ -17,7 +17,7 @@ export interface OwnCgroup {
   remove(): Promise<void>;
 }
 
-const REMOVE_MS = 5_000;
+const REMOVE_MS = 60_000;
 
 /** Makes a group. @returns why it cannot be made, where it cannot. */
 export function makeCgroup(hierarchy: Hierarchy, purpose: string): OwnCgroup | string {

@@ -49,7 +49,7 @@ async function ask({ restriction, calls }: SocketOrder): Promise<SocketAnswers> 
 }
 
 /** A netlink socket that is closed goes after a grace period. */
-const GONE_MS = 5_000;
+const GONE_MS = 60_000;
 
 /** The counts when they are as before, or after the deadline as they are. */
 async function countsAgain(before: Counts): Promise<Counts> {

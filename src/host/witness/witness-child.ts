@@ -4,7 +4,6 @@
 import { readdirSync, readlinkSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as libc from "@packetpath/libc";
-import { nowMs } from "../../base/clock.js";
 import {
   enterNamespaceOfParent,
   EXTRA_FD,
@@ -40,10 +39,14 @@ const SNAP_LENGTH = 65_535;
 const SOL_PACKET = 263;
 const PACKET_STATISTICS = 6;
 const SO_DOMAIN = 39;
-/** After `stop`: so long without a new frame means that all have been taken. */
-const QUIET_MS = 60;
-/** Under traffic that never ends, `stop` stops waiting after this. */
-const DRAIN_MS = 2_000;
+/**
+ * After `stop`: so many looks without a new frame mean that all have been taken. Not a time: a
+ * process that gets no CPU sees none in any time.
+ */
+const QUIET_LOOKS = 6;
+const LOOK_MS = 10;
+/** Under traffic that never ends, `stop` stops looking after so many. */
+const LOOKS_MAX = 200;
 
 /** cap does not keep its buffer alive; a buffer collected while it captures corrupts the heap. */
 const pinned: unknown[] = [];
@@ -203,17 +206,15 @@ async function start(request: WitnessRequest): Promise<State> {
   return state;
 }
 
-/** Waits until no frame has come for QUIET_MS, or DRAIN_MS have passed. */
+/** Waits until no frame has come at QUIET_LOOKS in a row, at most LOOKS_MAX. */
 async function drain(state: State): Promise<void> {
   const seen = (): number => state.sent.frames + state.received.frames;
-  const deadline = nowMs() + DRAIN_MS;
   let last = seen();
-  let quietSince = nowMs();
-  while (nowMs() < deadline && nowMs() - quietSince < QUIET_MS) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    if (seen() === last) continue;
+  let quiet = 0;
+  for (let look = 0; look < LOOKS_MAX && quiet < QUIET_LOOKS; look++) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    quiet = seen() === last ? quiet + 1 : 0;
     last = seen();
-    quietSince = nowMs();
   }
 }
 

@@ -13,8 +13,8 @@ const CATCH_UP_MS = 10;
 const SOURCE_PORT_FIRST = 20_000;
 /** Until the neighbor is known its queue would drop most of a flood. */
 const RESOLVE_PATIENCE_MS = 1000;
-/** The receiver goes on for so long after the stop: what is on its way still counts. */
-const RECEIVE_PATIENCE_MS = 100;
+/** What has not arrived when nothing has for so long after the sender's end is lost. */
+const SILENCE_MS = 300;
 
 function ipOf(address: string): number {
   const ip = parseIp(address);
@@ -102,14 +102,17 @@ export class UdpSender implements Activity {
   }
 }
 
-/** Counts what arrives at a port. */
+/** Counts what arrives at a port, until all is there that was sent, or the rest must be lost. */
 export class UdpReceiver implements Activity {
   isDone = false;
   private readonly ip: IpStack;
   private readonly port: number;
   private readonly words: Int32Array;
   private received = 0;
-  private stopMs = Infinity;
+  /** How many there were at the last look after the stop, and since when. */
+  private seen = -1;
+  private quietSinceMs = Infinity;
+  private isStopped = false;
 
   /** @throws PacketpathError SYSTEM_CALL: the port is taken. */
   constructor(ip: IpStack, spec: UdpFloodSpec, words: Int32Array) {
@@ -126,8 +129,13 @@ export class UdpReceiver implements Activity {
   }
 
   step(now: number): boolean {
-    if (Atomics.load(this.words, LOAD_COUNTER.stop) !== 0) this.stop(now);
-    if (now - this.stopMs >= RECEIVE_PATIENCE_MS && !this.isDone) {
+    if (!this.isStopped || this.isDone) return false;
+    if (this.seen !== this.received) {
+      this.seen = this.received;
+      this.quietSinceMs = now;
+    }
+    const sent = Atomics.load(this.words, LOAD_COUNTER.datagramsSent);
+    if (this.received >= sent || now - this.quietSinceMs >= SILENCE_MS) {
       this.isDone = true;
       this.ip.udpReceivers.delete(this.port);
     }
@@ -138,8 +146,9 @@ export class UdpReceiver implements Activity {
     return now + 50;
   }
 
-  stop(now: number): void {
-    if (this.stopMs === Infinity) this.stopMs = now;
+  /** Comes when the sender has ended. */
+  stop(): void {
+    this.isStopped = true;
   }
 
   result(): number {

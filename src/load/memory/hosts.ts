@@ -19,7 +19,8 @@ import type {
 } from "../types.js";
 import type { Answer, Command, Role } from "./protocol.js";
 
-const CLOSE_PATIENCE_MS = 2000;
+/** Longest time that a stack takes to end, on a host that has hardly any CPU for it. */
+const CLOSE_PATIENCE_MS = 10_000;
 
 /** Starts the stacks; resolves when all of them run. */
 export async function openMemoryHosts(

@@ -38,12 +38,11 @@ const CREATORS = 2;
 const DESTROYERS = 2;
 const DEVICE_EVERY = 10;
 /**
- * Objects that one namespace takes at least. Its kernel sockets (rtnetlink, and per CPU those of
- * ICMP, TCP, IGMP) are some ten on two CPUs; what half-empty slabs hold is counted as active, which
- * alone moves sockets by over a hundred while other programs run.
+ * Caches that are shown. Sockets are not judged: those of all other programs are counted, too, and
+ * what half-empty slabs hold.
  */
-const OBJECTS: Readonly<Record<string, number>> = { net_namespace: 1, sock_inode_cache: 4 };
-const SLABS_MS = 20_000;
+const SHOWN = ["net_namespace", "sock_inode_cache"];
+const SLABS_MS = 60_000;
 
 /** @param count namespaces of the churn. @throws PacketpathError ENVIRONMENT without root. */
 export async function observeNetns(count: number, signal: AbortSignal): Promise<NetnsObservation> {
@@ -54,7 +53,7 @@ export async function observeNetns(count: number, signal: AbortSignal): Promise<
   }
   const checks: Check[] = [];
   const skipped = [...NOT_DONE];
-  const before = activeObjects(Object.keys(OBJECTS));
+  const before = activeObjects(SHOWN);
   const settings = readSettings();
   if (settings === null) skipped.push({ name: "#12", why: "this kernel has no IPv6" });
   else checks.push(...settingChecks(settings, skipped));
@@ -217,16 +216,16 @@ async function slabGrowth(before: ReadonlyMap<string, number>, count: number) {
   return growth();
 }
 
-/** Whether less is left in each cache than half of the namespaces would hold there. */
+/** Whether the kernel holds less than half as many namespaces more as came and went. */
 export function isGrowthSmall(slabs: Readonly<Record<string, number>>, count: number): boolean {
-  return Object.entries(slabs).every(([name, n]) => n < ((OBJECTS[name] ?? 1) * count) / 2);
+  return (slabs["net_namespace"] ?? 0) < count / 2;
 }
 
 function slabCheck(slabs: Readonly<Record<string, number>>, count: number): Check {
   const parts = Object.entries(slabs).map(([name, n]) => `${name} ${n > 0 ? "+" : ""}${n}`);
   return {
     id: "slabs",
-    what: `the kernel's caches do not hold half of the ${count} namespaces (whole host)`,
+    what: `the kernel does not hold half of the ${count} namespaces still (whole host)`,
     seen: parts.join(", "),
     ok: isGrowthSmall(slabs, count),
   };

@@ -67,7 +67,7 @@ const EVENTS = [
 ];
 
 /** How long to wait for a reply that comes on another CPU. */
-const REPLY_MS = 2000;
+const REPLY_MS = 20_000;
 
 /**
  * @throws PacketpathError ENVIRONMENT naming what the machine lacks. Nothing is left in any case.

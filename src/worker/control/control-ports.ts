@@ -16,7 +16,7 @@ import type { QueueTable } from "../../sync/queue-table.js";
 import type { PortDevices, PortSpec } from "./control-commands.js";
 
 /** How long opening a device may take until its queues have a qdisc (linkwatch runs in between). */
-const ACTIVATE_TIMEOUT_MS = 5_000;
+const ACTIVATE_TIMEOUT_MS = 30_000;
 
 export interface PluggedPort {
   readonly spec: PortSpec;

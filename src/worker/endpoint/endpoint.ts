@@ -47,8 +47,8 @@ export interface EndpointOptions {
 }
 
 const START_TIMEOUT_MS = 30_000;
-/** How long threads may take to end by themselves. */
-const STOP_TIMEOUT_MS = 2_000;
+/** How long threads may take to end by themselves, on a host that has hardly any CPU for them. */
+const STOP_TIMEOUT_MS = 15_000;
 
 interface Thread {
   readonly name: string;

@@ -9,7 +9,7 @@ import type { FlowChange } from "../../pipeline/flow-tables.js";
 import { NO_PORT, ORDER_WORDS, type SwitchNews, type SwitchOrder } from "./orders.js";
 
 /** A worker that has not carried out an order by then is an error; it will when it goes on. */
-const DONE_TIMEOUT_MS = 10_000;
+const DONE_TIMEOUT_MS = 30_000;
 
 export interface ChangerParts {
   /** One port per worker, in order. */
