@@ -10,7 +10,7 @@ import {
   VLAN_PRESENT,
   WORD,
 } from "../flow/key.js";
-import { ODP, type Operand } from "../flow/odp.js";
+import { type ControllerOperand, ODP, type Operand } from "../flow/odp.js";
 import { OFPP, type Action, type Nat } from "../flow/types.js";
 import type { Observer, TranslationError } from "./observer.js";
 import type { PatchPeer, Wiring } from "./walk/patch.js";
@@ -32,6 +32,9 @@ export interface StackItem {
   readonly value: Uint32Array;
   readonly bits: number;
 }
+
+/** What a packet-in says whose packet may go on. */
+export type PausedFor = Omit<ControllerOperand, "kind" | "recircId">;
 
 export interface Context {
   /** The key as the actions so far have made it; what table lookups see. */
@@ -60,6 +63,8 @@ export interface Context {
   exit: boolean;
   /** The rest of the pipeline is kept for the recirculated packet (OVS ctx->freezing). */
   freezing: boolean;
+  /** The packet goes to controllers, which may let it go on (controller(pause)); null: it does not. */
+  pause: PausedFor | null;
   /** The hash to take before the recirculation, as operands of ODP.hash; null: none. */
   freezeHash: { readonly algorithm: number; readonly basis: number } | null;
   /** ct_* fields hold what the connection tracker said. */
@@ -104,6 +109,7 @@ export function newContext(): Context {
     error: null,
     exit: false,
     freezing: false,
+    pause: null,
     freezeHash: null,
     conntracked: false,
     thawed: false,
@@ -142,6 +148,7 @@ export function resetContext(ctx: Context, key: Uint32Array, nowMs: number): voi
   ctx.error = null;
   ctx.exit = false;
   ctx.freezing = false;
+  ctx.pause = null;
   ctx.freezeHash = null;
   // A thaw says it better; a packet that comes in tracked is one of a trace.
   ctx.conntracked = key[WORD.ctState] !== 0;

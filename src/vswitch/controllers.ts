@@ -6,12 +6,6 @@ import type { Action, Flow } from "../flow/types.js";
 import type { FlowEntry, FlowStats, FlowWatcher, RemovalReason } from "../pipeline/flow-tables.js";
 import type { PortView } from "./control.js";
 
-/** How a packet would go on whose pipeline has paused. */
-export interface Continuation {
-  /** Lets it go on. */
-  resume(): void;
-}
-
 /** A packet that an action, or a table without a flow for it, hands to controllers. */
 export interface PacketIn {
   /** Its own copy. */
@@ -24,8 +18,8 @@ export interface PacketIn {
   /** null: no flow's action. */
   readonly cookie: bigint | null;
   readonly userdata: Uint8Array | null;
-  /** null: the pipeline has not paused. */
-  readonly continuation: Continuation | null;
+  /** Lets the packet go on, once it is out of the datapath's hands; null: it has not paused. */
+  readonly resume: (() => void) | null;
 }
 
 /** What happened to a flow. */

@@ -2,8 +2,9 @@
 // to come back with it (Open vSwitch 3.1, finish_freezing__, compose_recirculate_and_fork, and the
 // thaw in xlate_actions). Called by the walk; slow path of each worker.
 import { WORD } from "../../flow/key.js";
-import { ODP } from "../../flow/odp.js";
+import { type ControllerOperand, ODP } from "../../flow/odp.js";
 import { clearConntrack } from "../actions/conntrack.js";
+import { emitController } from "../actions/outputs.js";
 import { writeActions } from "../actions/action-set.js";
 import { commit, type Context } from "../context.js";
 import {
@@ -39,7 +40,8 @@ export function freezeState(
 }
 
 /**
- * The packet goes round for the sake of a hash; then the lists go on. No trace follows it: what the
+ * The packet goes round for the sake of a hash, or to a controller that may let it go on; then the
+ * lists go on. No trace follows it: what the
  * datapath will hash is not known (ofproto_trace of Open vSwitch ends there, too).
  */
 export function finishFreezing(
@@ -50,11 +52,21 @@ export function finishFreezing(
   commit(ctx);
   const id = freezeState(ctx, pipeline, 0, lists);
   if (id === 0) return;
-  const { freezeHash } = ctx;
+  const { freezeHash, pause } = ctx;
+  if (pause !== null) return finishPause(ctx, { kind: "controller", recircId: id, ...pause });
   if (freezeHash !== null) ctx.actions.push(ODP.hash, freezeHash.algorithm, freezeHash.basis | 0);
   emitRecirculation(ctx, id);
   ctx.freezing = false;
   ctx.freezeHash = null;
+  ctx.exit = false;
+}
+
+/** A trace that changes nothing does not wake the controller. */
+function finishPause(ctx: Context, operand: ControllerOperand): void {
+  if (!ctx.sideEffects) return;
+  emitController(ctx, operand);
+  ctx.pause = null;
+  ctx.freezing = false;
   ctx.exit = false;
 }
 

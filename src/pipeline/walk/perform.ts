@@ -197,23 +197,23 @@ export const IMPLICIT_MISS: Controller = { ...CONTROLLER, reason: "no_match" };
 
 function controller(walk: Walk, action: Controller, frame: Frame): void {
   const { ctx } = walk;
-  const pauses = action.pause ?? false;
-  packetIn(walk, frame, {
-    reason: reasonOf(walk, action, frame),
-    controllerId: action.id,
-    maxBytes: action.maxBytes,
-    continuation: pauses,
-    userdata: action.userdata ?? null,
-    meter: action.meter ?? null,
-  });
-  // Nobody is there who could resume it.
-  if (pauses) ctx.exit = true;
+  const { id: controllerId, maxBytes, pause, meter } = action;
+  const what = { controllerId, maxBytes, userdata: action.userdata ?? null };
+  if (pause === true) {
+    const { reason } = action;
+    ctx.pause = { ...what, reason, continuation: true, cookie: walk.rootCookie };
+    ctx.freezing = true;
+    ctx.exit = true;
+    return;
+  }
+  const reason = reasonOf(walk, action, frame);
+  packetIn(walk, frame, { ...what, reason, continuation: false, meter: meter ?? null });
 }
 
 function reasonOf(walk: Walk, action: Controller, frame: Frame): ControllerOperand["reason"] {
   if (action === IMPLICIT_MISS) return "implicit_miss";
   if (action.reason !== "action") return action.reason;
-  const isPlain = action.id === 0 && action.userdata === undefined && action.pause !== true;
+  const isPlain = action.id === 0 && action.userdata === undefined;
   if (isPlain && walk.inPacketOut) return "packet_out";
   if (isPlain && frame.inBucket) return "group";
   if (isPlain && walk.ctx.inActionSet) return "action_set";

@@ -54,6 +54,11 @@ export class Walk {
     this.pending = pending;
   }
 
+  /** The cookie of the flow that was met first; what was frozen forgets it. */
+  get rootCookie(): bigint | null {
+    return this.ctx.thawed ? 0n : (this.stack[0]?.cookie ?? null);
+  }
+
   /** What the packet has changed in the tables that are walked now. */
   get changes(): FlowChange[] {
     return this.pending.of(this.env);

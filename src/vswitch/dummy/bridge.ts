@@ -171,7 +171,8 @@ export class DummyBridge implements BridgeControl {
       conntrack,
       packetIn: (frame, key, operand) => {
         const { recirculations } = this.pipeline;
-        const packetIn = packetInOf(recirculations, { frame, key, operand });
+        const sent = { frame, key, operand };
+        const packetIn = packetInOf(recirculations, sent, (...paused) => this.goOn(...paused));
         if (packetIn !== null) this.controllersOf(packetIn.pipeline)?.packetIn(packetIn);
       },
     });
@@ -307,6 +308,13 @@ export class DummyBridge implements BridgeControl {
     if ((port.config & PORT_CONFIG.down) !== 0) return;
     this.datapath.beginBurst();
     this.datapath.receive(this.load(number, bytes));
+  }
+
+  /** A packet that paused goes on, as `key` says. */
+  private goOn(packet: Uint8Array, key: Uint32Array): void {
+    this.datapath.beginBurst();
+    const frame = this.load(key[WORD.inPort]!, packet);
+    this.datapath.inject(frame, key, (again) => this.pipeline.translate(again));
   }
 
   packetOut({ packet, metadata, actions }: PacketOut): void {

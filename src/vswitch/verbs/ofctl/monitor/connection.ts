@@ -9,6 +9,7 @@ import {
   type FlowUpdate,
   formatFlowRemoved,
   formatPacketIn,
+  formatResume,
   formatUpdates,
   type PacketInFormat,
   type Words,
@@ -24,6 +25,8 @@ export interface ConnectionSettings {
    */
   readonly missBytes: number;
   readonly hearsInvalidTtl: boolean;
+  /** Packets that have paused are let go on at once. */
+  readonly resumes: boolean;
   readonly watches: readonly Watch[];
 }
 
@@ -50,6 +53,11 @@ export class Connection implements Controller {
     const { missBytes, format, words } = this.settings;
     if (missBytes === 0 || packetIn.controllerId !== 0 || !this.hears(packetIn.reason)) return;
     this.send(formatPacketIn(packetIn, format, words));
+    const { resume } = packetIn;
+    // Other formats do not carry what is needed for it.
+    if (resume === null || !this.settings.resumes || format !== "nxt_packet_in2") return;
+    this.send(`send: ${formatResume(packetIn, words)}`);
+    queueMicrotask(resume);
   }
 
   /** The reasons that a connection is told of by default (ofputil_async_cfg_default). */

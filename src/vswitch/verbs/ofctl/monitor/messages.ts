@@ -87,14 +87,32 @@ function contentsOf(format: PacketInFormat, version: OpenFlowVersion) {
   };
 }
 
-/** A packet-in; whole lines. */
+/**
+ * A packet-in; whole lines. With what the switch needs to go on with the packet come bytes that
+ * only it can read; they are not printed.
+ */
 export function formatPacketIn(packetIn: PacketIn, format: PacketInFormat, words: Words): string {
+  const name = format === "standard" ? "OFPT_PACKET_IN" : format.toUpperCase();
+  return formatPacketMessage(name, packetIn, format, words);
+}
+
+/** What lets a packet go on that has paused; whole lines. */
+export function formatResume(packetIn: PacketIn, words: Words): string {
+  const plain = { ...packetIn, userdata: null };
+  return formatPacketMessage("NXT_RESUME", plain, "nxt_packet_in2", words);
+}
+
+function formatPacketMessage(
+  name: string,
+  packetIn: PacketIn,
+  format: PacketInFormat,
+  words: Words,
+): string {
   const { version } = words;
   const { packet, cookie, table, userdata, metadata } = packetIn;
   const has = contentsOf(format, version);
   const plain = newKey();
   plain[WORD.inPort] = metadata[WORD.inPort]!;
-  const name = format === "standard" ? "OFPT_PACKET_IN" : format.toUpperCase();
   const length = packet.length;
   const parts = [
     messageHead(name, version, 0),

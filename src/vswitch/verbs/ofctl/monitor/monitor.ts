@@ -48,6 +48,7 @@ const XIDS = { first: 2, configuration: 3, invalidTtl: 4, names: 4, packetInForm
 
 interface Asked {
   missBytes: number;
+  resumes: boolean;
   readonly watches: Watch[];
   /** What is printed of the flows that are there already. */
   shown: string;
@@ -67,10 +68,14 @@ function present(bridge: BridgeControl, watch: Watch, xid: number, words: Words)
 }
 
 function readArguments(call: Call, bridge: BridgeControl, words: Words): Asked {
-  const asked: Asked = { missBytes: 0, watches: [], shown: "", xid: XIDS.first };
+  const asked: Asked = { missBytes: 0, resumes: false, watches: [], shown: "", xid: XIDS.first };
   for (const text of call.args.slice(1)) {
     if (/^[0-9]/.test(text)) {
       asked.missBytes = Number.parseInt(text, 10) & 0xffff;
+      asked.xid += XIDS.configuration;
+    } else if (text === "resume") {
+      asked.resumes = true;
+      asked.missBytes = 0xffff;
       asked.xid += XIDS.configuration;
     } else if (text === "invalid_ttl") asked.xid += XIDS.invalidTtl;
     else if (text.startsWith("watch:")) {
@@ -153,11 +158,11 @@ function monitor(call: Call): void {
   const named = has(options, "names") || (call.request.terminal && !has(options, "no-names"));
   const names = named ? { portNames: portNames(bridge) } : {};
   const words = { version, isVerbose: has(options, "more"), ...names };
-  const { missBytes, watches: all, shown, xid } = readArguments(call, bridge, words);
+  const { missBytes, resumes, watches: all, shown, xid } = readArguments(call, bridge, words);
   if (missBytes > 0 && !bridge.deliversPackets) {
     call.err("ovs-ofctl: packet-ins of this switch are counted, and not handed to anybody\n");
   }
-  const settings = { words, format, missBytes, hearsInvalidTtl, watches: all };
+  const settings = { words, format, missBytes, resumes, hearsInvalidTtl, watches: all };
   call.out(shown);
   call.session = new MonitorSession(call, bridge, settings, xid);
 }
