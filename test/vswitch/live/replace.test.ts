@@ -119,8 +119,16 @@ describe("a flow table under load", () => {
         String(PORT),
         "4",
       );
+      receiver.child.stdout.on("data", (data: Buffer) => {
+        const counts = data.toString().match(/^\d+\n/gm) ?? [];
+        if (counts.length > 0 && sender.child.stdin.writable) {
+          sender.child.stdin.write(counts.at(-1)!);
+        }
+      });
       for (let round = 1; round <= REPLACEMENTS; round++) await replace(control, round);
       const { sent } = (await lastLine(sender)) as { sent: number };
+      receiver.child.stdin.write(`${sent}\n`);
+      await eventually("all datagrams", () => receiver.ended, { timeoutMs: 60_000 }).catch(() => 0);
       const result = (await lastLine(receiver)) as Record<string, unknown>;
       control.close();
       const from = result["from"] as Record<string, number>;
