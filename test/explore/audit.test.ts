@@ -9,7 +9,7 @@ import { loadProgram } from "../../src/explore/source/load.js";
 import { casrot, coa, fib, inc, lastzero, litmus } from "./programs.js";
 import { randomProgram } from "./random-program.js";
 
-const BOUNDS = { maxSteps: 500, maxStates: 200_000, maxSeconds: 20 };
+const BOUNDS = { maxSteps: 500, maxStates: 200_000, maxSeconds: 1000 };
 const folder = fileURLToPath(new URL("../../scenarios/programs/", import.meta.url));
 const worked = readdirSync(folder).map((file): [string, string] => {
   return [file, readFileSync(`${folder}${file}`, "utf8")];

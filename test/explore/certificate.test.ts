@@ -146,7 +146,7 @@ describe("what is refused", () => {
     const text = readFileSync(`${folder}polite-philosophers.ts`, "utf8");
     const program = await loadProgram(text, "p.ts");
     const graph = new StateGraph(new Machine(program, 1000));
-    graph.explore({ maxStates: 1e5, maxSeconds: 10 });
+    graph.explore({ maxStates: 1e5, maxSeconds: 1000 });
     const file = blind(graph);
     const { header, words } = readCertificate(file);
     const runs = 3 * header.edges.reduce((sum, count) => sum + count);
@@ -215,7 +215,7 @@ describe("a certificate of a program that is not SAFE", () => {
       const text = randomProgram(random, 2 + random.below(2), 4);
       const program = await loadProgram(text, "random.ts");
       const graph = new StateGraph(new Machine(program, 1000));
-      graph.explore({ maxStates: 1e5, maxSeconds: 10 });
+      graph.explore({ maxStates: 1e5, maxSeconds: 1000 });
       const { verdict } = explore(program);
       const problem = checkCertificate(blind(graph), program);
       expect(problem === null, `${verdict} ${problem} ${text}`).toBe(verdict === "SAFE");
@@ -229,13 +229,13 @@ describe("a certificate of a program that is not SAFE", () => {
     const { verdict } = explore(program);
     if (program.kernel !== undefined || verdict === "SAFE") return;
     const graph = new StateGraph(new Machine(program, 1000));
-    graph.explore({ maxStates: 1e5, maxSeconds: 10 });
+    graph.explore({ maxStates: 1e5, maxSeconds: 1000 });
     expect(checkCertificate(blind(graph), program)).not.toBeNull();
   });
 });
 
 describe("reduced sets of states", () => {
-  const BOUNDS = { maxSteps: 1000, maxStates: 1e5, maxSeconds: 10 };
+  const BOUNDS = { maxSteps: 1000, maxStates: 1e5, maxSeconds: 1000 };
 
   /** The certificate of a reduced search, or what it says instead. */
   const reduced = (program: LoadedProgram): Uint8Array | string => {

@@ -8,7 +8,7 @@ import { Machine } from "../../src/explore/search/machine.js";
 import { loadProgram } from "../../src/explore/source/load.js";
 import { ainc, casrot, coa, fib, inc, lastzero, litmus, readers } from "./programs.js";
 
-const BOUNDS = { maxExecutions: 1e7, maxSteps: 1000, maxSeconds: 50 };
+const BOUNDS = { maxExecutions: 1e7, maxSteps: 1000, maxSeconds: 1000 };
 
 async function byRuns(source: string) {
   const machine = new Machine(await loadProgram(source, "p.ts"), 1000);

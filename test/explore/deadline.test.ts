@@ -23,9 +23,9 @@ function hanging(first: string, final: string): string {
 describe("a computation that does not come back", () => {
   it.each(STRATEGIES)("is ended, and its thread named, by %s", async (strategy) => {
     const program = await loadProgram(hanging(MATCH, "false"), "p.ts");
-    const result = explore(program, { strategy, maxSeconds: 0.1 });
+    const result = explore(program, { strategy, maxSeconds: 0.5 });
     expect([result.verdict, result.complete]).toEqual(["UNDECIDED", false]);
-    expect(result.bound).toBe("0.1 s, ended in the code of thread matcher");
+    expect(result.bound).toBe("0.5 s, ended in the code of thread matcher");
   });
 
   const steps = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -49,14 +49,14 @@ describe("a computation that does not come back", () => {
 
   it("is ended in a final check, too", async () => {
     const program = await loadProgram(hanging("true", MATCH), "p.ts");
-    const result = explore(program, { maxSeconds: 0.1 });
+    const result = explore(program, { maxSeconds: 0.5 });
     expect(result.verdict).toBe("UNDECIDED");
-    expect(result.bound).toBe("0.1 s, ended in the code of the final check");
+    expect(result.bound).toBe("0.5 s, ended in the code of the final check");
   });
 
   it("is ended once it is slow, after searches that were not", async () => {
     const program = await loadProgram(hanging("true", "false"), "p.ts");
-    expect(explore(program, { maxSeconds: 0.1 }).verdict).toBe("SAFE");
+    expect(explore(program, { maxSeconds: 60 }).verdict).toBe("SAFE");
   });
 });
 

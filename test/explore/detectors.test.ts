@@ -194,7 +194,7 @@ describe("coverage of racing pairs", () => {
       const source = randomProgram(random, 2 + random.below(2), 4);
       const program = await loadProgram(source, "random.ts");
       const graph = new StateGraph(new Machine(program, 1000));
-      graph.explore({ maxStates: 1e5, maxSeconds: 20 });
+      graph.explore({ maxStates: 1e5, maxSeconds: 1000 });
       const exact = orders(graphCoverage(graph, Infinity)!);
       const runs = explore(program, { strategy: "dpor" });
       if (runs.bound !== null || runs.executions! > 1000) continue;

@@ -15,7 +15,7 @@ const source = (spec: string, helpers = "") =>
   `export default program({ name: "p", ${spec} });\n`;
 
 async function look(spec: string, helpers = "") {
-  return explore(await loadProgram(source(spec, helpers), "p.ts"), { maxSeconds: 20 });
+  return explore(await loadProgram(source(spec, helpers), "p.ts"), { maxSeconds: 1000 });
 }
 
 /** Threads on cells x, y, z: "Wx1" stores 1 to x, "Rx" loads it. */

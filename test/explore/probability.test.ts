@@ -28,7 +28,7 @@ const one = (threads: string, more = "") =>
 function sampled(program: LoadedProgram, seed: number): number {
   const machine = new Machine(program, 3000);
   const scheduler = uniformScheduler(new Random(seed));
-  const bounds = { maxExecutions: 1, maxSteps: 3000, maxSeconds: 20 };
+  const bounds = { maxExecutions: 1, maxSteps: 3000, maxSeconds: 1000 };
   const verdictOf = (end: Vector) => endOf(machine, end).verdict;
   const plan = { scheduler, bounds, verdictOf, watchers: () => [], isFound: () => false };
   let bad = 0;

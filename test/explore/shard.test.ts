@@ -13,7 +13,7 @@ import type { ExploreOptions } from "../../src/explore/types.js";
 import { casrot, coa, fib, inc, lastzero, litmus } from "./programs.js";
 import { randomProgram } from "./random-program.js";
 
-const BOUNDS = { maxExecutions: 1e7, maxSteps: 1000, maxSeconds: 50 };
+const BOUNDS = { maxExecutions: 1e7, maxSteps: 1000, maxSeconds: 1000 };
 const COUNTS = [1, 2, 3, 7];
 
 async function counts(source: string, count: number) {

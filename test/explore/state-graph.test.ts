@@ -45,7 +45,7 @@ function naive(machine: Machine): { states: string[]; edges: number[][] } {
 async function compare(source: string): Promise<number> {
   const machine = new Machine(await loadProgram(source, "p.ts"), 1000);
   const graph = new StateGraph(machine);
-  graph.explore({ maxStates: 1e6, maxSeconds: 30 });
+  graph.explore({ maxStates: 1e6, maxSeconds: 1000 });
   const { states, edges } = naive(machine);
   const found = Array.from({ length: graph.count }, (_, i) => graph.state(i).join());
   // Both are breadth first and take threads in order: even the numbers agree.
@@ -104,7 +104,7 @@ describe("all states", () => {
       "p.ts",
     );
     const graph = new StateGraph(new Machine(program, 1000));
-    graph.explore({ maxStates: 5_000, maxSeconds: 30 });
+    graph.explore({ maxStates: 5_000, maxSeconds: 1000 });
     expect(graph.bound).toBe("5000 states");
     expect(graph.count).toBeGreaterThanOrEqual(5_000);
     expect(graph.count).toBeLessThan(5_004);
@@ -120,7 +120,7 @@ describe("counting", () => {
       "p.ts",
     );
     const graph = new StateGraph(new Machine(program, 1000));
-    graph.explore({ maxStates: 1e6, maxSeconds: 30 });
+    graph.explore({ maxStates: 1e6, maxSeconds: 1000 });
     expect(graph.count).toBeGreaterThan(2_000);
     const order = topologicalOrder(graph);
     // Orders of 3 times 12 steps, none of which commute: 36! / 12!^3.
@@ -194,7 +194,7 @@ describe("random runs", () => {
           seed,
           maxExecutions: 1,
           maxSteps: 100,
-          maxSeconds: 10,
+          maxSeconds: 1000,
         });
         if (machine.ended(bad!.end as Vector) >= 0) won++;
       }

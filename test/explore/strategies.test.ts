@@ -22,7 +22,7 @@ import { randomProgram } from "./random-program.js";
 const folder = fileURLToPath(new URL("../../scenarios/programs/", import.meta.url));
 const load = (file: string) => loadProgram(readFileSync(`${folder}${file}`, "utf8"), file);
 const machineOf = (program: LoadedProgram) => new Machine(program, 1000);
-const BOUNDS = { maxExecutions: 1, maxSteps: 1000, maxSeconds: 20 };
+const BOUNDS = { maxExecutions: 1, maxSteps: 1000, maxSeconds: 1000 };
 
 /** Runs a scheduler and hands each run's schedule, as text, to `see`. */
 function sample(machine: Machine, scheduler: Scheduler, runs: number, see: (text: string) => void) {
@@ -113,7 +113,7 @@ function leastCost(machine: Machine, rule: "preemption" | "delay"): number {
 }
 
 describe.each(["preemption", "delay"] as const)("%s bounding", (rule) => {
-  const bounds = { maxStates: 1e6, maxSeconds: 20, maxBound: 1e9 };
+  const bounds = { maxStates: 1e6, maxSeconds: 1000, maxBound: 1e9 };
 
   it("without a last bound ends with the verdict of all states", async () => {
     const random = new Random(12);
@@ -171,7 +171,7 @@ describe("chances", () => {
     for (const source of sources) {
       const machine = machineOf(await loadProgram(source, "p.ts"));
       const graph = new StateGraph(machine);
-      graph.explore({ maxStates: 1e5, maxSeconds: 20 });
+      graph.explore({ maxStates: 1e5, maxSeconds: 1000 });
       const total = Number(explore(machine.program).interleavings);
       const seen = new Map<string, number>();
       const runs = 200 * total;
