@@ -3,6 +3,7 @@
 // each connection decides what of it is told. Main thread.
 import type { PacketInReason } from "../flow/odp.js";
 import type { Action, Flow } from "../flow/types.js";
+import { formatActions } from "../ofctl/print/format-actions.js";
 import type { FlowEntry, FlowStats, FlowWatcher, RemovalReason } from "../pipeline/flow-tables.js";
 import type { PortView } from "./control.js";
 
@@ -104,8 +105,12 @@ export class Controllers implements FlowWatcher {
     this.tell({ event: "ADDED", flow, oldActions, reason: null });
   }
 
-  modified({ flow }: FlowEntry, { flow: { actions } }: FlowEntry): void {
-    this.tell({ event: "MODIFIED", flow, oldActions: actions, reason: null });
+  /** What stays as it was is not told. */
+  modified({ flow }: FlowEntry, { flow: old }: FlowEntry): void {
+    if (this.isEmpty) return;
+    const textOf = (one: Flow): string => formatActions(one.actions, { version: 15 }, one.match);
+    if (flow.cookie === old.cookie && textOf(flow) === textOf(old)) return;
+    this.tell({ event: "MODIFIED", flow, oldActions: old.actions, reason: null });
   }
 
   removed(entry: FlowEntry, reason: RemovalReason): void {

@@ -40,6 +40,8 @@ export class Walk {
   private readonly pending: PendingChanges;
   /** The packet is a controller's. */
   inPacketOut = false;
+  /** The cookie of the flow that was met first; what was frozen has forgotten it. */
+  rootCookie: bigint | null = null;
   private readonly stack: Frame[] = [];
   private frozen: FrozenList[] = [];
   /** Numbers of the groups, and lists of the checks, on the stack. */
@@ -52,11 +54,6 @@ export class Walk {
     this.env = home;
     this.home = home;
     this.pending = pending;
-  }
-
-  /** The cookie of the flow that was met first; what was frozen forgets it. */
-  get rootCookie(): bigint | null {
-    return this.ctx.thawed ? 0n : (this.stack[0]?.cookie ?? null);
   }
 
   /** What the packet has changed in the tables that are walked now. */
@@ -79,6 +76,7 @@ export class Walk {
     this.inPacketOut = given !== null;
     this.moveTo(this.home);
     this.begin(given);
+    this.rootCookie = ctx.thawed ? 0n : (this.stack[0]?.cookie ?? null);
     this.execute();
     if (ctx.error === null && !ctx.freezing && this.pushActionSet(null)) this.execute();
     if (ctx.error === null && ctx.freezing) this.finishFreezing();
@@ -453,7 +451,8 @@ export class Walk {
     if (actions.length === 0) return false;
     ctx.observer?.actionSet();
     ctx.inActionSet = true;
-    this.stack.push(frameOn(below, { kind: "action-set", actions, isLast: true }));
+    const cookie = below?.cookie ?? this.rootCookie;
+    this.stack.push(frameOn(below, { kind: "action-set", actions, cookie, isLast: true }));
     return true;
   }
 }

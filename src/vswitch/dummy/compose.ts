@@ -1,5 +1,6 @@
 // A frame that has a given key: what `netdev-dummy/receive` makes of a flow's text (lib/flow.c
-// flow_compose of Open vSwitch 3.1). Checksums are right. Any thread; for probes, not for speed.
+// flow_compose of Open vSwitch 3.1). Checksums are right, but for SCTP's, which is 0. Any thread; for
+// probes, not for speed.
 import { type FieldId, fieldOf, getField, getFieldWords } from "../../flow/fields.js";
 import { VLAN_PRESENT, WORD } from "../../flow/key.js";
 import { formatIpv4, formatIpv6, formatMac } from "../../ofctl/text/addresses.js";
@@ -9,12 +10,25 @@ import { put16, put32 } from "../../wire/bytes.js";
 import { buildEthernet, ETHERTYPE, macBytes } from "../../wire/ethernet.js";
 import { buildIpv4, IP_PROTO } from "../../wire/ipv4.js";
 import { buildIpv6 } from "../../wire/ipv6.js";
-import { buildIcmp, buildSctp, buildTcp, buildUdp, ND, TCP_FLAG } from "../../wire/transport.js";
+import { locateHeaders, newHeaderPlaces } from "../../wire/rewrite.js";
+import {
+  buildIcmp,
+  buildSctp,
+  buildTcp,
+  buildUdp,
+  ND,
+  SCTP,
+  TCP_FLAG,
+} from "../../wire/transport.js";
 
 /** Bytes behind the transport header, counting up from 0: as many as Open vSwitch adds. */
 const PAYLOAD_BYTES = 64;
 const PAYLOAD = Uint8Array.from({ length: PAYLOAD_BYTES }, (_, i) => i);
 const NOTHING = new Uint8Array(0);
+
+/** Types of ICMP and ICMPv6. */
+const ECHO = { request: 8, reply: 0 } as const;
+const ECHO6 = { request: 128, reply: 129 } as const;
 
 /** nw_frag: a fragment, and a later one. */
 const FRAG_ANY = 1;
@@ -47,10 +61,18 @@ export function composeFrame(key: Uint32Array, length = 0): Uint8Array {
     tags: tagsOf(key),
     payload: network(key, type),
   });
+  if (number(key, "nw_proto") === IP_PROTO.sctp) clearSctpChecksum(frame);
   if (frame.length >= length) return frame;
   const padded = new Uint8Array(length);
   padded.set(frame);
   return padded;
+}
+
+function clearSctpChecksum(frame: Uint8Array): void {
+  const places = newHeaderPlaces();
+  locateHeaders(frame, 0, frame.length, places);
+  const { transport, protocol } = places;
+  if (transport >= 0 && protocol === IP_PROTO.sctp) put32(frame, transport + SCTP.checksum, 0);
 }
 
 function tagsOf(key: Uint32Array): { tpid: number; tci: number }[] {
@@ -113,7 +135,7 @@ function transport(key: Uint32Array, isIpv6: boolean): Uint8Array {
     case IP_PROTO.udp:
       return buildUdp({ source, destination, payload });
     case IP_PROTO.sctp:
-      return buildSctp({ source, destination, payload });
+      return buildSctp({ source, destination });
     case IP_PROTO.icmp:
       return isIpv6 ? NOTHING : icmp(key);
     case IP_PROTO.icmpv6:
@@ -124,9 +146,8 @@ function transport(key: Uint32Array, isIpv6: boolean): Uint8Array {
 }
 
 function icmp(key: Uint32Array): Uint8Array {
-  const rest = new Uint8Array(4 + PAYLOAD_BYTES);
-  rest.set(PAYLOAD, 4);
-  return buildIcmp({ type: number(key, "icmp_type"), code: number(key, "icmp_code"), rest });
+  const [type, code] = [number(key, "icmp_type"), number(key, "icmp_code")];
+  return icmpWith(type, code, code === 0 && (type === ECHO.request || type === ECHO.reply));
 }
 
 /** Neighbor discovery has its target and, where the key has one, a link-layer address. */
@@ -134,7 +155,9 @@ function icmpv6(key: Uint32Array): Uint8Array {
   const type = number(key, "icmpv6_type");
   const code = number(key, "icmpv6_code");
   const isSolicit = type === ND.solicit;
-  if (code !== 0 || (!isSolicit && type !== ND.advert)) return icmp6Plain(type, code);
+  if (code !== 0 || (!isSolicit && type !== ND.advert)) {
+    return icmpWith(type, code, code === 0 && (type === ECHO6.request || type === ECHO6.reply));
+  }
   const linkLayer = formatMac(wide(key, isSolicit ? "nd_sll" : "nd_tll"));
   const hasOption = linkLayer !== "00:00:00:00:00:00";
   const rest = new Uint8Array(4 + 16 + (hasOption ? 8 : 0));
@@ -147,8 +170,9 @@ function icmpv6(key: Uint32Array): Uint8Array {
   return buildIcmp({ type, code, rest });
 }
 
-function icmp6Plain(type: number, code: number): Uint8Array {
-  const rest = new Uint8Array(4 + PAYLOAD_BYTES);
-  rest.set(PAYLOAD, 4);
+/** Only echoes carry something. */
+function icmpWith(type: number, code: number, hasPayload: boolean): Uint8Array {
+  const rest = new Uint8Array(4 + (hasPayload ? PAYLOAD_BYTES : 0));
+  if (hasPayload) rest.set(PAYLOAD, 4);
   return buildIcmp({ type, code, rest });
 }

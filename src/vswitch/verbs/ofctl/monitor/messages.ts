@@ -162,7 +162,9 @@ export interface FlowUpdate extends Omit<FlowEvent, "event" | "oldActions"> {
 /** Flow updates as one message; whole lines. @param xid of the question that it answers, or 0. */
 export function formatUpdates(updates: readonly FlowUpdate[], xid: number, words: Words): string {
   const lines = updates.map((update) => `\n${formatUpdate(update, words)}`);
-  return `${messageHead(monitorName(words.version), words.version, xid)}${lines.join("")}\n`;
+  const head = messageHead(monitorName(words.version), words.version, xid);
+  // Only a message's last line loses the space behind an empty match (ofp_to_string).
+  return `${head}${lines.join("").trimEnd()}\n`;
 }
 
 function formatUpdate({ event, flow, reason, showsActions }: FlowUpdate, words: Words): string {
