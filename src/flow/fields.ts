@@ -32,7 +32,8 @@ export type FieldFormat =
   | "frag"
   | "port"
   | "ct-state"
-  | "tcp-flags";
+  | "tcp-flags"
+  | "packet-type";
 
 type Row = readonly [
   /** The id, and the name in ofctl text. */
@@ -59,7 +60,7 @@ const W = WORD;
 const ROWS = [
   ["dp_hash", "", "NXM_NX_DP_HASH", W.dpHash, 0, 32, 0, "hexadecimal", "none", "m"],
   ["recirc_id", "", "NXM_NX_RECIRC_ID", W.recircId, 0, 32, 0, "decimal", "none", ""],
-  ["packet_type", "", "OXM_OF_PACKET_TYPE", W.packetType, 0, 32, 0, "hexadecimal", "none", ""],
+  ["packet_type", "", "OXM_OF_PACKET_TYPE", W.packetType, 0, 32, 0, "packet-type", "none", ""],
   ["conj_id", "", "NXM_NX_CONJ_ID", W.conjId, 0, 32, 0, "decimal", "none", ""],
   ["tun_id", "tunnel_id", "NXM_NX_TUN_ID OXM_OF_TUNNEL_ID", W.tunId, 0, 64, 0, "hexadecimal",
     "none", "mw"],

@@ -14,7 +14,7 @@ import {
 } from "../flow/types.js";
 import { newContext } from "./actions/context.js";
 import { parseActions } from "./actions/parse-actions.js";
-import { applyField, applyProtocol, normalizeMatch } from "./parse-match.js";
+import { applyField, applyProtocol, faultOf, normalizeMatch, type Fault } from "./parse-match.js";
 import { formatMatch } from "./print/format-match.js";
 import { FORMATS } from "./protocols.js";
 import { numberArgument, uint64Argument } from "./text/numbers.js";
@@ -49,6 +49,8 @@ export interface FlowMod {
   readonly outPort: number | null;
   /** Only flows that send to this group; null: all. For deletes and queries. */
   readonly outGroup: number | null;
+  /** What the text says and no switch takes; null: nothing. */
+  readonly fault: Fault | null;
 }
 
 /** A pair that was read and then dropped, because its prerequisite is not matched. */
@@ -111,6 +113,7 @@ function newDraft(command: FlowCommand): Draft {
       importance: 0,
       outPort: null,
       outGroup: null,
+      fault: null,
     },
     flags: new Set(),
     formats: FORMATS.any,
@@ -252,7 +255,12 @@ export function parseFlowModText(
   draft.formats &= ipv6Formats(draft.mod.match);
   const { match } = draft.mod;
   const before = cloneMatch(match);
-  const ignored = findIgnored(pairs, normalizeMatch(match));
+  const removed = normalizeMatch(match);
+  const ignored = findIgnored(pairs, removed);
+  for (const pair of pairs) {
+    const isIgnored = removed.some((field) => field.names.includes(pair.key));
+    if (!isIgnored) draft.mod.fault ??= faultOf(pair);
+  }
   const context = newContext(text, ports);
   const owner = { match, table: draft.mod.table, formats: draft.formats, instructions: true };
   const actions = hasActions ? parseActions(context, found.listAt, text.length, owner) : [];

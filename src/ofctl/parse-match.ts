@@ -19,6 +19,7 @@ import { exactFormats, maskedFormats } from "./text/field-formats.js";
 import { formatValue } from "./print/format-value.js";
 import { FORMATS } from "./protocols.js";
 import { leadingFieldInteger } from "./actions/set-field.js";
+import { leadingInteger } from "./text/numbers.js";
 import type { PortMap } from "./text/ports.js";
 import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "./text/scan.js";
 import { parseSubField } from "./text/subfield.js";
@@ -126,20 +127,39 @@ export function applyField(match: Match, pair: Pair, ports: PortMap): number | n
     if (!UNSUPPORTED.test(pair.key)) return null;
     throw new FlowTextError(`${pair.key}: this field is not supported here`, pair.keyAt);
   }
-  if (field.id === "skb_priority") {
-    throw new FlowTextError("skb_priority: a flow cannot match this field", pair.keyAt);
-  }
   if (isNoVlan(field, pair.value)) {
     setExact(match, "vlan_tci", 0);
     return FORMATS.any;
   }
-  const parsed = parseValue(field, pair.value, pair.valueAt, ports);
+  // A field without a value is one of which no bit matters, if it can be written so.
+  const parsed = parseValue(field, pair.value || "0/0", pair.valueAt, ports);
+  if (field.id === "packet_type" && parsed.value[0] !== 0) {
+    const message = `${pair.key}=${pair.value}: only Ethernet packets, (0,0), are supported here`;
+    throw new FlowTextError(message, pair.valueAt);
+  }
   const isVlan = field.id.includes("vlan");
   if (isVlan) setVlan(match, field, parsed, !pair.value.includes("/"));
   else setMatchField(match, ...wholeSlot(field, parsed));
   // Even a mask of all 13 bits of a VLAN id is one, for it has not all 16.
-  if (field.id === "vlan_vid" && pair.value.includes("/")) return FORMATS.nxmAndOxm;
+  if (field.id === "vlan_vid" && /\/(?!0xffff$|65535$)/i.test(pair.value)) return FORMATS.nxmAndOxm;
   return maskedFormats(field, parsed.mask);
+}
+
+/** What ovs-ofctl sends and a switch refuses. */
+export interface Fault {
+  /** The name of OpenFlow's error. */
+  readonly error: string;
+  readonly message: string;
+  /** Index of the value in the text. */
+  readonly at: number;
+}
+
+/** A flow label of more than 20 bits, which a match has no room for. */
+export function faultOf({ key, value, valueAt }: Pair): Fault | null {
+  const number = key === "ipv6_label" ? leadingInteger(value) : null;
+  if (number === null || number.value <= 0xfffffn) return null;
+  const message = `${value}: value too large for 20-bit field ipv6_label`;
+  return { error: "OFPBMC_BAD_VALUE", message, at: valueAt };
 }
 
 /** ICMP types and codes lie in the 16-bit place of a port, and are matched on all of it. */

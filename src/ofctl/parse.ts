@@ -3,17 +3,21 @@
 // Slow path; any thread.
 import { PacketpathError } from "../base/errors.js";
 import type { Flow } from "../flow/types.js";
+import { flowVersion } from "./format.js";
 import {
+  findActions,
   flowOfMod,
   leadingCommand,
   parseFlowModText,
   type FlowCommand,
+  type FlowMod,
   type Ignored,
   type ParsedFlowMod,
 } from "./flow-mods.js";
 import { columnOf, placed, placedLines, textLines, type ParseOptions } from "./text/place.js";
 import type { PortMap } from "./text/ports.js";
 import { FlowTextError } from "./text/scan.js";
+import { unreadable } from "./print/unreadable.js";
 
 export type { ParseOptions } from "./text/place.js";
 
@@ -36,7 +40,21 @@ function parseText(text: string, ports: PortMap): { flow: Flow; ignored: readonl
     throw new FlowTextError(`${command}: only "add" can stand before a flow here`, at);
   }
   const { mod, ignored } = parseFlowModText(text, "add", ports, from);
-  return { flow: flowOfMod(mod), ignored };
+  const flow = flowOfMod(mod);
+  refuseUnreadable(text, mod, from);
+  return { flow, ignored };
+}
+
+/** What ovs-ofctl takes and a switch refuses is refused at once. */
+function refuseUnreadable(text: string, mod: FlowMod, from: number): void {
+  const { fault } = mod;
+  if (fault !== null) throw new FlowTextError(fault.message, fault.at);
+  const error = unreadable(mod, flowVersion(flowOfMod(mod)));
+  if (error === null) return;
+  const isMatch = error.startsWith("OFPBMC_BAD_PREREQ");
+  const what = isMatch ? "the match is invalid" : "actions are invalid with specified match";
+  const at = isMatch ? from : (findActions(text, from)?.listAt ?? from);
+  throw new FlowTextError(`${what} (${error})`, at);
 }
 
 /**

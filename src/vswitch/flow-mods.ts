@@ -4,9 +4,10 @@ import { PacketpathError } from "../base/errors.js";
 import { KEY_WORDS } from "../flow/key.js";
 import type { Flow, Match } from "../flow/types.js";
 import { ANY_TABLE, flowOfMod, type FlowMod } from "../ofctl/flow-mods.js";
-import { checkReceivedMatch, receivedMatch } from "../ofctl/print/received-match.js";
-import { checkReceivedActions, receivedActions } from "../ofctl/print/received.js";
+import { receivedMatch } from "../ofctl/print/received-match.js";
+import { receivedActions } from "../ofctl/print/received.js";
 import type { OpenFlowVersion } from "../ofctl/protocols.js";
+import { unreadable } from "../ofctl/print/unreadable.js";
 import type { FlowChange, FlowSelector, FlowTables } from "../pipeline/flow-tables.js";
 import type { BridgeControl } from "./control.js";
 
@@ -117,14 +118,6 @@ export async function applyMods(
     refuse(mods.length - 1, error);
   }
   if (overlapAt >= 0) throw overlap();
-}
-
-/** Why a switch could not read the message that a mod is sent as: the name of an error, or null. */
-export function unreadable(
-  { match, actions }: Pick<FlowMod, "match" | "actions">,
-  version: OpenFlowVersion,
-): string | null {
-  return checkReceivedMatch(match, version) ?? checkReceivedActions(actions, version);
 }
 
 function checkReadable(mods: readonly FlowMod[], version: OpenFlowVersion): void {

@@ -7,8 +7,7 @@ import { PacketpathError } from "../../src/base/errors.js";
 import type { FlowMod } from "../../src/ofctl/flow-mods.js";
 import { formatFlowMod } from "../../src/ofctl/format.js";
 import { parseFlowMod } from "../../src/ofctl/parse.js";
-import { checkReceivedMatch } from "../../src/ofctl/print/received-match.js";
-import { checkReceivedActions } from "../../src/ofctl/print/received.js";
+import { unreadable } from "../../src/ofctl/print/unreadable.js";
 import {
   chooseFormat,
   formatsOfVersions,
@@ -65,13 +64,9 @@ export function realFlow(text: string): string {
   return `${usable!.replace("usable protocols: ", "")}: ${message.replace(MESSAGE, "")}`;
 }
 
-function refusalOf(mod: FlowMod, style: OpenFlowVersion): string | null {
-  return checkReceivedMatch(mod.match, style) ?? checkReceivedActions(mod.actions, style);
-}
-
 /** A flow mod as parse-flows prints it in the words of a version, from `ADD` on. */
 export function ourFlowMod(mod: FlowMod, style: OpenFlowVersion): string {
-  const refusal = refusalOf(mod, style);
+  const refusal = unreadable(mod, style);
   return refusal === null
     ? formatFlowMod(mod, { version: style })
     : `***decode error: ${refusal}***`;
@@ -83,7 +78,7 @@ export function ourFlow(text: string): string {
     const { mod, formats } = parseFlowMod(text, "add");
     const chosen = chooseFormat(formats & formatsOfVersions(ALL_VERSIONS));
     const style = versionOfFormat(chosen);
-    const refusal = refusalOf(mod, style);
+    const refusal = unreadable(mod, style);
     if (refusal !== null) return `actions are invalid with specified match (${refusal})`;
     const line = formatFlowMod(mod, { version: style });
     return `${formatsToString(formats)}: ${line}`;

@@ -73,10 +73,6 @@ function checkMod(action: SetField, state: State): void {
     case "vlan_pcp":
       requireFit(state, state.tags[0] || state.match === null);
       return setTags(state, [true, state.tags[1]]);
-    case "nw_ttl":
-    case "nw_ecn":
-      // OpenFlow 1.0 has no such action and sends a load, which must fit.
-      return holds(state, action.field) ? undefined : fail("OFPBAC_MATCH_INCONSISTENT");
     case "tcp_src":
     case "tcp_dst":
       return requireFit(state, holds(state, "tcp_src") || hasPorts(state));
@@ -147,8 +143,6 @@ function checkConntrack(ct: Conntrack, state: State): void {
     if (ct.zone.width !== 16) fail("OFPBAC_BAD_SET_LEN");
   }
   checkNested(ct.actions, state);
-  const isBare = (action: Action): boolean => action.type === "nat" && action.direction === null;
-  if (!ct.commit && !ct.actions.every(isBare)) fail("OFPBAC_BAD_ARGUMENT");
 }
 
 /** Actions that an action set has a place for (ofpact_is_allowed_in_actions_set). */

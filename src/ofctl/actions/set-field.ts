@@ -1,13 +1,14 @@
 // The actions that name a field: set_field, load, move, push, pop, check_pkt_larger
 // (lib/ofp-actions.c and lib/nx-match.c of Open vSwitch 3.1). Slow path; any thread.
-import { fieldByName, fieldFullMask, fieldOf, type Field } from "../../flow/fields.js";
+import { fieldByName, fieldOf, type Field } from "../../flow/fields.js";
 import type { Action, SubField } from "../../flow/types.js";
 import { exactFormats } from "../text/field-formats.js";
+import { settableMask } from "../print/format-set-field.js";
 import { formatValue } from "../print/format-value.js";
 import { leadingBytes, leadingInteger } from "../text/numbers.js";
-import { FlowTextError, numberOf, onesOf, parseInteger, wordsOf, type Pair } from "../text/scan.js";
+import { FlowTextError, onesOf, parseInteger, wordsOf, type Pair } from "../text/scan.js";
 import { leadingSubField, parseSubField } from "../text/subfield.js";
-import { byteWidth, parseValue } from "../text/values.js";
+import { byteWidth, parseRawValue } from "../text/values.js";
 import type { ActionContext } from "./context.js";
 
 /** Splits `a->b`, with Open vSwitch's sentences for what is missing. */
@@ -40,13 +41,14 @@ export function parseSetField(pair: Pair, context: ActionContext): Action {
     throw new FlowTextError(`: bad syntax for ${field.id} value`, pair.valueAt);
   }
   checkSettable(field, left, pair.valueAt);
-  const { value, mask } = parseValue(field, left, pair.valueAt, context.ports);
+  const { value, mask } = parseRawValue(field, left, pair.valueAt, context.ports);
   if (mask.every((word) => word === 0)) {
     // Open vSwitch 3.1 takes this and sends no action at all.
     throw new FlowTextError(`${left}: sets no bit of ${field.id}`, pair.valueAt);
   }
   context.formats &= exactFormats(field);
-  return { type: "set-field", field: field.id, value, mask, spelling: "set_field" };
+  const own = field.id === "arp_op" ? wordsOf(settableMask(field), field.words) : mask;
+  return { type: "set-field", field: field.id, value, mask: own, spelling: "set_field" };
 }
 
 /** The largest values of fields whose bits fill no bytes, or that have less than they say. */
@@ -57,7 +59,7 @@ const SETTABLE_MAX: Partial<Record<Field["id"], number>> = {
 /** Values that the field can be matched against but not set to. */
 function checkSettable(field: Field, text: string, at: number): void {
   const limit = SETTABLE_MAX[field.id];
-  const number = parseInteger(text);
+  const number = parseInteger(text.split("/")[0]!);
   const tooLarge = limit !== undefined && number !== null && number > BigInt(limit);
   const isOddTos = field.id === "nw_tos" && number !== null && (number & 3n) !== 0n;
   const isPriority = field.id === "vlan_vid" && number !== null && (number & 0xe000n) !== 0n;
@@ -96,9 +98,8 @@ export function parseLoad(pair: Pair): Action {
 function loadInto(target: SubField, number: bigint, at: number, text: string): Action {
   const field = fieldOf(target.field);
   const shift = BigInt(target.offset);
-  // The low two bits of nw_tos belong to nw_ecn and stay as they are; arp_op has 8 bits that count.
-  const full = numberOf(fieldFullMask(field));
-  const mask = (onesOf(target.width) << shift) & full;
+  // The low two bits of nw_tos belong to nw_ecn and stay as they are.
+  const mask = (onesOf(target.width) << shift) & settableMask(field);
   if (mask === 0n) throw new FlowTextError(`${text}: these bits cannot be set`, at);
   return {
     type: "set-field",

@@ -1,6 +1,6 @@
 // Printing actions that set fields, each in the words it was written in (lib/ofp-actions.c
 // format_SET_FIELD and the format_SET_* of mod_*; Open vSwitch 3.1). Slow path; any thread.
-import { fieldFullMask, fieldOf, type FieldId } from "../../flow/fields.js";
+import { fieldFullMask, fieldOf, type Field, type FieldId } from "../../flow/fields.js";
 import type { Action } from "../../flow/types.js";
 import { formatIpv4, formatMac } from "../text/addresses.js";
 import { numberOf, onesOf } from "../text/scan.js";
@@ -12,9 +12,14 @@ export type SetField = Extract<Action, { type: "set-field" }>;
 /** A load moves at most 64 bits (NXAST_REG_LOAD). */
 const LOAD_BITS_MAX = 64;
 
+/** All bits of a field that an action can set; of an ARP operation, those too that do nothing. */
+export function settableMask(field: Field): bigint {
+  return field.id === "arp_op" ? onesOf(field.bits) : numberOf(fieldFullMask(field));
+}
+
 /** Whether an action sets all of its field that can be set. */
 export function isWhole(action: SetField): boolean {
-  return numberOf(action.mask) === numberOf(fieldFullMask(fieldOf(action.field)));
+  return numberOf(action.mask) === settableMask(fieldOf(action.field));
 }
 
 /**
@@ -24,7 +29,7 @@ export function isWhole(action: SetField): boolean {
 export function loadParts(action: SetField): { offset: number; width: number; value: bigint }[] {
   const field = fieldOf(action.field);
   const value = numberOf(action.value);
-  // Fields of which not all bits are stored (nw_tos, arp_op) are written whole when set whole.
+  // A field of which not all bits are its own (nw_tos) is written whole when set whole.
   const mask = isWhole(action) ? onesOf(field.bits) : numberOf(action.mask);
   const isOne = (at: number): boolean => ((mask >> BigInt(at)) & 1n) === 1n;
   const parts: { offset: number; width: number; value: bigint }[] = [];

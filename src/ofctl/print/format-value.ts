@@ -84,6 +84,8 @@ export function formatValue(
       return formatAddress(value, bits, field.bits);
     case "frag":
       return formatFragment(Number(value), Number(bits));
+    case "packet-type":
+      return `(${value >> 16n},${hex(value & 0xffffn)})`;
     case "ct-state":
       return formatFlags(Number(value), Number(bits) | 0, CT_STATE_NAMES, -1);
     case "tcp-flags":

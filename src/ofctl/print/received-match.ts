@@ -3,7 +3,7 @@
 // that there is one, and its priority. 1.1 has no ECN. Slow path; any thread.
 import { fieldOf, getField, setField } from "../../flow/fields.js";
 import { NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../../flow/key.js";
-import { cloneMatch, setMatchField } from "../../flow/match.js";
+import { cloneMatch, getMatchField, setMatchField } from "../../flow/match.js";
 import type { Match } from "../../flow/types.js";
 import type { OpenFlowVersion } from "../protocols.js";
 
@@ -28,8 +28,30 @@ function tagOf(match: Match): Tag {
   return { value, mask: mask | PRIORITY, hasPriority };
 }
 
+/**
+ * Types and codes of ICMP are sent as bytes, but for 1.0 and 1.1, which send all 16 bits of their
+ * place if they are matched exactly.
+ */
+function withIcmpBytes(match: Match, version: OpenFlowVersion): Match {
+  const protocol =
+    getField(match.mask, fieldOf("nw_proto")) === 0xff ? match.value[WORD.ip]! >>> 24 : -1;
+  const type = getField(match.value, fieldOf("eth_type"));
+  const isIcmp = (type === 0x0800 && protocol === 1) || (type === 0x86dd && protocol === 58);
+  if (!isIcmp) return match;
+  const result = cloneMatch(match);
+  for (const id of ["tcp_src", "tcp_dst"] as const) {
+    const { value, mask } = getMatchField(match, fieldOf(id));
+    const isSentWhole = mask[0] === 0xffff && version < 12;
+    if (mask[0] !== 0 && !isSentWhole) {
+      setMatchField(result, fieldOf(id), Uint32Array.of(value[0]! & 0xff));
+    }
+  }
+  return result;
+}
+
 /** The match that a switch has after it was sent to it, or a client after it asked for it. */
-export function receivedMatch(match: Match, version: OpenFlowVersion): Match {
+export function receivedMatch(sent: Match, version: OpenFlowVersion): Match {
+  const match = withIcmpBytes(sent, version);
   const tci = fieldOf("vlan_tci");
   if (version === 11 && getField(match.mask, fieldOf("nw_ecn")) !== 0) {
     const result = cloneMatch(match);

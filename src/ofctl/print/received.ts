@@ -251,26 +251,3 @@ function versionNeeded(action: Action): OpenFlowVersion {
 export function leastVersion(actions: readonly Action[]): OpenFlowVersion {
   return actions.some((action) => versionNeeded(action) > 10) ? 13 : 10;
 }
-
-/** Whether set_field makes a VLAN id that says there is no tag; from 1.2 on it is sent as such. */
-function isIdWithoutTag(action: Action): boolean {
-  const isSet = action.type === "set-field" && action.spelling === "set_field";
-  if (!isSet || action.field !== "vlan_vid" || !isWhole(action)) return false;
-  return (numberOf(action.value) & BigInt(VLAN_PRESENT)) === 0n;
-}
-
-/**
- * What a switch finds wrong with actions when it gets them in the words of a version: 1.2 and
- * later with a VLAN id without a tag, 1.0 with their order. There goto_table is a resubmit, which
- * must not follow write_metadata.
- * @returns the name of the OpenFlow error, or null.
- */
-export function checkReceivedActions(
-  actions: readonly Action[],
-  version: OpenFlowVersion,
-): string | null {
-  if (version >= 12 && actions.some(isIdWithoutTag)) return "OFPBAC_BAD_SET_ARGUMENT";
-  const writes = actions.some((action) => action.type === "write-metadata");
-  const jumps = actions.some((action) => action.type === "goto-table");
-  return version === 10 && writes && jumps ? "OFPBAC_UNSUPPORTED_ORDER" : null;
-}

@@ -40,6 +40,8 @@ const OPENFLOW11_MASKED = new Set<FieldId>(["metadata", "eth_src", "eth_dst"]);
 
 /** FORMAT bits for an exact match on a field, or for setting it. */
 export function exactFormats(field: Field): number {
+  // No version has a name for it.
+  if (field.id === "skb_priority") return 0;
   if (OPENFLOW10.has(field.id)) return FORMATS.any;
   return OPENFLOW11.has(field.id) ? FORMATS.nxmAndOpenFlow11Up : FORMATS.nxmAndOxm;
 }

@@ -41,10 +41,7 @@ function exact(field: Field, value: bigint): MaskedValue {
 
 function masked(field: Field, value: bigint, mask: bigint): MaskedValue {
   const full = numberOf(fieldFullMask(field));
-  return {
-    value: wordsOf(value & mask & full, field.words),
-    mask: wordsOf(mask & full, field.words),
-  };
+  return { value: wordsOf(value & full, field.words), mask: wordsOf(mask & full, field.words) };
 }
 
 /** Reads an integer of a field, in Open vSwitch's words when it does not fit. */
@@ -63,10 +60,6 @@ function parseIntegerValue(field: Field, text: string, at: number): MaskedValue 
     return { value: found.value, end };
   };
   const { value, end } = read(0, "value", true);
-  // Open vSwitch stores these and the switch then refuses them; we refuse at once.
-  if (field.id === "ipv6_label" && value > 0xfffffn) {
-    throw new FlowTextError(`${text}: value too large for 20-bit field ipv6_label`, at);
-  }
   if (end === text.length) return exact(field, value);
   return masked(field, value, read(end + 1, "mask", false).value);
 }
@@ -192,6 +185,24 @@ function parsePortValue(field: Field, text: string, at: number, ports: PortMap):
   return exact(field, BigInt(port));
 }
 
+/** `(namespace,type)`; what follows is not looked at (mf_from_packet_type_string). */
+function parsePacketType(field: Field, text: string, at: number): MaskedValue {
+  const bad = (from: number, what: string): never => {
+    throw new FlowTextError(`${text.slice(from)}: bad syntax for packet type ${what}`, at + from);
+  };
+  if (!text.startsWith("(")) return bad(0, "missing '('");
+  let from = 1;
+  const part = (what: string, end: string): bigint => {
+    const found = leadingInteger(text.slice(from));
+    if (found === null || found.value > 0xffffn) return bad(from, what);
+    if (text[from + found.end] !== end) return bad(from, `missing '${end}'`);
+    from += found.end + 1;
+    return found.value;
+  };
+  const [namespace, type] = [part("ns", ","), part("ns_type", ")")];
+  return exact(field, (namespace << 16n) | type);
+}
+
 function parseByFormat(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
   switch (field.format) {
     case "decimal":
@@ -210,6 +221,8 @@ function parseByFormat(field: Field, text: string, at: number, ports: PortMap): 
       return parseFlags(field, text, at);
     case "port":
       return parsePortValue(field, text, at, ports);
+    case "packet-type":
+      return parsePacketType(field, text, at);
   }
 }
 
@@ -219,7 +232,13 @@ function parseByFormat(field: Field, text: string, at: number, ports: PortMap): 
  * @throws FlowTextError with Open vSwitch's sentence.
  */
 export function parseValue(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
-  if (text === "" || text === "*") {
+  const { value, mask } = parseRawValue(field, text, at, ports);
+  return { value: value.map((word, i) => word & mask[i]!), mask };
+}
+
+/** The same, with bits of the value that the mask does not have. */
+export function parseRawValue(field: Field, text: string, at: number, ports: PortMap): MaskedValue {
+  if (text === "*") {
     return { value: new Uint32Array(field.words), mask: new Uint32Array(field.words) };
   }
   const result = parseByFormat(field, text, at, ports);

@@ -10,9 +10,10 @@ import {
 } from "../../../ofctl/dump-flows.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
 import { FORMATS, formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
+import { unreadable } from "../../../ofctl/print/unreadable.js";
 import type { FlowEntry } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
-import { selectorOf, unreadable } from "../../flow-mods.js";
+import { selectorOf } from "../../flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap, portNames } from "./bridge.js";

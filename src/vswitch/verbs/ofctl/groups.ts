@@ -16,6 +16,7 @@ import {
 } from "../../../ofctl/groups.js";
 import { receivedActions } from "../../../ofctl/print/received.js";
 import { FORMATS, type OpenFlowVersion } from "../../../ofctl/protocols.js";
+import { unreadable } from "../../../ofctl/print/unreadable.js";
 import type { FlowChange } from "../../../pipeline/flow-tables.js";
 import { sendsToGroup } from "../../../pipeline/tables/flow-select.js";
 import type { GroupEntry } from "../../../pipeline/tables/group-table.js";
@@ -29,7 +30,7 @@ import { bundleRefusal, FIRST_XID, openFlowError, refusal } from "./refusals.js"
 
 /** What a mod does to a group that is there (or not: null); a string is OpenFlow's refusal. */
 function changeOf(mod: GroupMod, old: Group | null, version: OpenFlowVersion): FlowChange | string {
-  const error = checkGroupMod(mod);
+  const error = unreadableBucket(mod, version) ?? checkGroupMod(mod);
   if (error !== null) return error;
   switch (mod.command) {
     case "add":
@@ -47,6 +48,18 @@ function changeOf(mod: GroupMod, old: Group | null, version: OpenFlowVersion): F
     case "remove_bucket":
       return old === null ? "OFPGMFC_UNKNOWN_GROUP" : remove(old, mod);
   }
+}
+
+function unreadableBucket({ buckets }: GroupMod, version: OpenFlowVersion): string | null {
+  const errors = buckets.map(({ actions }) => unreadable({ match: null, actions }, version));
+  return errors.find((error) => error !== null) ?? null;
+}
+
+/** What a refusal quotes of a message. */
+function quoted(mod: GroupMod, version: OpenFlowVersion): string {
+  const error = unreadableBucket(mod, version);
+  if (error !== null) return ` ***decode error: ${error}***`;
+  return `\n ${formatGroupMod(mod, { version })}`;
 }
 
 function received(group: Group, version: OpenFlowVersion): Group {
@@ -92,7 +105,7 @@ async function send(call: Call, bridge: BridgeControl, mods: readonly GroupMod[]
   if (has(call.options, "bundle")) return sendBundle(call, bridge, mods);
   for (const mod of mods) {
     const version = versionFor(call, mod.formats);
-    const text = `\n ${formatGroupMod(mod, { version })}`;
+    const text = quoted(mod, version);
     const message = { name: "OFPT_GROUP_MOD", version, xid: FIRST_XID, text };
     const old = mod.group === "all" ? null : bridge.tables.groups.get(mod.group);
     const change = changeOf(mod, old?.group ?? null, version);
@@ -121,7 +134,7 @@ async function sendBundle(
   };
   const refuse = (error: string, index: number): VerbError => {
     const version = versionOfMod(mods[index]!);
-    const text = `\n ${formatGroupMod(mods[index]!, { version })}`;
+    const text = quoted(mods[index]!, version);
     const message = { name: "OFPT_GROUP_MOD", version, text };
     return bundleRefusal(call, bridge.name, error, message, { index, count: mods.length });
   };

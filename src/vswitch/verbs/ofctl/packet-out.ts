@@ -9,12 +9,14 @@ import {
   type PacketOut,
 } from "../../../ofctl/packet-out.js";
 import { receivedActions } from "../../../ofctl/print/received.js";
+import { unreadable } from "../../../ofctl/print/unreadable.js";
 import { parsePort } from "../../../ofctl/text/ports.js";
 import type { BridgeControl } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { bridgeOf, portMap } from "./bridge.js";
 import { parsing } from "./flow-texts.js";
 import { versionFor } from "./formats.js";
+import { FIRST_XID, refusal } from "./refusals.js";
 
 /** `packet-out SWITCH IN_PORT ACTIONS PACKET...`: the older way to say it. */
 function readArguments(call: Call, ports: ReadonlyMap<string, number>): PacketOut[] {
@@ -55,6 +57,11 @@ async function packetOut(call: Call): Promise<void> {
       : readArguments(call, ports);
   for (const one of all) {
     const version = versionFor(call, one.formats);
+    const unread = unreadable({ match: null, actions: one.actions }, version);
+    if (unread !== null) {
+      const text = ` ***decode error: ${unread}***`;
+      throw refusal(unread, { name: "OFPT_PACKET_OUT", version, xid: FIRST_XID, text });
+    }
     const error = missingFor(bridge, one.actions);
     if (error !== null) throw new VerbError(`the switch refuses the packet-out: ${error}`);
     bridge.packetOut({ ...one, actions: receivedActions(one.actions, version, null) });
