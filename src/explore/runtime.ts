@@ -13,7 +13,8 @@ import { failureOf } from "./search/kernel/failures.js";
 import { SHADOWED } from "./search/kernel/heap.js";
 import { FINISHED, YES } from "./search/kernel/result.js";
 import { serialize } from "./serialize.js";
-import { Kept, type KeptName } from "./source/kept.js";
+import { Kept, type KeptName } from "./source/realm/kept.js";
+import { OWN, type Plain, type Realm } from "./source/realm/realm.js";
 import { type Frames, OP, type Step, VERDICTS, type Verdict } from "./types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -79,6 +80,10 @@ export class Runtime implements Frames {
   seen = new Set<string>();
   isReset = false;
   kept: Kept | null = null;
+  /** Prototypes of the plain objects of the program's world. */
+  private readonly plain: Plain;
+  private keptIn = "";
+  private readonly keptNames: KeptName[] = [];
   /** Set by the loader. */
   bounds: Bounds = {
     first: 1,
@@ -90,9 +95,29 @@ export class Runtime implements Frames {
     addresses: 1,
   };
 
-  /** The module has run; what its names stand for is to stay as it is. */
+  constructor(plain: Plain = OWN) {
+    this.plain = plain;
+  }
+
+  /** Something has been made that has these variables in sight. */
+  sees<T>(names: readonly KeptName[], value: T): T {
+    // Of what threads make, their keys tell.
+    if (this.kept === null) this.keptNames.push(...names);
+    return value;
+  }
+
+  /** The module has run, and these are its names. */
   keep(file: string, names: readonly KeptName[]): void {
-    this.kept = new Kept(file, names);
+    this.keptIn = file;
+    this.keptNames.unshift(...names);
+  }
+
+  /**
+   * From now on, what the module keeps is to stay as it is.
+   * @throws PacketpathError PROGRAM_INVALID naming what cannot be looked into.
+   */
+  seal(realm: Realm): void {
+    this.kept = new Kept(this.keptIn, this.keptNames, realm);
   }
 
   /** One primitive: a scheduling point, but for assert and tick. */
@@ -182,7 +207,7 @@ export class Runtime implements Frames {
    * what it holds (an iterator, a closure), nothing is forgotten. Always true.
    */
   head(site: number, locals: readonly unknown[]): true {
-    const text = serialize(locals);
+    const text = serialize(locals, this.plain);
     const last = this.keys.length - 1;
     if (text === null) {
       this.keys[last] += `;${site}`;
@@ -197,7 +222,7 @@ export class Runtime implements Frames {
 
   private tick(site: number, live: readonly unknown[]): undefined {
     if (live.length === 0) return undefined;
-    const text = serialize(live) ?? `${this.seen.size}`;
+    const text = serialize(live, this.plain) ?? `${this.seen.size}`;
     this.round(site, `${this.keys.slice(0, -1).join("/")}t${site}:${text}`);
     return undefined;
   }

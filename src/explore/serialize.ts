@@ -1,18 +1,22 @@
 // Local values as text, for the keys of local states: equal texts only for values that a program
 // cannot tell apart. Called by the runtime of explored programs; any thread; pure.
+import { types } from "node:util";
+import { OWN, type Plain } from "./source/realm/realm.js";
 
 /** The objects met so far, and whether something hides what it holds. */
 interface Walk {
   met: Map<object, number> | null;
   isHidden: boolean;
+  readonly plain: Plain;
 }
 
 /**
  * Values as text; the same object twice is told from an equal copy. Null if one of them has state
  * that cannot be read from outside: a closure, an iterator, a regular expression, a WeakMap.
+ * `plain`: the prototypes of the world that they are of.
  */
-export function serialize(values: readonly unknown[]): string | null {
-  const walk: Walk = { met: null, isHidden: false };
+export function serialize(values: readonly unknown[], plain: Plain = OWN): string | null {
+  const walk: Walk = { met: null, isHidden: false, plain };
   let text = "";
   for (const value of values) text += `${textOf(value, walk)},`;
   return walk.isHidden ? null : text;
@@ -38,22 +42,27 @@ function hidden(walk: Walk): string {
   return "?";
 }
 
+/** What has more to it than properties, whatever it calls itself. */
+const HIDING = [types.isMap, types.isSet, types.isWeakMap, types.isWeakSet, types.isRegExp];
+
 function contentOf(value: object, walk: Walk): string {
   if (Array.isArray(value)) return arrayText(value as readonly unknown[], walk);
-  if (value instanceof ArrayBuffer) return `b[${new Uint8Array(value).join()}]`;
+  if (types.isArrayBuffer(value)) return `b[${new Uint8Array(value).join()}]`;
   if (ArrayBuffer.isView(value)) {
     const kind = Object.prototype.toString.call(value);
     return `${kind}${value.byteOffset},${value.byteLength},${textOf(value.buffer, walk)}`;
   }
   const proto: unknown = Object.getPrototypeOf(value);
   const isEmpty = Reflect.ownKeys(value).length === 0;
-  if (value instanceof Map && proto === Map.prototype && isEmpty) {
+  const { plain } = walk;
+  if (types.isMap(value) && proto === plain.map && isEmpty) {
     return `m{${[...value].flatMap((entry) => entry.map((one) => textOf(one, walk))).join()}}`;
   }
-  if (value instanceof Set && proto === Set.prototype && isEmpty) {
+  if (types.isSet(value) && proto === plain.set && isEmpty) {
     return `s{${[...value].map((one) => textOf(one, walk)).join()}}`;
   }
-  if (proto !== Object.prototype && Object.prototype.toString.call(value) !== "[object Object]") {
+  if (HIDING.some((is) => is(value))) return hidden(walk);
+  if (proto !== plain.object && Object.prototype.toString.call(value) !== "[object Object]") {
     return hidden(walk);
   }
   return `${prototypeText(proto, walk)}{${propertiesText(value, walk)}}`;
@@ -68,17 +77,17 @@ function arrayText(items: readonly unknown[], walk: Walk): string {
     if (!isHole) keys++;
     text += isHole ? "-," : `${textOf(items[i], walk)},`;
   }
-  const isPlain = Object.getPrototypeOf(items) === Array.prototype;
+  const isPlain = Object.getPrototypeOf(items) === walk.plain.array;
   return isPlain && Reflect.ownKeys(items).length === keys ? `[${text}]` : hidden(walk);
 }
 
 /** What an object inherits from: nothing, a class of the module by its text, or another object. */
 function prototypeText(proto: unknown, walk: Walk): string {
-  if (proto === Object.prototype) return "";
+  if (proto === walk.plain.object) return "";
   if (proto === null) return "0";
-  if (!Object.hasOwn(proto as object, "constructor")) return `^${textOf(proto, walk)}`;
-  const { constructor } = proto as { constructor: unknown };
-  return typeof constructor === "function" ? `f${String(constructor)}` : hidden(walk);
+  const maker: unknown = Object.getOwnPropertyDescriptor(proto as object, "constructor")?.value;
+  const isOfClass = typeof maker === "function" && maker.prototype === proto;
+  return isOfClass ? `f${String(maker)}` : `^${textOf(proto, walk)}`;
 }
 
 function propertiesText(value: object, walk: Walk): string {

@@ -2,7 +2,7 @@
 // constants only; any thread.
 import type { Context, KernelKind, KernelLayout } from "./search/kernel/layout.js";
 import type { Questions } from "./search/questions.js";
-import type { Kept } from "./source/kept.js";
+import type { Kept } from "./source/realm/kept.js";
 
 /** Address of a cell or a lock; 0 is NULL. */
 export type Cell = number;

@@ -1,8 +1,10 @@
 // Runs a program's module, rewritten or as it was written, and hands out its default export. The
-// module sees the primitives that it is given and nothing else. Any thread.
-import { compileFunction, Script } from "node:vm";
+// module sees the primitives that it is given, in a world of its own. Any thread.
+import { types } from "node:util";
+import { compileFunction, createContext, Script } from "node:vm";
 import { PacketpathError } from "../../base/errors.js";
 import { invalid } from "./invalid.js";
+import { Realm } from "./realm/realm.js";
 
 /** What a program imports from. */
 export const DOOR = "packetpath/explore";
@@ -12,6 +14,8 @@ export interface Surroundings {
   readonly door: Readonly<Record<string, unknown>>;
   /** What inserted tokens call; null where there are none. */
   readonly $: unknown;
+  /** The world that the module runs in; a new one if absent. */
+  readonly realm?: Realm;
 }
 
 /** Longest run of a module, which only builds an object, in milliseconds. */
@@ -26,16 +30,25 @@ const OUT_OF_TIME = "ERR_SCRIPT_EXECUTION_TIMEOUT";
  * @throws PacketpathError PROGRAM_INVALID when it takes too long.
  */
 export function limited<T>(work: () => T, file: string): T {
-  const sandbox: { run: () => void; result?: T } = { run: () => (sandbox.result = work()) };
+  let result: T | undefined;
+  const outer = sandbox.run;
+  sandbox.run = () => (result = work());
   try {
-    new Script("run()").runInNewContext(sandbox, { timeout: MODULE_MS });
+    script.runInContext(context, { timeout: MODULE_MS });
   } catch (error) {
     // An error of that context is none of this one's.
     if ((error as { code?: unknown } | null)?.code !== OUT_OF_TIME) throw error;
     throw invalid(file, `the module runs for more than ${MODULE_MS / 1000} s`);
+  } finally {
+    sandbox.run = outer;
   }
-  return sandbox.result as T;
+  return result as T;
 }
+
+/** Where a script finds what is limited: Node limits scripts only, with all that they call. */
+const sandbox: { run: () => void } = { run: () => undefined };
+const context = createContext(sandbox);
+const script = new Script("run()");
 
 /** Strips the types and makes imports calls of `require`. */
 export async function transpile(text: string, file: string): Promise<string> {
@@ -53,19 +66,28 @@ export function evaluated<T>(run: () => T, file: string): T {
     return limited(run, file);
   } catch (error) {
     if (error instanceof PacketpathError) throw error;
-    throw invalid(file, `the module throws: ${error instanceof Error ? error.message : "?"}`);
+    throw invalid(file, `the module throws: ${types.isNativeError(error) ? error.message : "?"}`);
   }
 }
 
+/** The function of a module's code, in a world of its own; `code` is strict, as all modules are. */
+export function compiled(code: string, names: string[], filename: string, realm: Realm) {
+  const parsingContext = realm.context;
+  return compileFunction(`"use strict";${code}`, names, { filename, parsingContext });
+}
+
 /** @throws PacketpathError PROGRAM_INVALID when the module throws or exports no default. */
-export function evaluate(code: string, file: string, { door, $ }: Surroundings): unknown {
+export function evaluate(code: string, file: string, surroundings: Surroundings): unknown {
+  const { door, $, realm = new Realm() } = surroundings;
+  const all = { ...door, program: realm.identity };
   const need = (specifier: string): unknown => {
-    if (specifier === DOOR) return door;
+    if (specifier === DOOR) return all;
     throw invalid(file, `a program imports from "${DOOR}" only, not from "${specifier}"`);
   };
   const module: { exports: { default?: unknown } } = { exports: {} };
-  const run = compileFunction(code, ["require", "module", "exports", "$"], { filename: file });
+  const run = compiled(code, ["require", "module", "exports", "$"], file, realm);
   evaluated(() => run(need, module, module.exports, $), file);
+  mustBeUntouched(realm, file);
   if (module.exports.default === undefined) {
     throw new PacketpathError("PROGRAM_INVALID", "no default export", {
       place: { file, line: 1, column: 1 },
@@ -73,4 +95,10 @@ export function evaluate(code: string, file: string, { door, $ }: Surroundings):
     });
   }
   return module.exports.default;
+}
+
+/** @throws PacketpathError PROGRAM_INVALID when a module has changed JavaScript's own objects. */
+export function mustBeUntouched(realm: Realm, file: string): void {
+  const name = realm.changed();
+  if (name !== null) throw invalid(file, `the module changes "${name}" of JavaScript`);
 }

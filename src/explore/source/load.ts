@@ -1,12 +1,14 @@
 // Makes a program of a file: rewrites it, strips its types, runs the module once and checks what it
 // exports. Main thread; reads nothing but the text it is given.
 import { createHash } from "node:crypto";
+import { types } from "node:util";
 import { primitivesOf, Runtime } from "../runtime.js";
 import { FREE, type LoadedProgram, OP, type Step, type ThreadCode, UNINIT } from "../types.js";
 import { PacketpathError } from "../../base/errors.js";
 import { KERNEL_PRIMITIVES } from "../requests.js";
 import { PRIMITIVES } from "./analyze.js";
 import { evaluate, limited, transpile } from "./evaluate.js";
+import { Realm } from "./realm/realm.js";
 import { rewrite } from "./rewrite.js";
 import type { PlacedCode } from "./placement.js";
 import { invalid } from "./invalid.js";
@@ -15,19 +17,21 @@ import { boundsOf, type Handle, type Layout, unpack, type Uses } from "./unpack.
 /** @throws PacketpathError PROGRAM_INVALID with the place, or the field that is not right. */
 export async function loadProgram(source: string, file: string): Promise<LoadedProgram> {
   const rewritten = rewrittenText(source, file);
-  const runtime = new Runtime();
+  const realm = new Realm();
+  const runtime = new Runtime(realm.plain);
   const exported = evaluate(await transpile(rewritten.text, file), file, {
     door: { ...primitivesOf(PRIMITIVES), UNINIT, FREE },
     $: runtime,
+    realm,
   });
   const parts = located(source, file, () =>
     limited(() => unpack(exported, file, usesOf(source)), file),
   );
   const { name, expect, memory, final, kernel } = parts;
   runtime.bounds = boundsOf(parts);
-  const threads = located(source, file, () =>
-    parts.threads.map((one) => placedCode(one, { memory, runtime, source, file })),
-  );
+  runtime.seal(realm);
+  const text = { memory, runtime, source, file };
+  const threads = located(source, file, () => parts.threads.map((one) => placedCode(one, text)));
   return {
     name,
     file,
@@ -37,7 +41,7 @@ export async function loadProgram(source: string, file: string): Promise<LoadedP
     initial: memory.initial,
     firstLock: memory.firstLock,
     threads,
-    final: final === undefined ? null : threadCode("final", final, { memory, source, file }),
+    final: final === undefined ? null : threadCode("final", final, text),
     expect,
     ...(kernel === null ? {} : { kernel, beyond: beyondPlain(source) }),
     runtime,
@@ -72,8 +76,9 @@ function beyondPlain(source: string): string {
 /** What the text or the exported object did to its reader. */
 function unreadable(error: unknown, file: string): PacketpathError {
   if (error instanceof PacketpathError) return error;
-  if (error instanceof RangeError) return invalid(file, "nested too deeply to be read");
-  return invalid(file, `the export throws: ${error instanceof Error ? error.message : "?"}`);
+  const { name, message } = types.isNativeError(error) ? error : { name: "", message: "?" };
+  if (name === "RangeError") return invalid(file, "nested too deeply to be read");
+  return invalid(file, `the export throws: ${message}`);
 }
 
 /** Runs a check of the exported object; what it refuses gets the place of the name it speaks of. */
@@ -116,24 +121,21 @@ function guarded({ memory, source, file }: Text, thread: string): Layout["handle
   });
 }
 
-/** A program's text, and the memory that it is about. */
+/** A program's text, the memory that it is about, and what its tokens call. */
 interface Text {
   readonly memory: Layout;
   readonly source: string;
   readonly file: string;
-}
-
-interface Surroundings extends Text {
   readonly runtime: Runtime;
 }
 
 /** The code of a task; of a handler, which begins anew each time; of what moves a task. */
-function placedCode(one: PlacedCode, surroundings: Surroundings): ThreadCode {
+function placedCode(one: PlacedCode, text: Text): ThreadCode {
   const { name, run, placement } = one;
-  const { runtime, source, file } = surroundings;
+  const { runtime, source, file } = text;
   const code = { name, isDaemon: false };
   if (placement.mover >= 0) return { ...code, start: moves };
-  if (placement.context === "task") return threadCode(name, run, surroundings);
+  if (placement.context === "task") return threadCode(name, run, text);
   const uses = source.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
   if (!placement.isRaised && uses < 2) {
     throw new PacketpathError("PROGRAM_INVALID", `threads.${name}: nothing makes it run`, {
@@ -141,8 +143,8 @@ function placedCode(one: PlacedCode, surroundings: Surroundings): ThreadCode {
       fix: "Raise, queue, arm or call it back in another thread, or write raised: true.",
     });
   }
-  const start = (argument: number) => startOf(name, run, surroundings, argument);
-  return { ...code, start: () => runtime.handler(start) };
+  const start = (argument: number) => startOf(name, run, text, argument);
+  return { ...code, start: () => watched(runtime, () => runtime.handler(start)) };
 }
 
 function* moves(): Generator<Step, unknown, number> {
@@ -150,9 +152,30 @@ function* moves(): Generator<Step, unknown, number> {
 }
 
 function threadCode(name: string, code: unknown, text: Text): ThreadCode {
-  const start = () => startOf(name, code, text, 0);
+  const start = () => watched(text.runtime, () => startOf(name, code, text, 0));
   if (typeof code !== "function") throw invalid(text.file, `${name}: expected a function`);
   return { name, isDaemon: false, start };
+}
+
+/** A run of a thread's code, after each step of which it is looked at what the module keeps. */
+function* watched(
+  { kept }: Runtime,
+  start: () => Generator<Step, unknown, number>,
+): Generator<Step, unknown, number> {
+  try {
+    const run = start();
+    for (let next = run.next(); next.done !== true;) {
+      kept?.look();
+      next = run.next(yield next.value);
+    }
+    return undefined;
+  } catch (error) {
+    // Errors of the program's world are none of this one's.
+    if (error instanceof Error || !types.isNativeError(error)) throw error;
+    throw new Error(error.message);
+  } finally {
+    kept?.look();
+  }
 }
 
 function startOf(

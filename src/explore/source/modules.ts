@@ -85,7 +85,8 @@ export function rewriteModules(set: ModuleSet): { modules: RewrittenModule[]; si
     for (const one of owners) checkFunction(one, analysis);
     checkIterations(analysis);
     checkMutations(owners, analysis, isForeign);
-    const rewritten = rewriteTree(file.tree, analysis, sites, "statements");
+    const manner = { places: "statements", isKept: isForeign } as const;
+    const rewritten = rewriteTree(file.tree, analysis, sites, manner);
     return { path: file.path, ...(isForeign ? keeping(file.tree, rewritten) : rewritten) };
   });
   if (problems.length > 0) raise(problems);

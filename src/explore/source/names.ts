@@ -3,16 +3,7 @@
 import ts from "typescript";
 import { fromBinding } from "./locals.js";
 import { type FunctionNode, functionOf, isFunctionNode } from "./nodes.js";
-
-/** Globals of JavaScript that a program may use. */
-const GLOBALS: ReadonlySet<string> = new Set(
-  (
-    "Array ArrayBuffer BigInt Boolean DataView Error Float32Array Float64Array Infinity " +
-    "Int16Array Int32Array Int8Array JSON Map Math NaN Number Object RangeError RegExp Set " +
-    "String Symbol TypeError Uint16Array Uint32Array Uint8Array WeakMap WeakSet isFinite isNaN " +
-    "parseFloat parseInt undefined"
-  ).split(" "),
-);
+import { GLOBALS } from "./realm/realm.js";
 
 /** Whether a name that nobody declares stands for something of JavaScript's. */
 export function isGlobal(name: string): boolean {

@@ -6,6 +6,7 @@ import type { Site } from "../types.js";
 import { type Analysis, analyze } from "./analyze.js";
 import { fromBinding, liveAt, localsAt } from "./locals.js";
 import { functionOf, isFunctionNode } from "./nodes.js";
+import { closeCaptured, openCaptured } from "./realm/captured.js";
 import { holdsLoop, holdsStep } from "./rules/rules.js";
 
 export interface Insertion {
@@ -27,25 +28,27 @@ export interface Rewritten {
  */
 export function rewrite(source: string, file: string): Rewritten {
   const tree = ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true);
-  return keeping(tree, rewriteTree(tree, analyze(tree, file), [], "loops"));
+  return keeping(
+    tree,
+    rewriteTree(tree, analyze(tree, file), [], { places: "loops", isKept: true }),
+  );
 }
 
 /** The same with a last token, by which the module hands out what its names stand for. */
 export function keeping(tree: ts.SourceFile, { text, insertions, sites }: Rewritten): Rewritten {
   const token = keepToken(tree);
-  if (token === "") return { text, insertions, sites };
   const last = { at: tree.text.length, text: token };
   return { text: text + token, insertions: [...insertions, last], sites };
 }
 
-/** The token behind a module that hands out what its names stand for; "" if it has none. */
+/** The token behind a module that hands out what its names stand for. */
 function keepToken(tree: ts.SourceFile): string {
   const texts: string[] = [];
   const add = (name: string, at: ts.Node): void => {
     const { line, character } = tree.getLineAndCharacterOfPosition(at.getStart(tree));
     // A namespace of types only is no value.
     const value = `typeof ${name} === "undefined" ? undefined : ${name}`;
-    texts.push(`["${name}", ${value}, ${line + 1}, ${character + 1}]`);
+    texts.push(`["${name}", () => ${value}, ${line + 1}, ${character + 1}]`);
   };
   for (const statement of tree.statements) {
     if (ts.isVariableStatement(statement)) {
@@ -64,29 +67,35 @@ function keepToken(tree: ts.SourceFile): string {
     }
   }
   const line = tree.text.endsWith("\n") ? "" : "\n";
-  return texts.length === 0
-    ? ""
-    : `${line};$.keep(${JSON.stringify(tree.fileName)}, [${texts.join(", ")}]);`;
+  return `${line};$.keep(${JSON.stringify(tree.fileName)}, [${texts.join(", ")}]);`;
 }
 
 /** Where the key of a local state is made anew: at loop heads only, or at statements as well. */
 type KeyPlaces = "loops" | "statements";
+
+interface Manner {
+  readonly places: KeyPlaces;
+  /** Whether closures hand out what they have in sight: those of modules that anybody wrote. */
+  readonly isKept: boolean;
+}
 
 /** The same for an analyzed file; `sites` may hold those of other files and grows. */
 export function rewriteTree(
   tree: ts.SourceFile,
   analysis: Analysis,
   sites: Site[],
-  places: KeyPlaces,
+  { places, isKept }: Manner,
 ): Rewritten {
   const source = tree.text;
   const insertions: Insertion[] = [];
   const visit = (node: ts.Node): void => {
     if (places === "statements") insertions.push(...openStatement(node, analysis, sites));
+    if (isKept) insertions.push(...openCaptured(node, analysis.explored));
     const before = opening(node, analysis, sites, places);
     if (before !== null) insertions.push(...before);
     ts.forEachChild(node, visit);
     insertions.push(...closing(node, analysis, places));
+    if (isKept) insertions.push(...closeCaptured(node, analysis.explored));
   };
   visit(tree);
   // Stable: of two at one place, the one of the outer node came first when opening, and the one

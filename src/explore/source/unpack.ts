@@ -145,7 +145,7 @@ function layOut(spec: Record<string, unknown>, file: string, heap: number): Layo
   };
   const each = (name: string, value: unknown, one: typeof cell): Handle =>
     Array.isArray(value)
-      ? value.map((item: unknown, i) => each(`${name}[${i}]`, item, one))
+      ? Object.freeze(value.map((item: unknown, i) => each(`${name}[${i}]`, item, one)))
       : one(name, value);
   const cells = Object.entries(spec.cells === undefined ? {} : record(spec.cells, "cells", file));
   for (const [name, value] of cells) if (!isUnset(value)) declare(name, value, cell);

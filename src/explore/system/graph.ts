@@ -19,6 +19,8 @@ import {
   SYNC,
   VIEW,
 } from "./prepared.js";
+import { compiled, mustBeUntouched } from "../source/evaluate.js";
+import { Realm } from "../source/realm/realm.js";
 import { SystemRuntime } from "./runtime.js";
 import { viewModule } from "./view.js";
 
@@ -98,6 +100,10 @@ export function evaluateGraph(prepared: Prepared): Graph {
     const module = { exports: {} as Record<string, unknown> };
     loaded.set(path, module);
     const names = ["require", "module", "exports", "$"];
+    if (path === GUARD) {
+      loadGuard(code, module, prepared.guardFile!, runtime);
+      return module.exports;
+    }
     const run = compileFunction(code, names, { filename: join(SOURCES, path) });
     const need = (specifier: string): unknown => {
       return outside(path, specifier) ?? load(resolveModule(path, specifier));
@@ -107,6 +113,15 @@ export function evaluateGraph(prepared: Prepared): Graph {
   }
   const { hash, sites } = prepared;
   return { runtime, hash, sites, exportsOf: load };
+}
+
+/** A user's guard runs in a world of its own, and imports nothing. */
+function loadGuard(code: string, module: object, file: string, runtime: SystemRuntime): void {
+  const realm = new Realm();
+  const exports = (module as { exports: object }).exports;
+  compiled(code, ["module", "exports", "$"], file, realm)(module, exports, runtime);
+  mustBeUntouched(realm, file);
+  runtime.seal(realm);
 }
 
 type Loader = (path: string) => Record<string, unknown>;

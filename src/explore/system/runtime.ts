@@ -3,7 +3,8 @@
 // first touches it, and the values of objects that never change are left out of local states.
 import { EndlessLoop, failStep, type Request, TooManyRounds } from "../runtime.js";
 import { Questions } from "../search/questions.js";
-import { Kept, type KeptName } from "../source/kept.js";
+import { Kept, type KeptName } from "../source/realm/kept.js";
+import type { Realm } from "../source/realm/realm.js";
 import { type Frames, OP, type Step } from "../types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -20,6 +21,8 @@ export class SystemRuntime implements Frames {
   seen = new Set<string>();
   isReset = false;
   kept: Kept | null = null;
+  private keptIn = "";
+  private readonly keptNames: KeptName[] = [];
   /** CPU of the thread that runs now. */
   cpu = 0;
   /** Addresses by slot; slot 0 is NULL. */
@@ -43,9 +46,21 @@ export class SystemRuntime implements Frames {
   /** Loads from that memory, each with its value. */
   private loads: Load[] = [];
 
-  /** A user's guard has been loaded; what its module's names stand for is to stay as it is. */
+  /** In a user's guard, something has been made that has these variables in sight. */
+  sees<T>(names: readonly KeptName[], value: T): T {
+    if (this.kept === null) this.keptNames.push(...names);
+    return value;
+  }
+
+  /** A user's guard has been loaded, and these are its module's names. */
   keep(file: string, names: readonly KeptName[]): void {
-    this.kept = new Kept(file, names);
+    this.keptIn = file;
+    this.keptNames.unshift(...names);
+  }
+
+  /** From now on, what the guard's module keeps is to stay as it is. @throws as `Kept` does. */
+  seal(realm: Realm): void {
+    this.kept = new Kept(this.keptIn, this.keptNames, realm);
   }
 
   /** Runs a check by itself; what is wrong, or null, and what it has loaded. */
@@ -116,6 +131,7 @@ export class SystemRuntime implements Frames {
    */
   reading(name: string, body: unknown): unknown {
     this.mustHaveAsked();
+    this.kept?.look();
     this.read = { name, body };
     return body;
   }

@@ -41,7 +41,8 @@ export function viewModule(
       const read = () => (guards().deviceProperty as Read)(k, dev, name);
       return [name, { get: () => runtime.reading(name, read()), enumerable: false }] as const;
     });
-    return new Proxy(Object.defineProperties({ dev }, Object.fromEntries(properties)), {
+    const bare = Object.assign(Object.create(null) as object, { dev });
+    return new Proxy(Object.defineProperties(bare, Object.fromEntries(properties)), {
       get(target, key): unknown {
         // A misspelt property is undefined, and a guard that lets nothing out would look right.
         if (typeof key === "string" && !(key in target)) {
@@ -51,13 +52,22 @@ export function viewModule(
         return Reflect.get(target, key);
       },
       set,
+      getPrototypeOf: () => null,
     });
+  };
+  // Nothing of this world is reached by it: its own properties are numbers.
+  const own = (target: object, key: string | symbol): unknown => {
+    return Object.hasOwn(target, key) ? Reflect.get(target, key) : undefined;
+  };
+  const skbView = (skb: object): object => {
+    return new Proxy(skb, { get: own, set, getPrototypeOf: () => null });
   };
   function* userGuardAllows(k: KernelWithGuard, dev: number, skb: object): Generator {
     try {
-      const seen = new Proxy(skb, { set });
+      const seen = skbView(skb);
       const allowed: unknown = yield* runtime.call(0, k.guard.user!(view(k, dev), seen));
       runtime.mustHaveAsked();
+      runtime.kept?.look();
       return allowed;
     } catch (error) {
       if (!(error instanceof UnaskedRead)) throw error;

@@ -138,6 +138,11 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
   } else if (ts.isPrivateIdentifier(node)) {
     const fix = "Make it an ordinary property; states are told apart by what can be read.";
     problem(node, `${node.text} is private, and hidden from the explorer`, fix);
+  } else if (node.kind === ts.SyntaxKind.AccessorKeyword) {
+    const fix = "Make it an ordinary property; states are told apart by what can be read.";
+    problem(node, "what an accessor stores is hidden from the explorer", fix);
+  } else if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
+    problem(node, "import.meta is not controlled by the explorer");
   } else if (ts.isClassLike(node) && functionOf(node) !== null) {
     problem(node, "a class inside of a function is not explored", "Declare it in the module.");
   } else if (isLoop(node) && isUnwatched(node, analysis)) {
