@@ -1,6 +1,6 @@
 // Tokens around closures of a module: a closure that is made while the module is run outlives what
-// made it, with the variables that it has in sight. The token hands those out, each by a function of
-// its own, so that what is kept in them can be looked at. Pure; any thread.
+// made it, with the variables that it has in sight. The token hands those out, each by a function
+// of its own, so that what is kept in them can be looked at. Pure; any thread.
 import ts from "typescript";
 import { fromBinding } from "../locals.js";
 import { functionOf, type FunctionNode } from "../nodes.js";

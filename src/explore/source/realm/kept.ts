@@ -1,14 +1,14 @@
-// What a module keeps: objects that its names stand for, and those that closures have in sight which
-// it made, outlive each run of a thread, and no local state shows what is in them. They are looked
-// at when the module has run, and again at the steps of threads: what has changed by then was shared
-// between threads and schedules, in whichever way it was changed, and nothing that was found can be
-// relied on. An object that cannot be looked into is refused at once. Any thread.
+// What a module keeps: objects that its names stand for, and those that its closures have in sight,
+// outlive each run of a thread, and no local state shows what is in them. They are looked at when
+// the module has run, and again at the steps of threads: what has changed by then was shared by
+// threads and schedules, in whichever way it was changed, and nothing that was found can be relied
+// on. An object that cannot be looked into is refused at once. Any thread.
 import { types } from "node:util";
 import { PacketpathError } from "../../../base/errors.js";
 import type { Realm } from "./realm.js";
 import { Snapshot } from "./snapshot.js";
 
-/** A name with what it stands for, and where it is declared, or the closure that has it in sight. */
+/** A name, what it stands for, and the place of it or of the closure that has it in sight. */
 export type KeptName = readonly [name: string, value: () => unknown, line: number, column: number];
 
 /** Of more parts than these, not each step is followed by a look at them. */
@@ -52,7 +52,7 @@ export class Kept {
     }
   }
 
-  /** A thread has taken a step. @throws PacketpathError as `mustBeSame` does, at this step mostly. */
+  /** A thread has taken a step. @throws PacketpathError as `mustBeSame` does. */
   look(): void {
     if (++this.steps < this.next) return;
     const gap = this.looks < ALL_LOOKS ? 0 : GAPS[this.looks % GAPS.length]!;

@@ -53,7 +53,7 @@ function partsOf(object: object): unknown[] {
     for (const byte of new Uint8Array(object)) parts.push(byte);
   }
   if (ArrayBuffer.isView(object)) {
-    // Its items are the bytes of its buffer; those of a view that follows it have a length of theirs.
+    // Its items are the bytes of its buffer; only a DataView has no items beside its properties.
     parts.push(object.buffer, object.byteOffset, object.byteLength);
     if (!types.isDataView(object)) return parts;
   }
