@@ -34,6 +34,15 @@ const KEPT = [
   ...["300->NXM_OF_ARP_OP[]", "1->NXM_OF_ARP_OP[8]", "1->NXM_OF_ARP_OP[4..11]"].map(
     (load) => `arp actions=load:${load}`,
   ),
+  ...["-1", "fff", "ffff::/3", "12ff::", "x", "129x", "+64"].map(
+    (mask) => `ipv6,ipv6_dst=::1/${mask} actions=drop`,
+  ),
+  "ip,ip_dst=-1.2.3.4 actions=mod_nw_dst:1.2.3.4",
+  ...["-1.2.3.4", "1.2.3.256", "1.2.3.01"].map((address) => `ip actions=mod_nw_dst:${address}`),
+  ...["-1.2.3.4", "1.2.3.4--1.2.3.9"].map((range) => `ip actions=ct(commit,nat(src=${range}))`),
+  ...["0/0->reg0", "*->reg0", "0/0->vlan_tci"].map((set) => `actions=set_field:${set},output:1`),
+  "ip actions=ct(commit,exec(set_field:1/0->ct_mark)),clone(set_field:0/0->reg0)",
+  "actions=mod_dl_dst:02:00:00:00:00:02resubmit(,4)",
 ];
 
 const version = spawnSync("ovs-ofctl", ["--version"], { encoding: "utf8" }).stdout ?? "";

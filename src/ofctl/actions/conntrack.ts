@@ -116,7 +116,7 @@ export function parseNat(outer: Pair, context: ActionContext): Nat {
   };
 }
 
-const IPV4 = /^\d+\.\d+\.\d+\.\d+/;
+const IPV4 = /^[+-]?\d+(?:\.[+-]?\d+){3}/;
 const IPV6 = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9a-fA-F:.]+))/;
 
 interface Address {

@@ -4,7 +4,7 @@ import { fieldFullMask, fieldOf, type FieldId } from "../../flow/fields.js";
 import { VLAN_PRESENT } from "../../flow/key.js";
 import type { Action, SetFieldSpelling } from "../../flow/types.js";
 import { FORMATS } from "../protocols.js";
-import { parseIpv4, parseMac } from "../text/addresses.js";
+import { leadingMac, parseIpv4 } from "../text/addresses.js";
 import { numberArgument, uint64Argument } from "../text/numbers.js";
 import { FlowTextError, wordsOf, type Pair } from "../text/scan.js";
 import type { ActionContext, ActionParser } from "./context.js";
@@ -83,15 +83,20 @@ const numberMod =
 const macMod =
   (field: FieldId): ActionParser =>
   (pair) => {
-    const mac = parseMac(pair.value);
+    // What follows the address is not looked at (str_to_mac).
+    const mac = leadingMac(pair.value);
     if (mac === null) throw new FlowTextError(`invalid mac address ${pair.value}`, pair.valueAt);
-    return setWhole(field, mac);
+    return setWhole(field, mac.value);
   };
 
 const addressMod =
   (field: FieldId): ActionParser =>
   (pair) => {
-    const address = parseIpv4(pair.value);
+    // Read by inet_pton(3), which is stricter than what reads addresses elsewhere (lookup_ip).
+    const isStrict = pair.value
+      .split(".")
+      .every((part) => /^(0|[1-9]\d*)$/.test(part) && Number(part) < 256);
+    const address = isStrict ? parseIpv4(pair.value) : null;
     if (address !== null) return setWhole(field, address);
     throw new FlowTextError(`${pair.value}: could not convert to IP address`, pair.valueAt);
   };

@@ -42,10 +42,6 @@ export function parseSetField(pair: Pair, context: ActionContext): Action {
   }
   checkSettable(field, left, pair.valueAt);
   const { value, mask } = parseRawValue(field, left, pair.valueAt, context.ports);
-  if (mask.every((word) => word === 0)) {
-    // Open vSwitch 3.1 takes this and sends no action at all.
-    throw new FlowTextError(`${left}: sets no bit of ${field.id}`, pair.valueAt);
-  }
   context.formats &= exactFormats(field);
   const own = field.id === "arp_op" ? wordsOf(settableMask(field), field.words) : mask;
   return { type: "set-field", field: field.id, value, mask: own, spelling: "set_field" };

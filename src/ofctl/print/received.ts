@@ -85,7 +85,9 @@ const OLDER_ACTIONS: readonly FieldId[] = [
 /** As loads, each of which the receiver takes for an action of its own. */
 function asLoads(action: SetField): Action[] {
   const parts = loadParts(action);
-  if (parts.length < 2) return [{ ...action, spelling: "load" }];
+  // A mask of no bits is no load.
+  if (parts.length === 0) return [];
+  if (parts.length === 1) return [{ ...action, spelling: "load" }];
   const { words } = fieldOf(action.field);
   return parts.map(({ offset, width, value }) => ({
     ...action,

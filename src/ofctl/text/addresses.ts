@@ -2,21 +2,27 @@
 import { getBits } from "../../flow/fields.js";
 import { numberOf, onesOf } from "./scan.js";
 
+const MAC_PART = String.raw`\s*[+-]?(?:0[xX](?=[0-9a-fA-F]))?[0-9a-fA-F]+`;
+const MAC = new RegExp(`^${MAC_PART}(?::${MAC_PART}){5}`);
+
 /**
- * `1:2:3:4:5:6` as a 48-bit number, or null. Of longer parts the lowest 8 bits count, as in Open
- * vSwitch (scanf `%hhx`).
+ * The `1:2:3:4:5:6` that a text begins with, as a 48-bit number, or null. Of longer parts the lowest
+ * 8 bits count, as in Open vSwitch (scanf `%hhx`).
  */
+export function leadingMac(text: string): { value: bigint; end: number } | null {
+  const found = MAC.exec(text)?.[0];
+  if (found === undefined) return null;
+  const value = found.split(":").reduce((mac, part) => {
+    const number = BigInt(`0x${part.replace(/^\s*[+-]?(0[xX])?/, "")}`);
+    return (mac << 8n) | BigInt.asUintN(8, part.includes("-") ? -number : number);
+  }, 0n);
+  return { value, end: found.length };
+}
+
+/** A whole text of that form, or null. */
 export function parseMac(text: string): bigint | null {
-  const parts = text.split(":");
-  if (parts.length !== 6) return null;
-  let mac = 0n;
-  for (const part of parts) {
-    const digits = /^\s*([+-]?)(?:0[xX](?=[0-9a-fA-F]))?([0-9a-fA-F]+)$/.exec(part);
-    if (digits === null) return null;
-    const value = BigInt(`0x${digits[2]!}`);
-    mac = (mac << 8n) | BigInt.asUintN(8, digits[1] === "-" ? -value : value);
-  }
-  return mac;
+  const found = leadingMac(text);
+  return found?.end === text.length ? found.value : null;
 }
 
 export function formatMac(value: bigint): string {
@@ -24,10 +30,11 @@ export function formatMac(value: bigint): string {
   return digits.match(/../g)!.join(":");
 }
 
-/** A dotted address; parts above 255 count modulo 256, as in Open vSwitch (scanf `%hhu`). */
+/** A dotted address; of each part the lowest 8 bits count, as in Open vSwitch (scanf `%hhu`). */
 export function parseIpv4(text: string): bigint | null {
-  if (!/^[0-9]+(\.[0-9]+){3}$/.test(text)) return null;
-  return text.split(".").reduce((sum, part) => (sum << 8n) | (BigInt(part) & 255n), 0n);
+  if (!/^[+-]?[0-9]+(\.[+-]?[0-9]+){3}$/.test(text)) return null;
+  const octet = (part: string): bigint => BigInt.asUintN(8, BigInt(part.replace("+", "")));
+  return text.split(".").reduce((sum, part) => (sum << 8n) | octet(part), 0n);
 }
 
 export function formatIpv4(value: bigint): string {

@@ -137,22 +137,22 @@ function parseIpv4Value(field: Field, text: string, at: number): MaskedValue {
   return masked(field, value, onesOf(32) ^ onesOf(32 - length));
 }
 
+/** An address and a prefix length or mask (ipv6_parse_masked_len); what begins as a number is one. */
 function parseIpv6Value(field: Field, text: string, at: number): MaskedValue {
-  const [address = "", suffix] = text.split("/");
+  const parts = /^([0-9a-f:.]*)(?:\/\s*([+-]?\d+)|\/([0-9a-f:.]+))?(.*)$/is.exec(text)!;
+  const [, address = "", length, maskText, rest] = parts;
   const value = parseIpv6(address);
   if (value === null) throw new FlowTextError(`${text}: invalid IPv6 address`, at);
-  if (suffix === undefined) return exact(field, value);
-  if (/^[0-9]+$/.test(suffix)) {
-    const length = Number(suffix);
-    if (length > 128) {
-      const range = "IPv6 network prefix bits not between 0 and 128, inclusive";
-      throw new FlowTextError(`${text}: ${range}`, at);
-    }
-    return masked(field, value, onesOf(128) ^ onesOf(128 - length));
+  if (length !== undefined && (Number(length) < 0 || Number(length) > 128)) {
+    const range = "IPv6 network prefix bits not between 0 and 128, inclusive";
+    throw new FlowTextError(`${text}: ${range}`, at);
   }
-  const mask = parseIpv6(suffix);
-  if (mask === null) throw new FlowTextError(`${text}: invalid IPv6 address`, at);
-  return masked(field, value, mask);
+  const mask = maskText === undefined ? onesOf(128) : parseIpv6(maskText);
+  if (mask === null) throw new FlowTextError(`${text}: Invalid IPv6 mask`, at);
+  if (rest !== "") throw new FlowTextError(`${text}: invalid IPv6 address`, at);
+  if (length === undefined && maskText === undefined) return exact(field, value);
+  const bits = length === undefined ? mask : onesOf(128) ^ onesOf(128 - Number(length));
+  return masked(field, value, bits);
 }
 
 function parseMacValue(field: Field, text: string, at: number): MaskedValue {
