@@ -237,21 +237,22 @@ export class Runtime implements Frames {
     throw isEndless ? new EndlessLoop(site) : new TooManyRounds();
   }
 
-  /** The step of a call, or the one that says what is wrong with it. */
+  /** The step of a call, or the one that says what is wrong with it. Runs at every replay. */
   private stepOf(op: string, args: readonly unknown[], site: number): Step {
     const primitive = PRIMITIVE_TABLE.get(op)!;
-    const isTargeted = primitive.target !== "none";
-    const numbers = op === "fault" ? [] : args.slice(isTargeted ? 1 : 0);
+    const { target } = primitive;
+    // Numbers begin behind the target; those of fault are for its readers.
+    const first = op === "fault" ? args.length : target === "none" ? 0 : 1;
     const wrong =
-      (isTargeted ? this.targetProblem(op, primitive.target, args[0]) : null) ??
-      numberProblem(op, primitive, numbers);
+      (this.isRight(target, args[0]) ? null : this.targetProblem(op, target, args[0])) ??
+      numberProblem(op, primitive, args, first);
     if (wrong !== null) return failStep(wrong.verdict, wrong.message, site);
-    const addr = isTargeted ? (args[0] as number) : 0;
-    const values = numbers as readonly number[];
-    const [a, b] = primitive.a === null ? values : [primitive.a, ...values];
-    const isShadowed = this.isShadowed(addr);
-    const kind = isShadowed ? shadowedKind(primitive.kind) : primitive.kind;
-    return { kind, addr, a: a ?? 0, b: b ?? 0, site, message: "" };
+    const addr = target === "none" ? 0 : (args[0] as number);
+    const isGiven = primitive.a === null;
+    const a = isGiven ? args[first] : primitive.a;
+    const b = args[isGiven ? first + 1 : first];
+    const kind = this.isShadowed(addr) ? shadowedKind(primitive.kind) : primitive.kind;
+    return { kind, addr, a: (a as number) ?? 0, b: (b as number) ?? 0, site, message: "" };
   }
 
   private isShadowed(addr: number): boolean {
@@ -259,24 +260,21 @@ export class Runtime implements Frames {
     return (addr >= shadowed && addr < cells) || addr >= uninitialized;
   }
 
-  private targetProblem(op: string, target: Target, addr: unknown): Problem | null {
+  /** Whether an address is of what a primitive is for. */
+  private isRight(target: Target, addr: unknown): boolean {
+    if (target === "none") return true;
+    if (typeof addr !== "number" || !Number.isInteger(addr) || addr < 0) return false;
     const { first, heap, cells, locks, addresses } = this.bounds;
-    const isAddress = typeof addr === "number" && Number.isInteger(addr);
-    if (target === "object" && isAddress && addr >= 0 && addr < addresses) return null;
-    if (isAddress && addr >= 0 && addr < first) {
+    if (target === "object") return addr < addresses;
+    if (target === "handler") return addr >= locks && addr < addresses;
+    if (target === "cell") return addr >= first && addr < cells;
+    const isLock = addr >= cells && addr < locks;
+    return isLock || (target === "anyLock" && addr >= heap && addr < cells);
+  }
+
+  private targetProblem(op: string, target: Target, addr: unknown): Problem {
+    if (typeof addr === "number" && Number.isInteger(addr) && addr >= 0 && addr < this.bounds.first)
       return { verdict: "NULL-DEREF", message: `${op} of NULL` };
-    }
-    const isCell = isAddress && addr >= first && addr < cells;
-    const isLock = isAddress && addr >= cells && addr < locks;
-    const isRight = {
-      cell: isCell,
-      object: isCell,
-      lock: isLock,
-      anyLock: isLock || (isCell && addr >= heap),
-      handler: isAddress && addr >= locks && addr < addresses,
-      none: true,
-    }[target];
-    if (isRight) return null;
     const what = { cell: "a cell", handler: "a handler", object: "what alloc returned" };
     const expected = target in what ? what[target as keyof typeof what] : "a lock";
     return { verdict: "MISUSE", message: `${op}: ${givenText(addr)}; expected ${expected}` };
@@ -303,22 +301,32 @@ interface Problem {
 /** Largest number of outcomes of a choice, and of words of an allocation. */
 const COUNT_MAX = 1000;
 
-function numberProblem(op: string, primitive: Primitive, numbers: readonly unknown[]) {
+/** What is wrong with the numbers of a call, which are its arguments from `first` on. */
+function numberProblem(
+  op: string,
+  primitive: Primitive,
+  args: readonly unknown[],
+  first: number,
+): Problem | null {
   const misuse = (message: string): Problem => ({ verdict: "MISUSE", message });
+  const count = args.length - first;
   const [fewest, most] = primitive.numbers;
-  if (numbers.length < fewest || numbers.length > most) {
+  if (count < fewest || count > most) {
     const expected = fewest === most ? `${fewest}` : `${fewest} or ${most}`;
-    return misuse(`${op}: expected ${expected} numbers, not ${numbers.length}`);
+    return misuse(`${op}: expected ${expected} numbers, not ${count}`);
   }
   if (op === "choose" || op === "alloc") {
-    const [count] = numbers;
-    const isRight = typeof count === "number" && Number.isInteger(count) && count >= 1;
-    if (isRight && count <= COUNT_MAX) return null;
-    return misuse(`${op}(${String(count)}): expected 1 to ${COUNT_MAX}`);
+    const outcomes = args[first];
+    const isRight = typeof outcomes === "number" && Number.isInteger(outcomes) && outcomes >= 1;
+    if (isRight && outcomes <= COUNT_MAX) return null;
+    return misuse(`${op}(${String(outcomes)}): expected 1 to ${COUNT_MAX}`);
   }
-  const wrong = numbers.find((one) => typeof one !== "number" || (one | 0) !== one);
-  if (wrong === undefined && !numbers.includes(undefined)) return null;
-  return misuse(`${op}: ${String(wrong)} is not a 32-bit integer`);
+  for (let i = first; i < args.length; i++) {
+    const one = args[i];
+    if (typeof one === "number" && (one | 0) === one) continue;
+    return misuse(`${op}: ${String(one)} is not a 32-bit integer`);
+  }
+  return null;
 }
 
 /** The primitives as an explored program sees them. */

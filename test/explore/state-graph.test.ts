@@ -96,6 +96,39 @@ describe("all states", () => {
     expect(count).toBeGreaterThan(300);
   });
 
+  it("are met again by ways of other lengths, and after rounds of a loop", async () => {
+    const count = await compare(`
+      import { ld, program, st } from "packetpath/explore";
+      export default program({
+        name: "ways",
+        cells: { x: 0, y: 0, stop: 0 },
+        threads: [
+          ({ x, y }) => { for (let i = 0; i < 3; i++) if (ld(x) === 1) ld(y); },
+          ({ x, stop }) => { while (ld(stop) === 0) st(x, 1 - ld(x)); },
+          ({ y, stop }) => { st(y, 1); st(stop, 1); },
+        ],
+      });`);
+    expect(count).toBeGreaterThan(50);
+  });
+
+  it("come back late, when states that they are equal to had been forgotten", async () => {
+    const count = await compare(`
+      import { choose, ld, program, st } from "packetpath/explore";
+      export default program({
+        name: "late",
+        cells: { x: 0, y: 0 },
+        threads: [
+          // Only one of 2^18 runs comes to the loop.
+          ({ x }) => {
+            for (let i = 0; i < 18; i++) if (choose(2) === 0) return;
+            for (;;) st(x, 1 - ld(x));
+          },
+          ({ x, y }) => { for (let i = 0; i < 24; i++) st(y, i); ld(x); },
+        ],
+      });`);
+    expect(count).toBeGreaterThan(300);
+  });
+
   it("stop at the number of states that is set, and say so", async () => {
     const program = await loadProgram(
       `import { add, program } from "packetpath/explore";

@@ -107,7 +107,7 @@ export class Automaton {
     if (made === undefined) {
       made = this.addNode(step, node, value);
       if (isMergeable) this.byKey.set(key, made);
-    }
+    } else if (this.depth.get(made) !== this.depth.get(node)! + 1) this.table.isGraded = false;
     this.live = isEnd ? null : { node: made, run, keys: this.frames.keys };
     return made;
   }

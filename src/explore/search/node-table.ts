@@ -18,6 +18,8 @@ export class NodeTable {
   edges = new Int32Array(1 << 10);
   /** How often a thread's code has run on: what growing costs, for bounds on time. */
   effort = 0;
+  /** Whether each way to a node that was followed has the same length. */
+  isGraded = true;
   /** The thread whose code runs on right now, or -1; the final check has the number after them. */
   running = -1;
   private edgesUsed = 1;

@@ -85,14 +85,20 @@ export class StateGraph {
     const { machine, store, successors, edges } = this;
     const endMs = nowMs() + 1000 * bounds.maxSeconds;
     store.insertFirst(machine.initial());
+    let layerEnd = 0;
     for (let index = 0; index < store.count;) {
+      if (index === layerEnd) {
+        layerEnd = store.count;
+        if (this.isLayered) store.forget();
+      }
       const room = Math.min(STATES_MAX, Math.floor(WORDS_MAX / store.packing.words));
       const maxStates = Math.min(bounds.maxStates, room);
       if (store.count >= maxStates) this.bound ??= `${maxStates} states`;
       if (nowMs() > endMs) this.bound ??= `${bounds.maxSeconds} s`;
       // Near the bound one state at a time, so that it stops where it says.
       const isNear = store.count + BATCH * machine.threads.length >= maxStates;
-      const made = this.fill(index, isNear ? 1 : BATCH);
+      const made = this.fill(index, isNear ? 1 : Math.min(BATCH, layerEnd - index));
+      if (!this.isLayered) store.recall();
       store.insert(successors, edges.to.data);
       edges.close();
       index += made;
@@ -100,6 +106,11 @@ export class StateGraph {
     }
     edges.begin();
     this.count = store.count;
+  }
+
+  /** Whether a state can only be met once more by the steps that first led to its like. */
+  private get isLayered(): boolean {
+    return this.machine.table.isGraded && this.machine.program.kernel === undefined;
   }
 
   /** Expands states from `index` on until the batch is full; returns how many it did. */

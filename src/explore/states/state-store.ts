@@ -30,6 +30,11 @@ export class StateStore {
   arena: Int32Array;
   /** Open addressing; 0 marks an empty entry. */
   private table = new Int32Array(1 << 12);
+  /**
+   * The first state that a new one may be equal to. Entries of those before it count as empty, so
+   * that a table of all is needed only when a state may come back.
+   */
+  private first = 0;
   /** Written so that touching is no dead code. */
   touched = 0;
 
@@ -55,6 +60,19 @@ export class StateStore {
     this.place(this.count++);
   }
 
+  /** From now on no state is looked up that is equal to one of those so far. */
+  forget(): void {
+    this.first = this.count;
+  }
+
+  /** Any state may be looked up again. */
+  recall(): void {
+    if (this.first === 0) return;
+    this.first = 0;
+    this.table = new Int32Array(tableSize(this.count));
+    for (let i = 0; i < this.count; i++) this.place(i);
+  }
+
   /**
    * Makes the batch's edges lead to the numbers of its states; new ones get the next numbers, in
    * the batch's order.
@@ -62,7 +80,7 @@ export class StateStore {
   insert(batch: Lookups, numbers: Int32Array): void {
     this.reserve(batch.length);
     this.touch(batch);
-    const { table, arena } = this;
+    const { table, arena, first } = this;
     const { words } = this.packing;
     const { packed, hashes, edges, length } = batch;
     const mask = table.length - 1;
@@ -72,7 +90,7 @@ export class StateStore {
       const from = k * words;
       for (let at = hash & mask; ; at = (at + 1) & mask) {
         const entry = table[at]!;
-        if (entry === 0) {
+        if ((entry & NUMBER) <= first) {
           table[at] = (hash & ~NUMBER) | (count + 1);
           for (let w = 0; w < words; w++) arena[count * words + w] = packed[from + w]!;
           numbers[edges[k]!] = count++;
@@ -101,7 +119,7 @@ export class StateStore {
     this.packing = packing;
     this.arena = arena;
     this.table.fill(0);
-    for (let i = 0; i < this.count; i++) this.place(i);
+    for (let i = this.first; i < this.count; i++) this.place(i);
   }
 
   private touch({ hashes, length }: Lookups): void {
@@ -121,11 +139,10 @@ export class StateStore {
       wider.set(this.arena);
       this.arena = wider;
     }
-    if (2 * count <= this.table.length) return;
-    // Four times as wide, while that is cheap: filling a new table costs as much as a search step.
-    const factor = count < WIDE_COUNT ? 8 : 4;
-    this.table = new Int32Array(2 ** Math.ceil(Math.log2(factor * count)));
-    for (let i = 0; i < this.count; i++) this.place(i);
+    const alive = count - this.first;
+    if (2 * alive <= this.table.length) return;
+    this.table = new Int32Array(tableSize(alive));
+    for (let i = this.first; i < this.count; i++) this.place(i);
   }
 
   private place(index: number): void {
@@ -137,6 +154,12 @@ export class StateStore {
     while (table[at] !== 0) at = (at + 1) & mask;
     table[at] = (hash & ~NUMBER) | (index + 1);
   }
+}
+
+/** Entries for so many states: four times as wide, while that is cheap, for a new table costs. */
+function tableSize(count: number): number {
+  const factor = count < WIDE_COUNT ? 8 : 4;
+  return 2 ** Math.ceil(Math.log2(factor * count));
 }
 
 /** A hash of `words` words from `at`. */
