@@ -197,7 +197,8 @@ const MALFORMED = [
 ];
 
 describe.skipIf(NEEDS_ROOT)(`scenarios/toa-fullnat.yaml${needsRoot}`, () => {
-  const small = ["load.http.requests=300", "load.http.concurrency=50"];
+  const size = ["load.http.requests=300", "load.http.concurrency=50"];
+  const small = [...size, "load.http.timeoutMs=60000"];
   const kind = [0, 1].map((i) => `balancer.services[${i}].toa=kind`);
   const ipv6 = ["load.http.to=web6"];
 
