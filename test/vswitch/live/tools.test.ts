@@ -14,7 +14,7 @@ const execute = promisify(execFile);
 
 afterEach(endAll);
 
-/** Whether one ping is answered within a second: on a busy machine not even where there is a way. */
+/** Whether a ping is answered within a second: on a busy machine not even where there is a way. */
 function pings(): boolean {
   try {
     inNamespace("client", "ping", "-n", "-c", "1", "-W", "1", "10.0.0.2");
