@@ -147,6 +147,13 @@ async function stay(tool, options, link) {
     link.close();
     return detach();
   }
+  let path;
+  try {
+    path = claimPlaces(tool, options);
+  } catch (error) {
+    link.close();
+    throw error;
+  }
   const printer = new Printer();
   const waiting = [];
   let ending = false;
@@ -162,7 +169,6 @@ async function stay(tool, options, link) {
     waiting.push(done);
     link.send({ command, args });
   };
-  const path = claimPlaces(tool, options);
   await serveCommands(path, (method, params, reply) => {
     const own = ownCommand(printer, method, params);
     if (own !== null) return reply(own.result ?? null, own.error ?? null);

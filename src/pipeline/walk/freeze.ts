@@ -15,6 +15,8 @@ import {
 } from "./recirculation.js";
 import type { Pipeline } from "../translate.js";
 
+const NOTHING_LEFT: FrozenList = { actions: [], next: 0, table: 0, cookie: null, inBucket: false };
+
 /** The id under which the packet as it is now can go on; 0, and an error, if there is none left. */
 export function freezeState(
   ctx: Context,
@@ -50,9 +52,11 @@ export function finishFreezing(
   lists: readonly FrozenList[],
 ): void {
   commit(ctx);
-  const id = freezeState(ctx, pipeline, 0, lists);
-  if (id === 0) return;
   const { freezeHash, pause } = ctx;
+  // Where nothing is left to do, no table is to be looked up either.
+  const left = pause !== null && lists.length === 0 ? [NOTHING_LEFT] : lists;
+  const id = freezeState(ctx, pipeline, 0, left);
+  if (id === 0) return;
   if (pause !== null) return finishPause(ctx, { kind: "controller", recircId: id, ...pause });
   if (freezeHash !== null) ctx.actions.push(ODP.hash, freezeHash.algorithm, freezeHash.basis | 0);
   emitRecirculation(ctx, id);

@@ -40,6 +40,10 @@ function tidy(text: string): string {
     .trim();
 }
 
+function linesOf(text: string): number {
+  return text === "" ? 0 : text.split("\n").length;
+}
+
 const CASES = readCases(readFileSync(FILE, "utf8"));
 
 describe("ovs-ofctl monitor prints", () => {
@@ -53,6 +57,8 @@ describe("ovs-ofctl monitor prints", () => {
       () => undefined,
     );
     for (const line of lines) await ok(line);
+    const isWhole = (): boolean => linesOf(tidy(text)) >= linesOf(printed) - 1;
+    await eventually("what the switch says", isWhole, { timeoutMs: TIMEOUT_MS });
     session!.command("ofctl/barrier", []);
     session!.close();
     expect(tidy(text)).toBe(printed);
@@ -85,13 +91,11 @@ describe.skipIf(missing !== "")(`the real one${missing === "" ? "" : ` (${missin
     closeSync(fd);
     const control = join(folder, "m");
     const text = (): string => tidy(readFileSync(log, "utf8"));
-    // Packets take their time in the real one: each line's are waited for.
-    const count = (): number => printed.split("\n").length - 1;
     for (const line of lines) {
       const { exitCode, stderr } = ovs!.tool(words(line));
       expect([line, exitCode, stderr]).toEqual([line, 0, ""]);
     }
-    const isWhole = (): boolean => text().split("\n").length >= count();
+    const isWhole = (): boolean => linesOf(text()) >= linesOf(printed) - 1;
     await eventually("what the switch says", isWhole, { timeoutMs: TIMEOUT_MS });
     expect(run("ovs-appctl", ["-t", control, "ofctl/barrier"])).toBe(0);
     await eventually("the barrier", () => text() === printed, { timeoutMs: TIMEOUT_MS });

@@ -57,7 +57,8 @@ export class Connection implements Controller {
     // Other formats do not carry what is needed for it.
     if (resume === null || !this.settings.resumes || format !== "nxt_packet_in2") return;
     this.send(`send: ${formatResume(packetIn, words)}`);
-    queueMicrotask(resume);
+    // Later: a packet may pause for ever, and others are to have their turn.
+    setImmediate(resume);
   }
 
   /** The reasons that a connection is told of by default (ofputil_async_cfg_default). */

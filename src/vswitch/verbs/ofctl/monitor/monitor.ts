@@ -112,7 +112,8 @@ class MonitorSession implements Session {
   /** What was to be printed before anybody did. */
   private readonly early: string[] = [];
   private print: (text: string) => void = (text) => this.early.push(text);
-  private onEnd: () => void = () => undefined;
+  private onEnd: (() => void) | null = null;
+  private isOver = false;
   private xid: number;
 
   constructor(call: Call, bridge: BridgeControl, settings: ConnectionSettings, xid: number) {
@@ -122,7 +123,10 @@ class MonitorSession implements Session {
     this.words = settings.words;
     this.xid = xid;
     const say = (text: string): void => this.say(text);
-    this.connection = new Connection(settings, say, () => this.onEnd());
+    this.connection = new Connection(settings, say, () => {
+      this.isOver = true;
+      this.onEnd?.();
+    });
     bridge.controllers.connect(this.connection);
   }
 
@@ -130,6 +134,7 @@ class MonitorSession implements Session {
     this.print = print;
     this.onEnd = end;
     for (const text of this.early.splice(0)) print(text);
+    if (this.isOver) end();
   }
 
   command(name: string): string {
