@@ -32,8 +32,8 @@ export function addExploreCommand(program: Command, exit: (code: number) => void
   addResultOptions(program.command("explore"))
     .summary("run a scenario's path or a program file under every schedule")
     .description(
-      "Explores a TypeScript or JavaScript file that default-exports program({ ... }), or the\n" +
-        "transmit path of a scenario while its first fault takes the device away.\n" +
+      "Explores a TypeScript or JavaScript file that default-exports program({ ... }), or the " +
+        "transmit path of a scenario while its first fault takes the device away. " +
         "Exits with 0 if the verdict is the one that the file expects (SAFE by default).",
     )
     .argument("[file]", "a scenario (.yaml, .yml), or a program (.ts, .mts, .js, .mjs)")

@@ -45,8 +45,8 @@ export function addMatrixCommand(program: Command, exit: (code: number) => void)
   addResultOptions(program.command("matrix"))
     .summary("guard x device kind x hint x kernel profile x event, explored")
     .description(
-      "Explores the transmit and unregister path under every schedule, for each guard, kind\n" +
-        "of device, hint, profile and way of taking the device away. With a guard of your own\n" +
+      "Explores the transmit and unregister path under every schedule, for each guard, kind " +
+        "of device, hint, profile and way of taking the device away. With a guard of your own " +
         "(a file ending in .ts, .mts, .js or .mjs) it exits with 0 if that is SAFE everywhere.",
     )
     .option("--system <name...>", "variants of endpoint, toa, softirq, socket, netns instead")

@@ -18,7 +18,7 @@ export function addMergeCommand(program: Command, exit: (code: number) => void):
     .command("merge")
     .summary("put the parts of a split exploration together")
     .description(
-      "Reads what explore FILE --shard I/N --out PART wrote for each I, or matrix --shard.\n" +
+      "Reads what explore FILE --shard I/N --out PART wrote for each I, or matrix --shard. " +
         "Exits with 0 if the verdict of the whole is the one that the program expects.",
     )
     .argument("<parts...>", "all parts, in any order")

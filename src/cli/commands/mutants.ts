@@ -24,9 +24,9 @@ export function addMutantsCommand(program: Command, exit: (code: number) => void
   addResultOptions(program.command("mutants"))
     .summary("take away one synchronisation at a time: which does the explorer notice?")
     .description(
-      "Takes one lock, grace period, guard test, reference, ordering store or order of two\n" +
-        "steps away at a time, in src/path and src/models, and explores the result in cells of\n" +
-        "the matrix that are SAFE as shipped.\n" +
+      "Takes one lock, grace period, guard test, reference, ordering store or order of two " +
+        "steps away at a time, in src/path and src/models, and explores the result in cells of " +
+        "the matrix that are SAFE as shipped. " +
         `Exits with 0 if at least ${KILLED_MIN} % of the mutants are killed.`,
     )
     .option("--file <file...>", "mutants of these files only, as rtnl.ts or path/core/rtnl.ts")

@@ -38,8 +38,8 @@ export function addRunCommand(program: Command, exit: (code: number) => void): v
     .command("run")
     .summary("run one scenario to its verdict")
     .description(
-      "Builds the scenario's topology, runs its load and faults, and says the verdict.\n" +
-        "The scenario of a model (system: ...) is explored instead, without root. That of an\n" +
+      "Builds the scenario's topology, runs its load and faults, and says the verdict. " +
+        "The scenario of a model (system: ...) is explored instead, without root. That of an " +
         "endpoint (endpoint: ...) is attached and detached under load.",
     )
     .argument("<file>", "scenario (YAML); - reads standard input")

@@ -15,7 +15,7 @@ export function addSwitchCommand(program: Command, exit: (code: number) => void)
     .command("switch")
     .summary("run a switch in memory for ovs-vsctl, ovs-ofctl and ovs-appctl")
     .description(
-      "Runs a switch with ports in memory until Ctrl-C. The tools of Open vSwitch in\n" +
+      "Runs a switch with ports in memory until Ctrl-C. The tools of Open vSwitch in " +
         "native-free-shims/ovs speak to it: put that folder first on PATH.",
     )
     .option("--bridge <name>", "a bridge to begin with, fail mode secure (repeatable)", collect, [])

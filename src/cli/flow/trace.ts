@@ -31,7 +31,7 @@ export function addTraceCommand(
     .command("trace")
     .summary("show the way of one packet through a flow table")
     .description(
-      "Follows a packet and prints each table, action and reason, the megaflow and the\n" +
+      "Follows a packet and prints each table, action and reason, the megaflow and the " +
         "datapath actions, as ovs-appctl ofproto/trace of Open vSwitch 3.1 does.",
     )
     .argument("[file]", "flow text, or a scenario (.yaml, .yml); - reads flow text from stdin")

@@ -11,7 +11,7 @@ export function addObserveCommand(program: Command, exit: (code: number) => void
     .command("observe")
     .summary("look at the running kernel where the models speak of it")
     .description(
-      "Shows on this host's own kernel what the models say of it, in namespaces of its own.\n" +
+      "Shows on this host's own kernel what the models say of it, in namespaces of its own. " +
         "Exit code 0 if the kernel does what was predicted, 1 if not, 3 if it cannot be seen here.",
     );
   for (const row of OBSERVATIONS) {
