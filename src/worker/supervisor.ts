@@ -8,6 +8,7 @@
 //   CPU W+2        ovs-vswitchd
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { workerEntry } from "../base/entry.js";
+import { nowMs } from "../base/clock.js";
 import { PacketpathError } from "../base/errors.js";
 import { eventually } from "../base/eventually.js";
 import { terminateThreads } from "../base/terminate.js";
@@ -21,14 +22,17 @@ import type { KthreadData } from "./kthread.js";
 import { Changer } from "./live/changer.js";
 import type { QueueWorkerData, WorkerMessage } from "./queue-worker.js";
 import { type CaptureRequest, openEvents, type SharedParts, type ThreadData } from "./shared.js";
+import { waitedForCpuNs } from "./thread-id.js";
 
 /** CPUs of a run with so many queue workers. */
 export function cpuCount(workers: number): number {
   return workers + 3;
 }
 
-/** How long a thread may take to end by itself on a host that has hardly any CPU for it. */
-const STOP_TIMEOUT_MS = 15_000;
+/** How long a thread may take to end by itself, without what it waits for a CPU of the host. */
+const STOP_TIMEOUT_MS = 2_000;
+/** And counting it. */
+const STOP_TIMEOUT_MAX_MS = 30_000;
 /** A control thread that waits for a grace period, which a lost worker holds up, never answers. */
 const STOP_BESIDE_LOST_MS = 100;
 const START_TIMEOUT_MS = 30_000;
@@ -267,12 +271,11 @@ export class Supervisor {
     const control = this.thread("control");
     const m = new Int32Array(this.options.parts.kernel);
     if (!control.ended) {
-      const done = this.command({ op: "stop" }).then(() => true);
+      let isDone = false;
+      void this.command({ op: "stop" }).then(() => (isDone = true));
       const patienceMs = this.queues.anyLost() ? STOP_BESIDE_LOST_MS : STOP_TIMEOUT_MS;
-      const timeout = new Promise<false>((resolve) => {
-        setTimeout(() => resolve(false), patienceMs).unref();
-      });
-      await Promise.race([done, timeout]);
+      const isOverdue = overdue([control], patienceMs);
+      await soon("the control thread to stop", () => isDone || isOverdue(control));
     }
     Atomics.store(m, HEADER.abort, 1);
     Atomics.notify(m, HEADER.workBell);
@@ -284,17 +287,35 @@ export class Supervisor {
   }
 
   private async joinOrTerminate(threads: readonly Thread[]): Promise<void> {
-    try {
-      await eventually("threads to end", () => threads.every((thread) => thread.ended), {
-        timeoutMs: STOP_TIMEOUT_MS,
-      });
-    } catch {
-      await terminateThreads(threads);
-    }
+    const isOverdue = overdue(threads, STOP_TIMEOUT_MS);
+    const isOver = () => threads.every((thread) => thread.ended || isOverdue(thread));
+    await soon("threads to end", isOver);
+    await terminateThreads(threads);
   }
 
   /** Threads that still run. */
   alive(): number {
     return this.threads.filter((thread) => !thread.ended).length;
+  }
+}
+
+/** Tells of one of `threads` whether it has had so long since now, in which it ran or slept. */
+function overdue(threads: readonly Thread[], patienceMs: number): (thread: Thread) => boolean {
+  const startMs = nowMs();
+  const before = new Map(threads.map((thread) => [thread, waitedForCpuNs(thread.tid)]));
+  return (thread) => {
+    const elapsedMs = nowMs() - startMs;
+    if (elapsedMs < patienceMs) return false;
+    const waitedMs = (waitedForCpuNs(thread.tid) - before.get(thread)!) / 1e6;
+    return elapsedMs - Math.max(0, waitedMs) >= patienceMs;
+  };
+}
+
+/** Waits until `isOver`, or has waited for STOP_TIMEOUT_MAX_MS. */
+async function soon(what: string, isOver: () => boolean): Promise<void> {
+  try {
+    await eventually(what, isOver, { timeoutMs: STOP_TIMEOUT_MAX_MS });
+  } catch {
+    // Whoever still runs is terminated.
   }
 }
