@@ -113,6 +113,7 @@ export class Datapath {
   private readonly megaflows = new MegaflowTable();
   /** Of packets that came round: their keys have recirc_id, ct_* and the like too. */
   private readonly roundMegaflows = new MegaflowTable();
+  private readonly installed: ((megaflow: Megaflow) => void) | null;
   private readonly plain: Executor;
   private readonly lists: ListExecutor;
   /** One key per level of recursion, so that a nested frame does not spoil the outer one's. */
@@ -132,6 +133,7 @@ export class Datapath {
    * @param options.meters without them every packet passes every meter.
    * @param options.conntrack the connections; without it every tracked packet is invalid.
    * @param options.packetIn takes packet-ins; without it they are only counted.
+   * @param options.installed is told of each new megaflow.
    */
   constructor(options: {
     transmit: Transmit;
@@ -143,12 +145,14 @@ export class Datapath {
     meters?: MeterTable;
     conntrack?: Tracker;
     packetIn?: PacketIn;
+    installed?: (megaflow: Megaflow) => void;
   }) {
     this.transmit = options.transmit;
     this.miss = options.miss;
     this.revisions = options.revisions;
     this.records = options.records;
     this.clock = options.clock;
+    this.installed = options.installed ?? null;
     this.counters = options.counters ?? new Float64Array(DATAPATH_COUNTERS);
     this.nowMs = Math.floor(this.clock.nowMs());
     this.sweptMs = this.nowMs;
@@ -362,6 +366,7 @@ export class Datapath {
     fresh.usedMs = this.nowMs;
     table.insert(fresh);
     this.countMegaflows();
+    this.installed?.(fresh);
     return fresh;
   }
 

@@ -12,6 +12,7 @@ import type { Misses } from "../pipeline/tables/own-records.js";
 import type { BalancerView } from "./balancer.js";
 import type { SwitchClock } from "./clock.js";
 import type { Controllers } from "./controllers.js";
+import type { SwitchLog } from "./log/log.js";
 import type { Meters } from "./meters.js";
 import type { TableLimits } from "./table-limits.js";
 
@@ -116,6 +117,7 @@ export interface SwitchControl {
   /** "dummy": everything is in memory, and time may be stopped. "lab": real devices, real time. */
   readonly kind: "dummy" | "lab";
   readonly clock: SwitchClock;
+  readonly log: SwitchLog;
   bridges(): readonly BridgeControl[];
   /** Puts a frame in at a port, as if it had arrived there; dummy only. */
   receive(bridge: BridgeControl, port: number, frame: Uint8Array): void;

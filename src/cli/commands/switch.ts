@@ -38,7 +38,7 @@ async function runSwitch(flags: SwitchFlags): Promise<number> {
     onExit = resolve;
     stop.signal.addEventListener("abort", () => resolve());
   });
-  const target = dummyTarget({ onExit });
+  const target = dummyTarget({ onExit, logFolder: process.env["OVS_LOGDIR"] ?? "" });
   const server = await serve(socketPath(), target);
   try {
     for (const name of flags.bridge) {

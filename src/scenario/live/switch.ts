@@ -2,6 +2,7 @@
 import { PacketpathError } from "../../base/errors.js";
 import { SwitchClock } from "../../vswitch/clock.js";
 import type { BridgeControl, SwitchControl } from "../../vswitch/control.js";
+import { SwitchLog } from "../../vswitch/log/log.js";
 import type { GivesFrames } from "../../vswitch/live-frame.js";
 import { expire } from "../../vswitch/expiry.js";
 import type { Lab } from "../lab.js";
@@ -14,6 +15,7 @@ export class LabSwitch implements SwitchControl, GivesFrames {
   readonly kind = "lab";
   /** Never stopped: what is real has real time. */
   readonly clock = new SwitchClock();
+  readonly log = new SwitchLog(process.env["OVS_LOGDIR"]);
   readonly bridge: LabBridge;
   private readonly lab: Lab;
   private readonly timer: NodeJS.Timeout;

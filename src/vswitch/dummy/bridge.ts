@@ -144,6 +144,7 @@ export class DummyBridge implements BridgeControl {
     wiring: Wiring;
     portAt: (datapathNumber: number) => DummyPort | null;
     controllersOf: (pipeline: Pipeline) => Controllers | null;
+    installed: (megaflow: Megaflow) => void;
   }) {
     const { name, datapathId, clock, conntrack, pool, wiring } = options;
     this.connections = conntrack.table;
@@ -169,6 +170,7 @@ export class DummyBridge implements BridgeControl {
       clock,
       meters: this.meters.table,
       conntrack,
+      installed: options.installed,
       packetIn: (frame, key, operand) => {
         const { recirculations } = this.pipeline;
         const sent = { frame, key, operand };

@@ -7,6 +7,10 @@ import { OFPP } from "../../flow/types.js";
 import { SwitchClock } from "../clock.js";
 import type { BridgeControl, SwitchControl } from "../control.js";
 import { expire } from "../expiry.js";
+import type { Megaflow } from "../../flow/odp.js";
+import { datapathNames } from "../../trace/trace.js";
+import { SwitchLog } from "../log/log.js";
+import { megaflowText, ufidOf } from "../log/megaflow-text.js";
 import { DummyBridge, type FrameWatcher, NO_DATAPATH_PORT } from "./bridge.js";
 import { Backplane } from "./wiring.js";
 
@@ -19,6 +23,7 @@ const CONNECTIONS = 16_384;
 export class DummySwitch implements SwitchControl {
   readonly kind = "dummy";
   readonly clock = new SwitchClock();
+  readonly log: SwitchLog;
   /** Sees every frame that leaves through a port of any bridge. */
   onTransmit: FrameWatcher | null = null;
   /** One for all bridges, as they share a datapath. */
@@ -29,7 +34,9 @@ export class DummySwitch implements SwitchControl {
   /** Addresses are given out once, in order, as netdev-dummy does; 0 is the datapath's own. */
   private nextMac = 1;
 
-  constructor(options: { onExit?: () => void } = {}) {
+  /** @param options.logFolder for ovs-vswitchd.log; without it nothing is logged. */
+  constructor(options: { onExit?: () => void; logFolder?: string } = {}) {
+    this.log = new SwitchLog(options.logFolder);
     this.onExit = options.onExit ?? (() => undefined);
   }
 
@@ -53,6 +60,7 @@ export class DummySwitch implements SwitchControl {
       wiring: backplane.wiringOf(name),
       portAt: (number) => backplane.portAt(number),
       controllersOf: (pipeline) => backplane.controllersOf(pipeline),
+      installed: (megaflow) => this.logMegaflow(name, megaflow),
     });
     backplane.join(bridge);
     bridge.onTransmit = (port, frame) => this.onTransmit?.(port, frame);
@@ -113,6 +121,17 @@ export class DummySwitch implements SwitchControl {
 
   exit(): void {
     this.onExit();
+  }
+
+  private logMegaflow(bridgeName: string, megaflow: Megaflow): void {
+    const bridge = this.byName.get(bridgeName);
+    if (bridge === undefined || !this.log.hears("dpif_netdev", "dbg")) return;
+    const names = datapathNames(bridge, this.bridges(), false);
+    const words = { ports: bridge.ports(), byName: false, all: false, names };
+    const { match, actions } = megaflowText(megaflow, words);
+    const ufid = ufidOf(megaflow);
+    const ids = `ufid:${ufid} mega_ufid:${ufid}`;
+    this.log.write("dpif_netdev", "dbg", `flow_add: ${ids} ${match}, actions:${actions}`);
   }
 
   private newMac(): string {

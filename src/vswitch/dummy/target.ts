@@ -9,7 +9,9 @@ export interface DummyTarget extends Target {
 }
 
 /** @param options.onExit is called when a user says `ovs-appctl exit`. */
-export function dummyTarget(options: { onExit?: () => void } = {}): DummyTarget {
+export function dummyTarget(
+  options: { onExit?: () => void; logFolder?: string } = {},
+): DummyTarget {
   const control = new DummySwitch(options);
   const database = new Database();
   return {

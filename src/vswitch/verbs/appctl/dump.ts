@@ -1,12 +1,10 @@
 // dpctl/dump-flows, dpctl/get-flow and dpif/dump-flows of ovs-appctl: the flows of the datapath
 // (lib/dpctl.c, ofproto-dpif.c of Open vSwitch 3.1). Main thread.
-import { keyHash, newKey, rehash, WORD } from "../../../flow/key.js";
 import type { Megaflow } from "../../../flow/odp.js";
-import { formatOdpActions, type OdpNames } from "../../../ofctl/odp/format-odp-actions.js";
-import { formatOdpFlow } from "../../../ofctl/odp/format-odp-flow.js";
-import { datapathMask } from "../../../trace/megaflow-mask.js";
+import type { OdpNames } from "../../../ofctl/odp/format-odp-actions.js";
 import { datapathNames } from "../../../trace/trace.js";
 import type { BridgeControl } from "../../control.js";
+import { megaflowText, ufidOf, wholeKey } from "../../log/megaflow-text.js";
 import type { Call, Verb } from "../call.js";
 import { has } from "../options.js";
 import { DATAPATHS } from "./dpif.js";
@@ -58,21 +56,6 @@ function usedText(flow: Megaflow, nowMs: number): string {
   return `${(Math.max(0, nowMs - flow.usedMs) / 1000).toFixed(3)}s`;
 }
 
-/** All words of a key: megaflows of packets that did not come round keep the packet's only. */
-function whole(words: Uint32Array): Uint32Array {
-  const key = newKey();
-  key.set(words);
-  return key;
-}
-
-/** An id of a flow: the same as long as it matches the same. */
-function ufidOf({ key, mask }: Megaflow): string {
-  const masked = whole(key).map((word, i) => word & (mask[i] ?? 0));
-  const hash = keyHash(masked, masked.length) ^ keyHash(whole(mask), masked.length);
-  const digits = [1, 2, 3, 4].map((basis) => rehash(hash, basis).toString(16).padStart(8, "0"));
-  return digits.join("").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
 interface Dump {
   readonly bridge: BridgeControl;
   readonly wanted: Wanted;
@@ -82,24 +65,14 @@ interface Dump {
   readonly isDatapath: boolean;
 }
 
-/** How the datapath calls a port of a bridge. */
-function portText(bridge: BridgeControl, number: number, byName: boolean): string {
-  const port = bridge.ports().find((one) => one.number === number);
-  if (port === undefined) return String(number);
-  return byName ? port.name : String(port.datapathNumber);
-}
-
 function line(flow: Megaflow, dump: Dump): string {
   const { bridge, wanted, names, nowMs, isDatapath } = dump;
-  const key = whole(flow.key);
-  const mask = datapathMask(key, flow.mask);
-  const port = portText(bridge, key[WORD.inPort]!, wanted.names);
-  const text = formatOdpFlow(key, mask, port, { all: wanted.all });
-  const actions = formatOdpActions(flow.actions, flow.operands, key, names);
+  const { all, names: byName } = wanted;
+  const { match, actions } = megaflowText(flow, { ports: bridge.ports(), byName, all, names });
   const counts = `packets:${flow.packets}, bytes:${flow.bytes}, used:${usedText(flow, nowMs)}`;
   const ufid = wanted.all ? `ufid:${ufidOf(flow)}${isDatapath ? "," : ""} ` : "";
   const kind = wanted.all && isDatapath ? "dp:ovs, " : "";
-  return `${ufid}${text}, ${counts}, ${kind}actions:${actions}\n`;
+  return `${ufid}${match}, ${counts}, ${kind}actions:${actions}\n`;
 }
 
 async function lines(
@@ -112,7 +85,7 @@ async function lines(
   const names = datapathNames(bridge, call.control.bridges(), wanted.names);
   const dump = { bridge, wanted, names, nowMs: call.control.clock.nowMs(), isDatapath };
   const flows = (await bridge.megaflows()).filter((flow) => {
-    return filter === null || passes(filter, whole(flow.key), whole(flow.mask));
+    return filter === null || passes(filter, wholeKey(flow.key), wholeKey(flow.mask));
   });
   return flows.map((flow) => line(flow, dump));
 }

@@ -43,9 +43,8 @@ function readMs(text: string): number {
   return ms;
 }
 
-/** Log levels are accepted, so that scripts which set them run; there is no such log here. */
-function vlogSet(): void {
-  return undefined;
+function vlogSet(call: Call): void {
+  for (const spec of call.args) call.control.log.set(spec);
 }
 
 function coverage(call: Call): void {
