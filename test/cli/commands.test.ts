@@ -1,9 +1,9 @@
 // The command line as a program: what it prints where, and what it exits with. Nothing here needs
 // root, and nothing is created: each command runs in an empty folder that must stay empty.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkGuard } from "../../src/cli/guard-module.js";
@@ -91,6 +91,23 @@ describe("exit codes and streams", () => {
     symlinkSync(SCRIPT, link);
     const ran = spawnSync(link, ["--version"], { cwd: empty, encoding: "utf8", timeout: 300_000 });
     expect(ran).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it.each([
+    ["v20.19.0", true],
+    ["v20.18.9", false],
+    ["v21.0.0", true],
+    ["v18.20.4", false],
+    ["v9.19.0", false],
+    ["v24.1.0-nightly", true],
+    ["", false],
+    ["not found", false],
+  ])("a Node that calls itself %j is new enough: %s", (version, isEnough) => {
+    const node = file("node", `#!/bin/sh\necho "${version}"\n`);
+    chmodSync(node, 0o755);
+    const command = `. "${dirname(SCRIPT)}/setup.sh"; node_is_new_enough "${node}"`;
+    const ran = spawnSync("sh", ["-c", command], { encoding: "utf8", timeout: 300_000 });
+    expect([ran.status === 0, ran.stderr]).toEqual([isEnough, ""]);
   });
 });
 
