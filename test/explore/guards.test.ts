@@ -211,6 +211,42 @@ describe("a guard whose module is not well", () => {
     });
   });
 
+  it.each([
+    [
+      "in a closure",
+      "const make = () => { const a: any = []; return { on: () => a['pu' + 'sh'](1) }; }; " +
+        "const o = make();",
+      "return o.on() < 3 && dev.running;",
+      '"a" of the module is changed in a run',
+    ],
+    [
+      "in a WeakMap",
+      "const w: any = new WeakMap();",
+      "w['s' + 'et'](skb, 1); return dev.running;",
+      '"w" of the module holds a WeakMap',
+    ],
+    [
+      "in what all arrays inherit from",
+      "",
+      "const p: any = Object.getPrototypeOf([]); p.n = 1; return dev.running;",
+      '"Array" of JavaScript is changed in a run',
+    ],
+    [
+      "in the world around it, by way of the device",
+      "",
+      "const d: any = dev; return dev.running && d['const' + 'ructor'] !== skb;",
+      'the guard asks for "constructor"',
+    ],
+    [
+      "under the name of a device's property",
+      "const o: any = {}; o.up = 1;",
+      "return dev.running;",
+      "o.up is read outside of a guard's function",
+    ],
+  ])("one that keeps something %s is refused", async (_where, before, body, message) => {
+    await expect(verdictOf(guard(body, before))).rejects.toThrow(message);
+  });
+
   it("one that counts in an object of a class is refused, and not SAFE", async () => {
     const before = "class C { n = 0; up() { this.n = 1; return this.n; } } const c = new C();";
     await expect(verdictOf(guard("return c.up() === 1 && dev.running;", before))).rejects.toThrow(

@@ -31,7 +31,7 @@ export interface Header {
 export function readCertificate(file: Uint8Array): { header: Header; words: Int32Array } {
   const bytes = gunzipSync(file);
   const at = bytes.indexOf("\n") + 1;
-  const header = JSON.parse(bytes.toString("utf8", 0, at)) as Header;
-  if (header.format !== FORMAT) throw new Error(`not a "${FORMAT}"`);
+  const header = JSON.parse(bytes.toString("utf8", 0, at)) as Header | null;
+  if (header?.format !== FORMAT) throw new Error(`not a "${FORMAT}"`);
   return { header, words: new Int32Array(Uint8Array.from(bytes.subarray(at)).buffer) };
 }

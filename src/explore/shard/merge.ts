@@ -74,8 +74,11 @@ export function mergeParts(files: readonly PartFile[]): Exploration {
 
 interface AnyPartFile<P> {
   readonly file: string;
-  readonly part: P & { readonly shard: Shard };
+  readonly part: P & { readonly shard: Shard; readonly schemaVersion?: number };
 }
+
+/** Of the JSON that parts are written as. */
+const SCHEMA_VERSION = 1;
 
 /**
  * Whether files are all parts of one whole, each once.
@@ -92,6 +95,12 @@ export function mustBeWhole<P>(
     ...factsOf(part),
     "number of parts": part.shard.count,
   });
+  for (const { file, part } of files) {
+    const { schemaVersion = SCHEMA_VERSION } = part;
+    if (schemaVersion === SCHEMA_VERSION) continue;
+    const message = `schemaVersion ${schemaVersion}; this packetpath merges ${SCHEMA_VERSION}`;
+    throw new PacketpathError("USAGE", message, { place: { file } });
+  }
   for (const other of others) mustMatch(first.file, facts(first), other.file, facts(other));
   const { count } = first.part.shard;
   const byIndex = new Map<number, AnyPartFile<P>>();

@@ -155,8 +155,11 @@ function checkNode(node: ts.Node, analysis: Analysis): void {
     problem(node, "import() is not explored", "Import by name, at the head of the file.");
   } else if (ts.isIdentifier(node) && node.text === "$") {
     problem(node, 'the name "$" belongs to the explorer');
-  } else if (ts.isCallExpression(node) && calls.has(node) && functionOf(node) === null) {
-    problem(node, `${node.expression.getText()} is called outside of a thread function`);
+  } else if (calls.has(node) && functionOf(node) === null) {
+    const isCall = ts.isCallExpression(node);
+    const what = isCall ? `${node.expression.getText()} is called` : `${node.getText()} is read`;
+    // A guard's module has no threads: what is read there has the name of a device's property.
+    problem(node, `${what} outside of a ${isCall ? "thread" : "guard's"} function`);
   }
   if (ts.isVariableDeclaration(node) || ts.isParameter(node)) checkShadow(node, analysis);
 }
