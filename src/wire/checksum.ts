@@ -114,6 +114,13 @@ export function sctpChecksum(bytes: Uint8Array, at: number, end: number): number
   return ~crc >>> 0;
 }
 
+/** Reads an SCTP checksum; see `putSctpChecksum`. */
+export function getSctpChecksum(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let i = 0; i < 4; i++) value |= bytes[at + 8 + i]! << (8 * i);
+  return value >>> 0;
+}
+
 /** Writes an SCTP checksum, which is little-endian on the wire (RFC 9260, appendix A). */
 export function putSctpChecksum(bytes: Uint8Array, at: number, value: number): void {
   for (let i = 0; i < 4; i++) bytes[at + 8 + i] = value >>> (8 * i);

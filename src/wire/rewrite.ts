@@ -9,6 +9,7 @@
 import { ARP, checkArp } from "./arp.js";
 import { get16, get32, put16, put32 } from "./bytes.js";
 import {
+  getSctpChecksum,
   putSctpChecksum,
   sctpChecksum,
   updateChecksum16,
@@ -259,8 +260,11 @@ export function setPort(
   if (before === value) return;
   if (protocol === 132) {
     if (transport + 12 > end) return;
+    if (partial) return put16(bytes, at, value);
+    // What was wrong stays as wrong as it was (packet_set_sctp_port).
+    const before = getSctpChecksum(bytes, transport) ^ sctpChecksum(bytes, transport, end);
     put16(bytes, at, value);
-    if (!partial) putSctpChecksum(bytes, transport, sctpChecksum(bytes, transport, end));
+    putSctpChecksum(bytes, transport, before ^ sctpChecksum(bytes, transport, end));
     return;
   }
   if (!partial) followTransport16(bytes, places, before, value);

@@ -38,7 +38,11 @@ async function runSwitch(flags: SwitchFlags): Promise<number> {
     onExit = resolve;
     stop.signal.addEventListener("abort", () => resolve());
   });
-  const target = dummyTarget({ onExit, logFolder: process.env["OVS_LOGDIR"] ?? "" });
+  const target = dummyTarget({
+    onExit,
+    logFolder: process.env["OVS_LOGDIR"] ?? "",
+    onNote: (text) => process.stderr.write(`packetpath: ${text}\n`),
+  });
   const server = await serve(socketPath(), target);
   try {
     for (const name of flags.bridge) {

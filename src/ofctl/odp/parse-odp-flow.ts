@@ -71,7 +71,9 @@ export function parseOdpFlow(text: string, ports: ReadonlyMap<string, number>): 
     hasEthernet: false,
     hasType: false,
   };
-  readList(reading, 0, text.length);
+  // Dumps have an id in front, which says nothing of the packet.
+  const start = /^\s*ufid:[0-9a-fA-F-]+[,\s]*/.exec(text)?.[0].length ?? 0;
+  readList(reading, start, text.length);
   const { key, port } = reading;
   if (!reading.hasType) key[WORD.typeVlan]! |= DL_TYPE_NONE << 16;
   else if (!reading.hasEthernet) {

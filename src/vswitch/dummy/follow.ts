@@ -27,8 +27,8 @@ function troubleWith(one: Row, port: Row): string | null {
 
 /**
  * Brings the switch in line with the database.
- * @returns lines for stderr about interfaces that cannot be ports, and about settings that are
- *   kept in the database and have no effect.
+ * @returns lines for stderr about interfaces that cannot be ports. Settings that are kept in the
+ *   database and have no effect are noted by the switch.
  */
 export async function follow(dummy: DummySwitch, database: Database): Promise<readonly string[]> {
   const wanted = database.references(database.root, "bridges");
@@ -38,7 +38,8 @@ export async function follow(dummy: DummySwitch, database: Database): Promise<re
   }
   for (const row of wanted) await followBridge(dummy, database, row);
   writeBack(dummy, database);
-  return wanted.flatMap((row) => [...troubles(database, row), ...idleSettings(row)]);
+  dummy.note(wanted.flatMap(idleSettings));
+  return wanted.flatMap((row) => troubles(database, row));
 }
 
 /** In the words of ovs-vsctl (post_db_reload_check in utilities/ovs-vsctl.c). */
@@ -64,14 +65,14 @@ const IDLE_COLUMNS = [
   ...["mcast_snooping_enable", "rstp_enable", "stp_enable"],
 ];
 
-/** Says which settings of a bridge have no effect, each time that they are as they are. */
+/** Which settings of a bridge have no effect. */
 function idleSettings(bridge: Row): string[] {
   const name = textOf(bridge, "name");
   const set = IDLE_COLUMNS.filter((column) => {
     const { keys } = get(bridge, column);
     return keys.length > 0 && keys[0] !== false;
   });
-  return set.map((column) => `ovs-vsctl: ${column} of bridge ${name} has no effect here\n`);
+  return set.map((column) => `${column} of bridge ${name} has no effect here`);
 }
 
 async function followBridge(dummy: DummySwitch, database: Database, row: Row): Promise<void> {

@@ -20,6 +20,15 @@ const BRIDGE_NUMBERS_FROM = 100;
 /** Connections at a time. */
 const CONNECTIONS = 16_384;
 
+export interface DummyOptions {
+  /** Called when a user says `ovs-appctl exit`. */
+  readonly onExit?: () => void;
+  /** For ovs-vswitchd.log; without it nothing is logged. */
+  readonly logFolder?: string;
+  /** Told of what its user should know and the tools of Open vSwitch do not print. */
+  readonly onNote?: (text: string) => void;
+}
+
 export class DummySwitch implements SwitchControl {
   readonly kind = "dummy";
   readonly clock = new SwitchClock();
@@ -31,11 +40,13 @@ export class DummySwitch implements SwitchControl {
   private readonly backplane = new Backplane();
   private readonly byName = new Map<string, DummyBridge>();
   private readonly onExit: () => void;
+  private readonly onNote: (text: string) => void;
+  private readonly noted = new Set<string>();
   /** Addresses are given out once, in order, as netdev-dummy does; 0 is the datapath's own. */
   private nextMac = 1;
 
-  /** @param options.logFolder for ovs-vswitchd.log; without it nothing is logged. */
-  constructor(options: { onExit?: () => void; logFolder?: string } = {}) {
+  constructor(options: DummyOptions = {}) {
+    this.onNote = options.onNote ?? (() => undefined);
     this.log = new SwitchLog(options.logFolder);
     this.onExit = options.onExit ?? (() => undefined);
   }
@@ -121,6 +132,16 @@ export class DummySwitch implements SwitchControl {
 
   exit(): void {
     this.onExit();
+  }
+
+  /** Says once, to the log and to who runs the switch, what the tools do not say. */
+  note(texts: readonly string[]): void {
+    for (const text of texts) {
+      if (this.noted.has(text)) continue;
+      this.noted.add(text);
+      this.log.write("bridge", "info", text);
+      this.onNote(text);
+    }
   }
 
   private logMegaflow(bridgeName: string, megaflow: Megaflow): void {

@@ -2,16 +2,13 @@
 import { Database } from "../database/database.js";
 import type { Target } from "../verbs/call.js";
 import { follow, writeBack } from "./follow.js";
-import { DummySwitch } from "./switch.js";
+import { type DummyOptions, DummySwitch } from "./switch.js";
 
 export interface DummyTarget extends Target {
   readonly control: DummySwitch;
 }
 
-/** @param options.onExit is called when a user says `ovs-appctl exit`. */
-export function dummyTarget(
-  options: { onExit?: () => void; logFolder?: string } = {},
-): DummyTarget {
+export function dummyTarget(options: DummyOptions = {}): DummyTarget {
   const control = new DummySwitch(options);
   const database = new Database();
   return {

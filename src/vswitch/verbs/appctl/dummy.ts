@@ -25,7 +25,9 @@ function readFrame(call: Call, text: string, length: number): Uint8Array {
   const ports = call.control.bridges().flatMap((bridge) => bridge.ports());
   const numbers = new Map(ports.map((port) => [port.name, port.datapathNumber]));
   try {
-    return composeFrame(parseOdpFlow(text, numbers).key, length);
+    // Numbers may stand on the next line.
+    const joined = text.replace(/([=(,/])\s+/g, "$1");
+    return composeFrame(parseOdpFlow(joined, numbers).key, length);
   } catch (error) {
     if (error instanceof FlowTextError) throw new Refusal(error.message);
     throw error;
