@@ -147,3 +147,10 @@ export function isPlain(actions: Int32Array): boolean {
   }
   return true;
 }
+
+/** Of a packet-in with a meter, Open vSwitch makes a sample of all packets, and no clone. */
+export function isMeteredPacketIn(actions: ArrayLike<number>): boolean {
+  const [first, , second] = Array.from(actions);
+  const words = ODP_WORDS[ODP.meter]! + ODP_WORDS[ODP.controller]!;
+  return actions.length === words && first === ODP.meter && second === ODP.controller;
+}

@@ -262,7 +262,13 @@ export function parseFlowModText(
     if (!isIgnored) draft.mod.fault ??= faultOf(pair);
   }
   const context = newContext(text, ports);
-  const owner = { match, table: draft.mod.table, formats: draft.formats, instructions: true };
+  // Actions are held against the match as it was written.
+  const owner = {
+    match: before,
+    table: draft.mod.table,
+    formats: draft.formats,
+    instructions: true,
+  };
   const actions = hasActions ? parseActions(context, found.listAt, text.length, owner) : [];
   const texts = { before: formatMatch(before), after: formatMatch(match) };
   return {

@@ -213,6 +213,8 @@ const CHECKED: readonly Field[] = FIELDS.filter(
   (field) =>
     field.prerequisite !== "none" &&
     field.prerequisite !== "ethernet" &&
+    // Of a connection's fields the switch says that they do not fit.
+    field.prerequisite !== "ct" &&
     !Object.values(SHARED).some((ids) => ids.includes(field.id)) &&
     !["vlan_pcp", "ip_dscp", "nw_ecn"].includes(field.id),
 );

@@ -51,7 +51,7 @@ function refuseUnreadable(text: string, mod: FlowMod, from: number): void {
   if (fault !== null) throw new FlowTextError(fault.message, fault.at);
   const error = unreadable(mod, flowVersion(flowOfMod(mod)));
   if (error === null) return;
-  const isMatch = error.startsWith("OFPBMC_BAD_PREREQ");
+  const isMatch = error.startsWith("OFPBMC") && error !== "OFPBMC_BAD_WILDCARDS";
   const what = isMatch ? "the match is invalid" : "actions are invalid with specified match";
   const at = isMatch ? from : (findActions(text, from)?.listAt ?? from);
   throw new FlowTextError(`${what} (${error})`, at);

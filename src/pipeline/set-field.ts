@@ -92,8 +92,16 @@ function modApplies(ctx: Context, id: FieldId): boolean {
 export function move(ctx: Context, action: Move): void {
   const source = fieldOf(action.source.field);
   const target = fieldOf(action.target.field);
-  if (!prerequisiteMet(ctx, source.prerequisite)) return;
-  if (!prerequisiteMet(ctx, target.prerequisite)) return;
+  const isFit =
+    prerequisiteMet(ctx, target.prerequisite) && prerequisiteMet(ctx, source.prerequisite);
+  if (isFit) copyBits(ctx, action);
+  // What the target is now is told even if nothing was moved (xlate_ofpact_reg_move).
+  ctx.observer?.subField(action.target, ctx);
+}
+
+function copyBits(ctx: Context, action: Move): void {
+  const source = fieldOf(action.source.field);
+  const target = fieldOf(action.target.field);
   const isVlan = VLAN_FIELDS.has(target.id);
   if (VLAN_FIELDS.has(source.id)) unwildcardVlans(ctx);
   if (isVlan) beginVlan(ctx, target);
@@ -105,7 +113,6 @@ export function move(ctx: Context, action: Move): void {
   // Everything is read before anything is written: the two may overlap.
   writeRun(ctx.flow, to, width, readRun(ctx.flow, from, width));
   if (isVlan) endVlan(ctx, target);
-  ctx.observer?.subField(action.target, ctx);
 }
 
 /** The value of a sub-field of at most 32 bits (of wider ones, the lowest 32), looked at. */

@@ -5,7 +5,14 @@
 import type { Clock } from "../base/clock.js";
 import { DROP } from "../base/drop-reasons.js";
 import { KEY_PACKET_WORDS, VLAN_PRESENT, WORD } from "../flow/key.js";
-import { isPlain, ODP, ODP_WORDS, operationWords, type Megaflow } from "../flow/odp.js";
+import {
+  isMeteredPacketIn,
+  isPlain,
+  ODP,
+  ODP_WORDS,
+  operationWords,
+  type Megaflow,
+} from "../flow/odp.js";
 import type { Action } from "../flow/types.js";
 import type { LearnSink } from "./actions/learn.js";
 import { megaflowKey, newContext, resetContext, type Context } from "./context.js";
@@ -158,6 +165,7 @@ function unwrapped(actions: Int32Array, ends: number): { actions: Int32Array; en
   if (last < 0 || actions[last] !== ODP.clone) return { actions, ends };
   const inside = actions[last + 2]!;
   const inner = last + ODP_WORDS[ODP.clone]!;
+  if (isMeteredPacketIn(actions.subarray(inner))) return { actions, ends };
   const list = Int32Array.from([...actions.subarray(0, last), ...actions.subarray(inner)]);
   return { actions: list, ends: inside > 0 ? ends + inside - 1 : ends };
 }

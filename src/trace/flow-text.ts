@@ -52,7 +52,11 @@ function maskTuple(key: Uint32Array, mask: Uint32Array): void {
   mask[WORD.ctNwProto] = 0xff;
   mask[WORD.ctPorts] = ALL;
   if (typeOf(key) === 0x0800) mask.fill(ALL, WORD.ctNwSrc, WORD.ctNwDst + 1);
-  if (typeOf(key) === 0x86dd) mask.fill(ALL, WORD.ctIpv6Src, WORD.ctIpv6Dst + 4);
+  // Neighbor discovery has its own fields in that place (flow_wildcards_init_for_packet).
+  const isDiscovery = key[WORD.ip]! >>> 24 === 58 && isNeighborDiscovery(key);
+  if (typeOf(key) === 0x86dd && !isDiscovery) {
+    mask.fill(ALL, WORD.ctIpv6Src, WORD.ctIpv6Dst + 4);
+  }
 }
 
 function maskNetwork(key: Uint32Array, mask: Uint32Array): void {

@@ -19,6 +19,8 @@ export interface ActionContext {
   readonly protocol: number;
   readonly isLater: boolean;
   readonly icmpType: number;
+  /** Of a connection that is known. */
+  readonly isTracked: boolean;
   readonly hasTag: boolean;
 }
 
@@ -41,6 +43,10 @@ const REGISTERS: readonly (readonly [string, number])[] = [
   ["reg15", 32],
   ["xreg0", 64],
   ["xxreg0", 128],
+  ["reg7", 32],
+  ["reg12", 32],
+  ["xreg3", 64],
+  ["xxreg3", 128],
   ["metadata", 64],
   ["tun_id", 64],
   ["pkt_mark", 32],
@@ -214,6 +220,7 @@ function choices(context: ActionContext): (readonly Make[])[] {
   if (context.version === 15 && type === 0x0800) {
     lists.push([(r) => `set_field:10.${r.below(4)}.0.0/255.255.0.0->ip_dst`]);
   }
+  if (context.isTracked) lists.push([(r) => `resubmit(,${r.below(4)},ct)`]);
   if (context.groups > 0) lists.push([(r) => `group:${1 + r.below(context.groups)}`]);
   if (context.hasTag) lists.push([(r) => `set_field:${4096 + r.below(5)}->vlan_vid`]);
   return lists;

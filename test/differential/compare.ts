@@ -23,7 +23,10 @@ export interface Case {
   readonly packets: readonly Uint32Array[];
   /** Command lines of ovs-vsctl and ovs-ofctl, done on a fresh bridge. */
   readonly setup: readonly string[];
-  /** Arguments of `ofproto/trace` behind the bridge; traced with side effects, before `packets`. */
+  /**
+   * Arguments of `ofproto/trace` behind the bridge, traced with side effects before `packets`; or
+   * command lines of ovs-ofctl, done between them.
+   */
   readonly taught: readonly string[];
   /** Flows of the other bridge, if `setup` makes one. */
   readonly peerFlows: readonly string[];
@@ -135,6 +138,11 @@ async function compareLearning({ ovs, ours }: Sides, one: Case): Promise<Differe
     }
   }
   for (const text of one.taught) {
+    if (text.startsWith("ovs-ofctl ")) {
+      const [mine, theirs] = [await ours.tool(text.split(" ")), ovs.tool(text.split(" "))];
+      differ(text, JSON.stringify(mine), JSON.stringify(theirs));
+      continue;
+    }
     const args = [BRIDGE, ...text.split(" ")];
     const mine = withTheirMeters(ours.trace(...args));
     const theirs = await ovs.appctl("ofproto/trace", ...args);

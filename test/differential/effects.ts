@@ -10,7 +10,14 @@ import {
   type FieldId,
 } from "../../src/flow/fields.js";
 import { newKey, VLAN_PRESENT, WORD } from "../../src/flow/key.js";
-import { ODP, ODP_WORDS, operationWords, type Megaflow, type Operand } from "../../src/flow/odp.js";
+import {
+  isMeteredPacketIn,
+  ODP,
+  ODP_WORDS,
+  operationWords,
+  type Megaflow,
+  type Operand,
+} from "../../src/flow/odp.js";
 import { odpActionTexts, type OdpNames } from "../../src/ofctl/odp/format-odp-actions.js";
 import { readNumber, wordsOf } from "./field-text.js";
 import { LOCAL_DATAPATH_NUMBER } from "./ovs.js";
@@ -74,7 +81,7 @@ export function inOrder(effects: readonly string[]): string[] {
   let run: string[] = [];
   for (let i = 0; i < effects.length; i++) {
     const effect = effects[i]!;
-    if (/^(output|clone)/.test(effect)) run.push(effect);
+    if (/^(output|clone|sample)/.test(effect)) run.push(effect);
     else if (effect.startsWith("hash") && effects[i + 1] === "recirc") {
       run.push(`${effect}; recirc`);
       i++;
@@ -127,7 +134,11 @@ function runOurs({ actions, operands, key }: OurActions, packet: Packet): string
         cut = ` cut to ${first}`;
         break;
       case ODP.clone:
-        effects.push(`clone(${onCopy(end, next)})`);
+        effects.push(
+          isMeteredPacketIn(actions.slice(end, next))
+            ? `sample(sample=100.0%,actions(${onCopy(end, next).replace("; ", ",")}))`
+            : `clone(${onCopy(end, next)})`,
+        );
         break;
       case ODP.checkLength: {
         const others = end + second;

@@ -58,6 +58,9 @@ const NEEDS_TYPE = (id: FieldId): boolean =>
 const NEEDS_PROTOCOL = (id: FieldId): boolean =>
   !["none", "ethernet", "vlan", "ip", "ipv4", "ipv6", "arp"].includes(fieldOf(id).prerequisite);
 
+/** Fields of a connection's first packet, which need one that is known. */
+const isOfConnection = (id: FieldId): boolean => fieldOf(id).prerequisite === "ct";
+
 /** Fields to match, with what they need. */
 function chooseFields(random: Random, template: Uint32Array): FieldId[] {
   const all = fieldsOf(template).filter((id) => !PROTOCOL.includes(id));
@@ -71,7 +74,8 @@ function chooseFields(random: Random, template: Uint32Array): FieldId[] {
   const protocol = type.length > 0 && isIp && wantsProtocol ? ["nw_proto" as const] : [];
   const nd = list.filter((id) => id.startsWith("nd_"));
   const icmp = nd.length > 0 ? ["icmpv6_type" as const, "icmpv6_code" as const] : [];
-  return [...new Set([...type, ...protocol, ...icmp, ...list])];
+  const tracked = list.some(isOfConnection) ? ["ct_state" as const] : [];
+  return [...new Set([...type, ...protocol, ...icmp, ...tracked, ...list])];
 }
 
 function matchText(
@@ -80,6 +84,7 @@ function matchText(
   template: Uint32Array,
   fields: readonly FieldId[],
 ): string {
+  const isTracked = fields.some(isOfConnection);
   return fields
     .flatMap((id) => {
       const field = fieldOf(id);
@@ -87,7 +92,8 @@ function matchText(
       getFieldWords(template, field, value);
       // OXM has no words for most masks of a TCI.
       const isWhole = id === "vlan_tci" && version === 15;
-      const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6") || isWhole;
+      const isState = isTracked && id === "ct_state";
+      const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6") || isWhole || isState;
       const full = fieldFullMask(field);
       const mask = isNeeded ? full : randomMask(random, id);
       // nw_tos is the whole byte, of which DSCP is its own.
@@ -112,6 +118,7 @@ function contextOf(
     protocol: fields.includes("nw_proto") ? template[WORD.ip]! >>> 24 : -1,
     isLater: (template[WORD.ip]! & NW_FRAG_LATER) !== 0,
     icmpType: fields.includes("icmpv6_type") ? template[WORD.ports]! >>> 16 : -1,
+    isTracked: fields.some(isOfConnection),
     hasTag: fields.includes("vlan_tci") && (template[WORD.typeVlan]! & 0x1000) !== 0,
   };
 }

@@ -28,12 +28,29 @@ export interface Parts {
   groups: string[];
   /** Command lines of the tools, done on a fresh bridge. */
   setup: string[];
-  /** Arguments of `ofproto/trace` behind the bridge, traced with side effects one by one. */
+  /**
+   * Arguments of `ofproto/trace` behind the bridge, traced with side effects one by one; or command
+   * lines of ovs-ofctl.
+   */
   taught: string[];
   /** Flows of the bridge at the other end of a patch cable. */
   peerFlows: string[];
 }
 
+/** Commands on what was learned, done between packets that teach. */
+const CHANGES = [
+  `del-flows ${BRIDGE} table=9`,
+  `del-flows ${BRIDGE} table=9,eth_src=02:00:00:00:00:01`,
+  `del-flows ${BRIDGE} table=9,out_port=1`,
+  `del-flows ${BRIDGE} cookie=0x5/-1`,
+  `del-flows ${BRIDGE} table=0,ip`,
+  `del-flows ${BRIDGE} table=1`,
+  `mod-flows ${BRIDGE} table=9,actions=output:2`,
+  `mod-flows ${BRIDGE} table=9,ip,cookie=0x7,actions=resubmit(,3)`,
+  `-OOpenFlow13 mod-flows ${BRIDGE} table=9,cookie=0x1/0x1,actions=drop`,
+  `-OOpenFlow15 mod-flows ${BRIDGE} table=0,arp,actions=learn(table=9,eth_src),output:3`,
+  `--strict del-flows ${BRIDGE} table=0,priority=0`,
+];
 const VLANS = [1, 2, 100];
 const port = (random: Random): string => `p${1 + random.below(PORTS)}`;
 const some = (random: Random, all: readonly number[]): string =>
@@ -66,6 +83,7 @@ const MAKE: Readonly<Record<Kind, (random: Random, parts: Parts) => void>> = {
       parts.taught.push(
         frame ? frameText(random) : `${packetText(randomPacket(random))} -generate`,
       );
+      if (random.below(4) === 0) parts.taught.push(`ovs-ofctl ${random.pick(CHANGES)}`);
     }
     switchMore(random, parts);
   },
@@ -82,7 +100,13 @@ const MAKE: Readonly<Record<Kind, (random: Random, parts: Parts) => void>> = {
     }
     parts.flows = parts.flows.map((flow) => {
       const isMetered = random.below(3) === 0 && !/=(drop|conj)/.test(flow);
-      return isMetered ? flow.replace(" actions=", ` actions=meter:${random.pick([1, 7])},`) : flow;
+      const limited = flow.replaceAll(
+        "controller(",
+        () => `controller(meter_id=${random.pick([1, 7])},`,
+      );
+      return isMetered
+        ? limited.replace(" actions=", ` actions=meter:${random.pick([1, 7])},`)
+        : limited;
     });
   },
   fragments: (random, parts) => {

@@ -34,12 +34,14 @@ const L4_PORTS = [0n, 1n, 22n, 53n, 80n, 81n, 443n, 8080n, 0x8000n, 65535n];
 
 /** trk with new, est or inv. */
 const CT_STATES = [0x21, 0x22, 0x30];
+/** Bits of ct_state: new, est, rpl. */
+const CT_CONNECTION = 0x0b;
 
 const V4_PROTOCOLS = [6, 6, 6, 17, 17, 132, 1, 47, 0];
 const V6_PROTOCOLS = [6, 6, 17, 132, 58, 58, 59, 0];
 
 const METADATA: readonly FieldId[] = [
-  ...(["reg0", "reg1", "reg15", "metadata", "pkt_mark", "tun_id"] as const),
+  ...(["reg0", "reg1", "reg7", "reg12", "reg15", "metadata", "pkt_mark", "tun_id"] as const),
   ...(["ct_state", "ct_zone", "ct_mark"] as const),
 ];
 const LINK: readonly FieldId[] = ["in_port", "eth_src", "eth_dst", "eth_type", "vlan_tci"];
@@ -70,9 +72,19 @@ function upperFields(key: Uint32Array): FieldId[] {
   return [...fields, "nd_target", key[WORD.ports]! >>> 16 === 135 ? "nd_sll" : "nd_tll"];
 }
 
+/** Where a connection's first packet came from and went to; known of packets that belong to one. */
+function tupleFields(key: Uint32Array): FieldId[] {
+  const type = key[WORD.typeVlan]! >>> 16;
+  if ((key[WORD.ctState]! & CT_CONNECTION) === 0) return [];
+  if (type !== 0x0800 && type !== 0x86dd) return [];
+  const addresses: readonly FieldId[] =
+    type === 0x0800 ? ["ct_nw_src", "ct_nw_dst"] : ["ct_ipv6_src", "ct_ipv6_dst"];
+  return [...addresses, "ct_nw_proto", "ct_tp_src", "ct_tp_dst"];
+}
+
 /** The fields that a packet has, metadata first. */
 export function fieldsOf(key: Uint32Array): FieldId[] {
-  return [...METADATA, ...LINK, ...upperFields(key)];
+  return [...METADATA, ...tupleFields(key), ...LINK, ...upperFields(key)];
 }
 
 function put(key: Uint32Array, id: FieldId, value: bigint): void {
@@ -201,6 +213,12 @@ export function randomPacket(random: Random): Uint32Array {
     put(key, "ct_state", BigInt(random.pick(CT_STATES)));
     put(key, "ct_zone", BigInt(random.pick([0, 5])));
     put(key, "ct_mark", BigInt(random.pick([0, 1])));
+    const isV4 = type === 0x0800;
+    for (const id of tupleFields(key)) {
+      if (/src|dst/.test(id) && !id.startsWith("ct_tp"))
+        put(key, id, random.pick(isV4 ? IPV4 : IPV6));
+      else put(key, id, id === "ct_nw_proto" ? random.pick([6n, 17n]) : random.pick(L4_PORTS));
+    }
   }
   return normalized(key);
 }

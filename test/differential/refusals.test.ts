@@ -43,6 +43,14 @@ const KEPT = [
   ...["0/0->reg0", "*->reg0", "0/0->vlan_tci"].map((set) => `actions=set_field:${set},output:1`),
   "ip actions=ct(commit,exec(set_field:1/0->ct_mark)),clone(set_field:0/0->reg0)",
   "actions=mod_dl_dst:02:00:00:00:00:02resubmit(,4)",
+  ...["eth_type(0x800", "reg0(0x5 /3 )", "in_port( 5)", "table( 5)", "ct_state=0x0/0x.1"].map(
+    (match) => `${match} actions=drop`,
+  ),
+  ...["resubmit( 4, 5)", "output( 4)", "enqueue( 4,5)"].map((action) => `actions=${action}`),
+  "nw_proto=6,nw_ttl=255 actions=fin_timeout(idle_timeout=7),output:4",
+  ...["ct_nw_proto=0,ct_tp_src=80", "ct_tp_dst=1", "ct_ipv6_src=::1", "ct_nw_src=1.2.3.4"].flatMap(
+    (match) => [`ct_state=+trk+est,ip,${match} actions=1`, `ct_state=+trk,ip,${match} actions=1`],
+  ),
 ];
 
 const version = spawnSync("ovs-ofctl", ["--version"], { encoding: "utf8" }).stdout ?? "";

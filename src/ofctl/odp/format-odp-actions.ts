@@ -2,7 +2,13 @@
 // `set(ipv4(ttl=63)),push_vlan(vid=5,pcp=0),2`. Slow path; any thread.
 import { fieldOf, getFieldWords, type FieldId } from "../../flow/fields.js";
 import { newKey, WORD } from "../../flow/key.js";
-import { ODP, ODP_WORDS, type ConntrackOperand, type Operand } from "../../flow/odp.js";
+import {
+  isMeteredPacketIn,
+  ODP,
+  ODP_WORDS,
+  type ConntrackOperand,
+  type Operand,
+} from "../../flow/odp.js";
 import type { ControllerOperand } from "../../flow/odp.js";
 import { formatIpv4, formatIpv6, formatMac } from "../text/addresses.js";
 import { formatNat } from "../print/format-nested.js";
@@ -123,7 +129,10 @@ export function odpActionTexts(
     } else if (operation === ODP.clone) {
       const end = i + ODP_WORDS[ODP.clone]! + actions[i + 1]!;
       const inner = Array.from(actions).slice(i + ODP_WORDS[ODP.clone]!, end);
-      texts.push(`clone(${formatOdpActions(inner, operands, key, names)})`);
+      const text = formatOdpActions(inner, operands, key, names);
+      texts.push(
+        isMeteredPacketIn(inner) ? `sample(sample=100.0%,actions(${text}))` : `clone(${text})`,
+      );
       i = end;
     } else if (operation === ODP.checkLength) {
       const longer = i + ODP_WORDS[ODP.checkLength]!;

@@ -1,9 +1,9 @@
 // What is left of a match when it has come through OpenFlow (lib/nx-match.c nx_put_raw of Open
 // vSwitch 3.1). From 1.2 on a tag is not matched as 16 bits, but as its id, with the bit that says
 // that there is one, and its priority. 1.1 has no ECN. Slow path; any thread.
-import { fieldOf, getField, setField } from "../../flow/fields.js";
+import { fieldOf, getField, isFieldZero, setField, type FieldId } from "../../flow/fields.js";
 import { NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../../flow/key.js";
-import { cloneMatch, getMatchField, setMatchField } from "../../flow/match.js";
+import { cloneMatch, getMatchField, prerequisiteHolds, setMatchField } from "../../flow/match.js";
 import type { Match } from "../../flow/types.js";
 import type { OpenFlowVersion } from "../protocols.js";
 
@@ -49,9 +49,19 @@ function withIcmpBytes(match: Match, version: OpenFlowVersion): Match {
   return result;
 }
 
+/** Of a connection's ports nothing is sent, but with its protocol, and of protocol 0 nothing. */
+function withoutTuple(match: Match): Match {
+  const { value, mask } = match;
+  const isMatched = mask[WORD.ctPorts] !== 0 || mask[WORD.ctNwProto] !== 0;
+  if (!isMatched || (value[WORD.ctNwProto]! & 0xff) !== 0) return match;
+  const result = cloneMatch(match);
+  for (const words of [result.value, result.mask]) words[WORD.ctPorts] = words[WORD.ctNwProto] = 0;
+  return result;
+}
+
 /** The match that a switch has after it was sent to it, or a client after it asked for it. */
 export function receivedMatch(sent: Match, version: OpenFlowVersion): Match {
-  const match = withIcmpBytes(sent, version);
+  const match = withoutTuple(withIcmpBytes(sent, version));
   const tci = fieldOf("vlan_tci");
   if (version === 11 && getField(match.mask, fieldOf("nw_ecn")) !== 0) {
     const result = cloneMatch(match);
@@ -64,6 +74,19 @@ export function receivedMatch(sent: Match, version: OpenFlowVersion): Match {
   setField(result.value, tci, value);
   setField(result.mask, tci, mask);
   return result;
+}
+
+/** What is wrong with a match on where a connection's first packet came from and went to. */
+function misfitOfTuple(sent: Match): string | null {
+  const match = withoutTuple(sent);
+  const used = (ids: readonly FieldId[]): boolean =>
+    ids.some((id) => !isFieldZero(match.mask, fieldOf(id)));
+  const [isV4, isV6] = [used(["ct_nw_src", "ct_nw_dst"]), used(["ct_ipv6_src", "ct_ipv6_dst"])];
+  if (!isV4 && !isV6 && !used(["ct_nw_proto"])) return null;
+  if (!prerequisiteHolds(match, "ct")) return "OFPBMC_BAD_PREREQ";
+  const fits =
+    (!isV4 || prerequisiteHolds(match, "ipv4")) && (!isV6 || prerequisiteHolds(match, "ipv6"));
+  return fits ? null : "OFPBAC_MATCH_INCONSISTENT";
 }
 
 /** Whether the protocol is one whose ports a fragment may lack. */
@@ -79,6 +102,8 @@ export function checkReceivedMatch(match: Match, version: OpenFlowVersion): stri
   // Later fragments have no ports.
   const isLater = (match.value[WORD.ip]! & match.mask[WORD.ip]! & NW_FRAG_LATER) !== 0;
   if (isLater && match.mask[WORD.ports] !== 0 && hasPorts(match)) return "OFPBMC_BAD_PREREQ";
+  const misfit = misfitOfTuple(match);
+  if (misfit !== null) return misfit;
   if (version < 12) return null;
   const { value, mask, hasPriority } = tagOf(match);
   const isTagged = (value & mask & VLAN_PRESENT) !== 0;

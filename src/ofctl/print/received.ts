@@ -251,5 +251,9 @@ function versionNeeded(action: Action): OpenFlowVersion {
  * else 1.3.
  */
 export function leastVersion(actions: readonly Action[]): OpenFlowVersion {
+  // 1.0 says goto_table as a resubmit, which must not follow write_metadata.
+  const writes = actions.some((action) => action.type === "write-metadata");
+  const jumps = actions.some((action) => action.type === "goto-table");
+  if (writes && jumps) return 13;
   return actions.some((action) => versionNeeded(action) > 10) ? 13 : 10;
 }

@@ -6,8 +6,8 @@ const MAC_PART = String.raw`\s*[+-]?(?:0[xX](?=[0-9a-fA-F]))?[0-9a-fA-F]+`;
 const MAC = new RegExp(`^${MAC_PART}(?::${MAC_PART}){5}`);
 
 /**
- * The `1:2:3:4:5:6` that a text begins with, as a 48-bit number, or null. Of longer parts the lowest
- * 8 bits count, as in Open vSwitch (scanf `%hhx`).
+ * The `1:2:3:4:5:6` that a text begins with, as a 48-bit number, or null. Of longer parts the
+ * lowest 8 bits count, as in Open vSwitch (scanf `%hhx`).
  */
 export function leadingMac(text: string): { value: bigint; end: number } | null {
   const found = MAC.exec(text)?.[0];

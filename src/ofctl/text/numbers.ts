@@ -61,7 +61,8 @@ export function leadingBytes(
   text: string,
   bytes: number,
 ): { value: bigint; end: number } | "too large" | null {
-  const digits = /^0[xX]([0-9a-fA-F]*)/.exec(text);
+  // White space behind hexadecimal digits belongs to them.
+  const digits = /^0[xX]([0-9a-fA-F]*)\s*/.exec(text);
   if (digits === null && /^\s*[+-]?[1-9][0-9]{20}/.test(text)) return "too large";
   const found =
     digits === null

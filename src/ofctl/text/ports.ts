@@ -29,7 +29,7 @@ export function reservedPort(text: string): number | null {
 
 /** Reads a port: a number, a reserved name, or the name of an interface (quoted or not). */
 export function parsePort(text: string, ports: PortMap): number | null {
-  if (/^[0-9]+$/.test(text)) {
+  if (/^\s*[0-9]+$/.test(text)) {
     const number = Number(text);
     if (number <= 0xffff) return number;
     // The 32-bit form of reserved ports (OpenFlow 1.1 and later).
@@ -55,5 +55,5 @@ export function formatPort(port: number, names?: ReadonlyMap<number, string>): s
 
 /** Reads a table number, 0 to 255 (255 means "any" where that makes sense). */
 export function parseTable(text: string): number | null {
-  return parseUnsigned(text, 255);
+  return parseUnsigned(text.trimStart(), 255);
 }

@@ -80,8 +80,9 @@ function parseFlags(field: Field, text: string, at: number): MaskedValue {
   const unknown = (rest: string, index = text.length - rest.length): FlowTextError =>
     new FlowTextError(`${rest}: unknown ${what} flag(s)`, at + index);
   const first = leadingInteger(text);
-  const second =
-    first !== null && text[first.end] === "/" ? leadingInteger(text.slice(first.end + 1)) : null;
+  const after = first !== null && text[first.end] === "/" ? text.slice(first.end + 1) : "";
+  // Read as scanf(3) does, of which "0x" alone is no number.
+  const second = /^0x(?![0-9a-f])/i.test(after) ? null : leadingInteger(after);
   if (first !== null && second !== null) {
     const [value, mask] = [first.value & 0xffffffffn, second.value & 0xffffffffn];
     if (((value | mask) & ~allowed) !== 0n) throw unknown(text);
@@ -137,7 +138,10 @@ function parseIpv4Value(field: Field, text: string, at: number): MaskedValue {
   return masked(field, value, onesOf(32) ^ onesOf(32 - length));
 }
 
-/** An address and a prefix length or mask (ipv6_parse_masked_len); what begins as a number is one. */
+/**
+ * An address and a prefix length or mask (ipv6_parse_masked_len): what begins as a number is a
+ * length.
+ */
 function parseIpv6Value(field: Field, text: string, at: number): MaskedValue {
   const parts = /^([0-9a-f:.]*)(?:\/\s*([+-]?\d+)|\/([0-9a-f:.]+))?(.*)$/is.exec(text)!;
   const [, address = "", length, maskText, rest] = parts;
