@@ -1,5 +1,5 @@
 // ovs-vswitchd.log, in the folder that OVS_LOGDIR names: which lines are in it.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -65,6 +65,18 @@ describe("the log of a switch", () => {
       "00002|bridge|DBG|three",
       "00003|bridge|WARN|five",
     ]);
+  });
+
+  it("goes on in another file when its own was moved", () => {
+    const log = new SwitchLog(folder);
+    log.write("bridge", "warn", "one");
+    log.close();
+    log.write("bridge", "warn", "two");
+    renameSync(join(folder, "ovs-vswitchd.log"), join(folder, "old"));
+    log.reopen();
+    log.write("bridge", "warn", "three");
+    expect(logged()).toHaveLength(1);
+    expect(logged()[0]).toContain("three");
   });
 
   it("is not there without a folder, and a folder that is not there is an error", () => {

@@ -2,7 +2,7 @@
 // ovs-vswitchd.log in $OVS_LOGDIR, where scripts that start an Open vSwitch of their own look for
 // it. Without that variable nothing is written. A line is in the file when `write` returns.
 // Main thread.
-import { openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { wallClock } from "../../base/clock.js";
 import { PacketpathError } from "../../base/errors.js";
@@ -25,7 +25,8 @@ function openLog(folder: string): number {
 }
 
 export class SwitchLog {
-  private readonly fd: number | null;
+  private readonly folder: string | null;
+  private fd: number | null;
   private readonly levels = new Map<string, LogLevel>(LOUD.map((module) => [module, "dbg"]));
   private usual: LogLevel = "info";
   private lines = 0;
@@ -35,7 +36,20 @@ export class SwitchLog {
    * @throws PacketpathError ENVIRONMENT when it cannot be written to.
    */
   constructor(folder?: string) {
-    this.fd = folder === undefined || folder === "" ? null : openLog(folder);
+    this.folder = folder === undefined || folder === "" ? null : folder;
+    this.fd = this.folder === null ? null : openLog(this.folder);
+  }
+
+  /** Writes no more until `reopen`: somebody moves the file. */
+  close(): void {
+    if (this.fd !== null) closeSync(this.fd);
+    this.fd = null;
+  }
+
+  /** Begins a new file if the old one is gone. */
+  reopen(): void {
+    this.close();
+    if (this.folder !== null) this.fd = openLog(this.folder);
   }
 
   /** Whether a line would be written; what is dear to make is asked for first. */

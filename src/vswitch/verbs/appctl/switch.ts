@@ -104,6 +104,8 @@ export const SWITCH_VERBS: readonly Verb[] = [
   },
   { name: "coverage/read-counter", min: 1, max: 1, usage: "COUNTER", run: readCounter },
   { name: "version", min: 0, max: 0, usage: "", run: version },
+  { name: "vlog/close", min: 0, max: 0, usage: "", run: (call) => call.control.log.close() },
+  { name: "vlog/reopen", min: 0, max: 0, usage: "", run: (call) => call.control.log.reopen() },
   { name: "vlog/set", min: 0, max: Infinity, usage: "{spec}", run: vlogSet },
   { name: "coverage/show", min: 0, max: 0, usage: "", run: coverage },
   { name: "time/stop", min: 0, max: 0, usage: "", run: timeStop },

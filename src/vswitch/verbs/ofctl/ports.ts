@@ -141,6 +141,7 @@ function describeSwitch(call: Call): void {
 }
 
 export const PORT_VERBS: readonly Verb[] = [
+  { name: "probe", min: 1, max: 1, usage: "SWITCH", run: (call) => void bridgeOf(call) },
   { name: "show", min: 1, max: 1, usage: "SWITCH", run: show },
   { name: "dump-desc", min: 1, max: 1, usage: "SWITCH", run: describeSwitch },
   { name: "dump-ports", min: 1, max: 2, usage: "SWITCH [PORT]", run: portStats },
