@@ -91,7 +91,7 @@ describe.skipIf(cannot)(`FullNAT to an unmodified server${needs}`, () => {
     client.child.stdin!.write("go");
     const data = (): Segment[] =>
       segments(dump, "tcp.dstport == 8080").filter(({ bytes }) => bytes > 0);
-    const options = { timeoutMs: 15_000, everyMs: 200 };
+    const options = { timeoutMs: 60_000, everyMs: 200 };
     await eventually("the data twice", () => data().length >= 2, options);
     tool("ovs-ofctl", "--strict", "del-flows", "br0", "priority=9,tcp,in_port=2");
     await client.says("200 OK");

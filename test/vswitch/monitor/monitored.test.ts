@@ -10,7 +10,7 @@ import { tools, words } from "../tools.js";
 
 const FILE = join(import.meta.dirname, "monitored.txt");
 const PORTS = [1, 2, 3, 4, 5];
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 
 interface Case {
   readonly title: string;
