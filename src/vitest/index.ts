@@ -13,11 +13,11 @@ type SafeOptions = ExploreOptions & GuardCells;
 
 expect.extend({
   async toBeSafe(received: unknown, options: SafeOptions = {}): Promise<MatcherResult> {
-    if (received instanceof ProgramFile) return hasVerdict(received, "SAFE", options);
-    return isSafe(guardOf(received) ?? nothing("toBeSafe"), options);
+    if (received instanceof ProgramFile) return told(hasVerdict(received, "SAFE", options));
+    return told(isSafe(guardOf(received) ?? nothing("toBeSafe"), options));
   },
   async toLockUp(received: unknown, options: GuardCells = {}): Promise<MatcherResult> {
-    return locksUp(guardOf(received) ?? nothing("toLockUp"), options);
+    return told(locksUp(guardOf(received) ?? nothing("toLockUp"), options));
   },
   async toHaveVerdict(
     received: unknown,
@@ -30,9 +30,21 @@ expect.extend({
       });
     }
     if (!(received instanceof ProgramFile)) return nothing("toHaveVerdict");
-    return hasVerdict(received, verdict, options);
+    return told(hasVerdict(received, verdict, options));
   },
 });
+
+/** What is wrong with a file, in the words of a message: a test runner prints no place. */
+async function told(result: Promise<MatcherResult>): Promise<MatcherResult> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!(error instanceof PacketpathError) || error.place === undefined) throw error;
+    const { code, place, fix = "" } = error;
+    const text = fix === "" ? error.toString() : `${error.toString()}\n  fix: ${fix}`;
+    throw new PacketpathError(code, text, { place, fix });
+  }
+}
 
 function nothing(matcher: string): never {
   throw new PacketpathError("USAGE", `${matcher}: expected a program or a guard`, {

@@ -31,6 +31,12 @@ describe("programs", () => {
     await expect(failure).rejects.toThrow(/UNDECIDED, expected SAFE\n {2}bound: 5 states/);
   });
 
+  it("what is wrong with a file is told with its place", async () => {
+    const file = "test/tidy.test.ts";
+    const failure = expect(programFile(file)).toBeSafe();
+    await expect(failure).rejects.toThrow(/^test\/tidy\.test\.ts:\d+:\d+: error: a program im/);
+  });
+
   it("what is no program or no verdict is refused", async () => {
     await expect(expect(3).toBeSafe()).rejects.toThrow("expected a program or a guard");
     const wrong = "SAVE" as "SAFE";
