@@ -63,7 +63,7 @@ export interface Context {
   exit: boolean;
   /** The rest of the pipeline is kept for the recirculated packet (OVS ctx->freezing). */
   freezing: boolean;
-  /** The packet goes to controllers, which may let it go on (controller(pause)); null: it does not. */
+  /** The packet goes to controllers, which may let it go on; null: it does not. */
   pause: PausedFor | null;
   /** The hash to take before the recirculation, as operands of ODP.hash; null: none. */
   freezeHash: { readonly algorithm: number; readonly basis: number } | null;

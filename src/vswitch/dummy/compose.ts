@@ -1,6 +1,6 @@
 // A frame that has a given key: what `netdev-dummy/receive` makes of a flow's text (lib/flow.c
-// flow_compose of Open vSwitch 3.1). Checksums are right, but for SCTP's, which is 0. Any thread; for
-// probes, not for speed.
+// flow_compose of Open vSwitch 3.1). Checksums are right, but for SCTP's, which is 0. Any thread;
+// for probes, not for speed.
 import { type FieldId, fieldOf, getField, getFieldWords } from "../../flow/fields.js";
 import { VLAN_PRESENT, WORD } from "../../flow/key.js";
 import { formatIpv4, formatIpv6, formatMac } from "../../ofctl/text/addresses.js";

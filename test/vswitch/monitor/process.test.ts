@@ -1,5 +1,5 @@
-// The process of ovs-ofctl monitor: it detaches, is asked with ovs-appctl -t, leaves nothing behind,
-// and ends with the switch.
+// The process of ovs-ofctl monitor: it detaches, is asked with ovs-appctl -t, leaves nothing
+// behind, and ends with the switch.
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -20,8 +20,8 @@ export interface ConnectionSettings {
   readonly words: Words;
   readonly format: PacketInFormat;
   /**
-   * `miss_send_len`: such connections are told of packets, ports and flows that go only if they have
-   * asked for some bytes of each.
+   * `miss_send_len`: such connections are told of packets, ports and flows that go only if they
+   * have asked for some bytes of each.
    */
   readonly missBytes: number;
   readonly hearsInvalidTtl: boolean;

@@ -29,7 +29,7 @@ function packetInFormat(call: Call): PacketInFormat {
   return found[1];
 }
 
-/** The version that is spoken; those that know nothing of expired packets are not if they are asked for. */
+/** The version that is spoken; if expired packets are asked for, one that can tell of them. */
 function chooseVersion(call: Call, hearsInvalidTtl: boolean): Words["version"] {
   if (!hearsInvalidTtl) return versionFor(call, FORMATS.any);
   const able = FORMATS.any & ~FORMATS.openFlow13Up;
