@@ -42,7 +42,7 @@ const SET_UP = `"use strict";
   for (const name of Object.getOwnPropertyNames(world)) {
     if (!allowed.has(name)) delete world[name];
   }
-  delete Math.random;
+  delete Math["random"];
   delete Object.setPrototypeOf;
   delete Object.prototype.__proto__;
   delete Error.captureStackTrace;
