@@ -72,9 +72,12 @@ const MAKE: Readonly<Record<Kind, (random: Random, parts: Parts) => void>> = {
   mirrors: (random, parts) => {
     // Copies into a VLAN go out in the order of a hash table, and which of them another mirror
     // sees first depends on it: such a mirror is alone.
-    if (random.below(3) === 0) parts.setup.push(mirror(random, "m1", false));
-    else
-      for (let n = 1 + random.below(2); n > 0; n--) parts.setup.push(mirror(random, `m${n}`, true));
+    // Of two to one port, it decides whether the copy is cut.
+    const isPort = random.below(3) > 0;
+    const count = isPort ? 1 + random.below(2) : 1;
+    for (let n = count; n > 0; n--) {
+      parts.setup.push(mirror(random, `m${n}`, { isPort, mayCut: isPort && count === 1 }));
+    }
     switchMore(random, parts);
   },
   learned: (random, parts) => {
@@ -176,7 +179,11 @@ function vlanOf(random: Random): string {
   }
 }
 
-function mirror(random: Random, name: string, isPort: boolean): string {
+function mirror(
+  random: Random,
+  name: string,
+  { isPort, mayCut }: { isPort: boolean; mayCut: boolean },
+): string {
   const ids = new Map<string, string>();
   const ref = (): string => {
     const one = port(random);
@@ -190,7 +197,7 @@ function mirror(random: Random, name: string, isPort: boolean): string {
   if (random.below(3) === 0) columns.push(`select-vlan=${some(random, [1, 0, 2, 100])}`);
   const output = isPort ? `output-port=${ref()}` : `output-vlan=${random.pick([1, 9])}`;
   // Of copies into a VLAN, Open vSwitch cuts those that its hash table has first.
-  if (isPort && random.below(4) === 0) columns.push(`snaplen=${random.pick([14, 64])}`);
+  if (mayCut && random.below(4) === 0) columns.push(`snaplen=${random.pick([14, 64])}`);
   const commands = [
     ...[...ids].map(([one, id]) => `--id=${id} get Port ${one}`),
     `--id=@${name} create Mirror name=${name} ${[...columns, output].join(" ")}`,
