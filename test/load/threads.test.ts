@@ -11,6 +11,9 @@ const NOWHERE = { name: "nowhere", handle: -1, path: null };
 /** So long a thread that does not end is waited for here, in milliseconds. */
 const GRACE_MS = 200;
 
+/** A word that no load uses. */
+const TOLD = 20;
+
 /** A role thread written in place. */
 function role(body: string): URL {
   const head = 'import { parentPort as port, workerData } from "node:worker_threads";';
@@ -39,14 +42,13 @@ describe("a load's threads", () => {
 
   it("are woken out of a wait on the stop word, at once", async () => {
     const group = new RoleGroup(LINUX);
-    const begun = 20;
     const body = `
       const words = new Int32Array(workerData.counters);
-      Atomics.store(words, ${begun}, 1);
+      Atomics.store(words, ${TOLD}, 1);
       const how = Atomics.wait(words, ${LOAD_COUNTER.stop}, 0, 60000);
       port.postMessage({ type: "result", result: how });`;
     const waiting = group.start<string, null>("waiting", role(body), NOWHERE, null);
-    await eventually("the wait", () => group.counters[begun] === 1, { timeoutMs: 60_000 });
+    await eventually("the wait", () => group.counters[TOLD] === 1, { timeoutMs: 60_000 });
     group.stop();
     expect(await waiting.result).toBe("ok");
     await group.end();
@@ -63,8 +65,13 @@ describe("a load's threads", () => {
     const group = new RoleGroup(LINUX);
     const early = group.start("early", role('throw new Error("early");'), NOWHERE, null);
     await expect(early.ready).rejects.toThrow("early");
-    const late = group.start("late", role(`${READY} throw new Error("late");`), NOWHERE, null);
+    // An error may overtake a message: it is thrown when "ready" has been heard.
+    const body = `${READY} Atomics.wait(new Int32Array(workerData.counters), ${TOLD}, 0);
+      throw new Error("late");`;
+    const late = group.start("late", role(body), NOWHERE, null);
     await late.ready;
+    Atomics.store(group.counters, TOLD, 1);
+    Atomics.notify(group.counters, TOLD);
     await expect(late.result).rejects.toThrow("late");
     await group.end();
   });
