@@ -33,6 +33,11 @@ const BURST_MAX = 32;
  * super-frames, each with an acknowledgment, made five such reads per super-frame.
  */
 const SINGLES_MAX = 4;
+/**
+ * Frames up to this length are mostly acknowledgments, and are carried first: the sender goes on
+ * while the super-frame of the other direction is copied. One TCP stream gets a twentieth more.
+ */
+const LIGHT_BYTES = 128;
 /** Sleep without traffic; a kick ends it at once, so it only bounds the damage of a lost one. */
 const IDLE_WAIT_MS = 100;
 /** Reads in a row that fail in a way nobody expects before the queue counts as dead. */
@@ -52,6 +57,8 @@ interface RxQueue {
   dead: boolean;
   /** Bursts of one frame in a row, up to SINGLES_MAX. */
   singles: number;
+  /** Whether its last frame had at most LIGHT_BYTES. */
+  isLight: boolean;
 }
 
 export interface LoopParts {
@@ -131,6 +138,7 @@ export class Loop {
           failures: 0,
           dead: false,
           singles: 0,
+          isLight: true,
         });
       }
     }
@@ -148,20 +156,35 @@ export class Loop {
     this.ready = new Uint8Array(this.handles.length).fill(1);
   }
 
-  /** One burst of every queue that has frames. */
+  /** One burst of every queue that has frames, the light ones first. */
   private round(): void {
-    const m = this.p.k.m;
     // A queue that dies in here replaces these arrays; this round goes on with the old ones.
     const { alive, ready } = this;
+    let heavy = 0;
     for (let i = 0; i < alive.length; i++) {
       if (ready[i] === 0) continue;
-      rcuReadLock(m);
-      this.p.datapath.beginBurst();
-      this.burst(alive[i]!);
-      this.p.transmit.endBurst();
-      this.p.burstClock?.endBurst();
-      rcuReadUnlock(m);
+      if (!alive[i]!.isLight) heavy++;
+      else {
+        this.serve(alive[i]!);
+        ready[i] = 0;
+      }
     }
+    for (let i = 0; heavy > 0; i++) {
+      if (ready[i] === 0) continue;
+      this.serve(alive[i]!);
+      heavy--;
+    }
+  }
+
+  /** One burst, in a read section of its own. */
+  private serve(queue: RxQueue): void {
+    const m = this.p.k.m;
+    rcuReadLock(m);
+    this.p.datapath.beginBurst();
+    this.burst(queue);
+    this.p.transmit.endBurst();
+    this.p.burstClock?.endBurst();
+    rcuReadUnlock(m);
   }
 
   private burst(queue: RxQueue): void {
@@ -182,6 +205,7 @@ export class Loop {
       frame.inPort = queue.port;
       frame.queueMapping = queue.queueMapping;
       frame.hash = 0;
+      queue.isLight = frame.length <= LIGHT_BYTES;
       this.receive(queue, read === lengthMax);
     }
     if (most === 1) queue.singles++;
