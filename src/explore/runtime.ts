@@ -13,8 +13,8 @@ import { failureOf } from "./search/kernel/failures.js";
 import { SHADOWED } from "./search/kernel/heap.js";
 import { FINISHED, YES } from "./search/kernel/result.js";
 import { serialize } from "./serialize.js";
-import { Kept, type KeptName } from "./source/realm/kept.js";
-import { OWN, type Plain, type Realm } from "./source/realm/realm.js";
+import { Keeping } from "./source/realm/kept.js";
+import { OWN, type Plain } from "./source/realm/realm.js";
 import { type Frames, OP, type Step, VERDICTS, type Verdict } from "./types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -75,15 +75,12 @@ export function claimOf(args: readonly unknown[]): [verdict: Verdict, message: s
 const ENDLESS = "endless";
 const TOO_MANY = "too many";
 
-export class Runtime implements Frames {
+export class Runtime extends Keeping implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
-  kept: Kept | null = null;
   /** Prototypes of the plain objects of the program's world. */
   private readonly plain: Plain;
-  private keptIn = "";
-  private readonly keptNames: KeptName[] = [];
   /** Set by the loader. */
   bounds: Bounds = {
     first: 1,
@@ -96,28 +93,8 @@ export class Runtime implements Frames {
   };
 
   constructor(plain: Plain = OWN) {
+    super();
     this.plain = plain;
-  }
-
-  /** Something has been made that has these variables in sight. */
-  sees<T>(names: readonly KeptName[], value: T): T {
-    // Of what threads make, their keys tell.
-    if (this.kept === null) this.keptNames.push(...names);
-    return value;
-  }
-
-  /** The module has run, and these are its names. */
-  keep(file: string, names: readonly KeptName[]): void {
-    this.keptIn = file;
-    this.keptNames.unshift(...names);
-  }
-
-  /**
-   * From now on, what the module keeps is to stay as it is.
-   * @throws PacketpathError PROGRAM_INVALID naming what cannot be looked into.
-   */
-  seal(realm: Realm): void {
-    this.kept = new Kept(this.keptIn, this.keptNames, realm);
   }
 
   /** One primitive: a scheduling point, but for assert and tick. */

@@ -3,8 +3,7 @@
 // first touches it, and the values of objects that never change are left out of local states.
 import { EndlessLoop, failStep, type Request, TooManyRounds } from "../runtime.js";
 import { Questions } from "../search/questions.js";
-import { Kept, type KeptName } from "../source/realm/kept.js";
-import type { Realm } from "../source/realm/realm.js";
+import { Keeping } from "../source/realm/kept.js";
 import { type Frames, OP, type Step } from "../types.js";
 
 /** Most times that loops go round between two shared accesses. */
@@ -16,13 +15,10 @@ export const POISON_FREE = 0x6b6b6b6b;
 /** A guard has read a property of a device in a way that no token stands at. */
 export class UnaskedRead extends Error {}
 
-export class SystemRuntime implements Frames {
+export class SystemRuntime extends Keeping implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
-  kept: Kept | null = null;
-  private keptIn = "";
-  private readonly keptNames: KeptName[] = [];
   /** CPU of the thread that runs now. */
   cpu = 0;
   /** Addresses by slot; slot 0 is NULL. */
@@ -45,23 +41,6 @@ export class SystemRuntime implements Frames {
   private direct: Int32Array | null = null;
   /** Loads from that memory, each with its value. */
   private loads: Load[] = [];
-
-  /** In a user's guard, something has been made that has these variables in sight. */
-  sees<T>(names: readonly KeptName[], value: T): T {
-    if (this.kept === null) this.keptNames.push(...names);
-    return value;
-  }
-
-  /** A user's guard has been loaded, and these are its module's names. */
-  keep(file: string, names: readonly KeptName[]): void {
-    this.keptIn = file;
-    this.keptNames.unshift(...names);
-  }
-
-  /** From now on, what the guard's module keeps is to stay as it is. @throws as `Kept` does. */
-  seal(realm: Realm): void {
-    this.kept = new Kept(this.keptIn, this.keptNames, realm);
-  }
 
   /** Runs a check by itself; what is wrong, or null, and what it has loaded. */
   checkAlone(m: Int32Array, start: () => unknown): { message: string | null; loads: Load[] } {

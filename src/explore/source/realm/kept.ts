@@ -115,3 +115,32 @@ function hiding(object: object, realm: Realm): string | null {
 const textOf = Function.prototype.toString;
 /** No function that somebody wrote has such a text. */
 const NATIVE = /^function [^{]*\{ \[native code\] \}$/;
+
+/** The part of a runtime that learns what a module keeps, by tokens while the module runs. */
+export class Keeping {
+  /** Null until the module is sealed. */
+  kept: Kept | null = null;
+  private file = "";
+  private readonly names: KeptName[] = [];
+
+  /** Something has been made that has these variables in sight. */
+  sees<T>(names: readonly KeptName[], value: T): T {
+    // Of what threads make, their keys tell.
+    if (this.kept === null) this.names.push(...names);
+    return value;
+  }
+
+  /** The module has run, and these are its names. */
+  keep(file: string, names: readonly KeptName[]): void {
+    this.file = file;
+    this.names.unshift(...names);
+  }
+
+  /**
+   * From now on, what the module keeps is to stay as it is.
+   * @throws PacketpathError PROGRAM_INVALID naming what cannot be looked into.
+   */
+  seal(realm: Realm): void {
+    this.kept = new Kept(this.file, this.names, realm);
+  }
+}
