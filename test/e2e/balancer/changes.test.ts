@@ -1,33 +1,14 @@
 // Services and servers of a running balancer that come and go by ovs-appctl, with real sockets on
 // both ends: who is asked next, that connections go on, and that what is refused changes nothing.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { NEEDS_ROOT, needsRoot } from "../../host/linux-support.js";
-import { endAll, has, hostState, temporaryFolder } from "../program.js";
-import { begin, beside, endChildren, fetch } from "./topology.js";
+import { has } from "../program.js";
+import { begin, beside, CLIENT, fetch, testFolder } from "./topology.js";
 
 const cannot = NEEDS_ROOT || !has("ip") || !has("curl");
 const needs = NEEDS_ROOT ? needsRoot : cannot ? " (needs ip and curl)" : "";
 
-let folder: { path: string; remove: () => void };
-let before: ReturnType<typeof hostState>;
-beforeAll(() => {
-  folder = temporaryFolder();
-  before = hostState();
-});
-afterEach(async () => {
-  endChildren();
-  await endAll();
-  expect(hostState()).toEqual(before);
-});
-afterAll(() => folder.remove());
-
-/** A connection that asks for a page when it is told to. */
-const CLIENT = `
-const socket = require("node:net").connect({
-  host: "10.0.0.80", port: 80, localAddress: "10.0.1.7", localPort: 40000,
-}, () => console.log("connected"));
-socket.on("data", (data) => console.log(String(data)));
-process.stdin.once("data", () => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"));`;
+const folder = testFolder();
 
 /** Nobody listens there: who is sent to it is refused at once. */
 const NOBODY = "10.1.0.11:9999";

@@ -2,29 +2,18 @@
 // the client's address, byte for byte, by tcpdump in the server's namespace and tshark; a loss;
 // UDP; options that no kernel would send; and the scenario with 200 addresses.
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { eventually } from "../../../src/base/eventually.js";
 import { NEEDS_ROOT, needsRoot } from "../../host/linux-support.js";
-import { endAll, has, hostState, inNamespace, runJson, temporaryFolder } from "../program.js";
-import { begin, beside, Dump, endChildren, fetch } from "./topology.js";
+import { has, inNamespace, runJson } from "../program.js";
+import { begin, beside, CLIENT, Dump, fetch, testFolder } from "./topology.js";
 
 const PROGRAMS = ["ip", "curl", "tcpdump", "tshark"];
 const missing = PROGRAMS.filter((program) => !has(program));
 const cannot = NEEDS_ROOT || missing.length > 0;
 const needs = NEEDS_ROOT ? needsRoot : cannot ? ` (needs ${missing.join(", ")})` : "";
 
-let folder: { path: string; remove: () => void };
-let before: ReturnType<typeof hostState>;
-beforeAll(() => {
-  folder = temporaryFolder();
-  before = hostState();
-});
-afterEach(async () => {
-  endChildren();
-  await endAll();
-  expect(hostState()).toEqual(before);
-});
-afterAll(() => folder.remove());
+const folder = testFolder();
 
 /** Port 40000 of 10.0.1.7 and of fd00::7, as options. */
 const V4 = "fe089c400a000107";
@@ -154,13 +143,6 @@ describe.skipIf(cannot)(`FullNAT to an unmodified server${needs}`, () => {
     expect(learned).toContain(`connections ${MALFORMED.length}\n`);
   });
 });
-
-const CLIENT = `
-const socket = require("node:net").connect({
-  host: "10.0.0.80", port: 80, localAddress: "10.0.1.7", localPort: 40000,
-}, () => console.log("connected"));
-socket.on("data", (data) => console.log(String(data)));
-process.stdin.once("data", () => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"));`;
 
 /** Five datagrams, each sent when the one before has come back. */
 function echo(type: string, from: string, to: string): string {

@@ -4,7 +4,8 @@ import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../../src/base/eventually.js";
-import { inNamespace, Program, ROOT } from "../program.js";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { endAll, hostState, inNamespace, Program, ROOT, temporaryFolder } from "../program.js";
 
 export const SCENARIO = `name: balancer
 workers: 2
@@ -47,9 +48,41 @@ balancer:
 
 const children: ChildProcess[] = [];
 
-export function endChildren(): void {
+function endChildren(): void {
   for (const child of children.splice(0)) child.kill("SIGKILL");
 }
+
+/**
+ * A folder for the tests of a file. After each, what it has started ends, and the host must be as
+ * it was before the first.
+ */
+export function testFolder(): { readonly path: string } {
+  let folder: ReturnType<typeof temporaryFolder>;
+  let before: ReturnType<typeof hostState>;
+  beforeAll(() => {
+    folder = temporaryFolder();
+    before = hostState();
+  });
+  afterEach(async () => {
+    endChildren();
+    await endAll();
+    expect(hostState()).toEqual(before);
+  });
+  afterAll(() => folder.remove());
+  return {
+    get path() {
+      return folder.path;
+    },
+  };
+}
+
+/** A connection from port 40000 of 10.0.1.7 that asks for a page when it is told to. */
+export const CLIENT = `
+const socket = require("node:net").connect({
+  host: "10.0.0.80", port: 80, localAddress: "10.0.1.7", localPort: 40000,
+}, () => console.log("connected"));
+socket.on("data", (data) => console.log(String(data)));
+process.stdin.once("data", () => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"));`;
 
 export interface Beside {
   readonly child: ChildProcess;
