@@ -62,7 +62,7 @@ describe.skipIf(NEEDS_ROOT)(`the witness${needsRoot}`, () => {
     const lab = await twoHosts();
     try {
       const server = lab.topology.namespaces.get("server")!.ref;
-      const witness = await startWitness(server, "eth0", "", { library: "shim" });
+      const witness = await startWitness(server, "eth0", "", { binding: "shim" });
       const result = await flood(lab, DATAGRAMS);
       await eventually("the datagrams to arrive", () => arrived(lab) >= result.sent, {
         timeoutMs: 60_000,

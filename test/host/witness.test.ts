@@ -1,5 +1,5 @@
 // The witness and the prober, in fresh namespaces joined by a veth pair: what was sent is what was
-// seen, whichever library looks; and no child outlives its work.
+// seen, whichever binding looks; and no child outlives its work.
 import { execFileSync, fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +14,7 @@ import {
   emptyTally,
   startWitness,
   tallyReport,
-  type CaptureLibrary,
+  type CaptureBinding,
 } from "../../src/host/witness/witness.js";
 import { Cap } from "../../native-free-shims/cap/index.js";
 
@@ -147,12 +147,12 @@ describe("frame digest", () => {
   });
 });
 
-const LIBRARIES: { library: CaptureLibrary; built: boolean; why: string }[] = [
-  { library: "cap", built: capBuilt, why: capBuilt ? "" : " (needs the package cap, not built)" },
-  { library: "shim", built: true, why: "" },
+const BINDINGS: { binding: CaptureBinding; built: boolean; why: string }[] = [
+  { binding: "cap", built: capBuilt, why: capBuilt ? "" : " (needs the package cap, not built)" },
+  { binding: "shim", built: true, why: "" },
 ];
 
-describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
+describe.each(BINDINGS)("witness with $binding", ({ binding, built, why }) => {
   const skip = !root || !built;
   const reason = needsRoot + why;
 
@@ -160,13 +160,13 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
     `sees exactly the frames that were sent, in their direction${reason}`,
     async () => {
       const { a, b } = await pair();
-      const out = await startWitness(a, "veth0", "ether proto 0x88b5", { library });
-      const into = await startWitness(b, "veth0", "ether proto 0x88b5", { library });
+      const out = await startWitness(a, "veth0", "ether proto 0x88b5", { binding });
+      const into = await startWitness(b, "veth0", "ether proto 0x88b5", { binding });
       const list = frames(1_000);
       sendAll(a, list);
       const [sent, received] = await Promise.all([out.stop(), into.stop()]);
       const expected = digestOf(list);
-      const common = { ...expected, library, dropped: 0, truncated: 0, ended: "stopped" };
+      const common = { ...expected, binding, dropped: 0, truncated: 0, ended: "stopped" };
       expect(sent).toEqual({ ...common, sent: expected, received: NOTHING });
       expect(received).toEqual({ ...common, sent: NOTHING, received: expected });
       expect(await out.stop()).toBe(sent);
@@ -175,14 +175,14 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
 
   it.skipIf(skip)(`the filter keeps other frames out${reason}`, async () => {
     const { a } = await pair();
-    const witness = await startWitness(a, "veth0", "arp", { library });
+    const witness = await startWitness(a, "veth0", "arp", { binding });
     sendAll(a, frames(20));
     expect(await witness.stop()).toMatchObject(NOTHING);
   });
 
   it.skipIf(skip)(`a buffer too small for a burst is reported, not hidden${reason}`, async () => {
     const { a } = await pair();
-    const options = { library, bufferSizeBytes: 1_048_576 };
+    const options = { binding, bufferSizeBytes: 1_048_576 };
     const witness = await startWitness(a, "veth0", "ether proto 0x88b5", options);
     // Stopped, the child cannot empty its buffer: 1 MiB holds fewer than 20000 frames of either.
     process.kill(witness.pid, "SIGSTOP");
@@ -198,13 +198,13 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
     async () => {
       const { a } = await pair();
       const before = { children: childCount(), fds: fdCount() };
-      const witness = await startWitness(a, "veth0", "ether proto 0x88b5", { library });
+      const witness = await startWitness(a, "veth0", "ether proto 0x88b5", { binding });
       const list = frames(300);
       sendAll(a, list);
       // The digest is complete once the child has been idle; only then may the device go.
       await eventually("the witness to be idle", () => idle(witness.pid), { timeoutMs: 60_000 });
       ip(a, "link", "del", "veth0");
-      await eventually("the witness to notice", () => noticed(witness.pid, library), {
+      await eventually("the witness to notice", () => noticed(witness.pid, binding), {
         timeoutMs: 60_000,
       });
       expect(await witness.stop()).toMatchObject({ ...digestOf(list), ended: "device-gone" });
@@ -216,7 +216,7 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
     const { a } = await pair();
     const before = { children: childCount(), fds: fdCount() };
     for (let i = 0; i < 10; i++) {
-      const witness = await startWitness(a, "veth0", "", { library });
+      const witness = await startWitness(a, "veth0", "", { binding });
       await witness.stop();
     }
     expect({ children: childCount(), fds: fdCount() }).toEqual(before);
@@ -227,11 +227,11 @@ describe.each(LIBRARIES)("witness with $library", ({ library, built, why }) => {
     async () => {
       const { a } = await pair();
       const before = { children: childCount(), fds: fdCount() };
-      await expect(startWitness(a, "nosuch0", "", { library })).rejects.toMatchObject({
+      await expect(startWitness(a, "nosuch0", "", { binding })).rejects.toMatchObject({
         code: "ENVIRONMENT",
         message: expect.stringMatching(/a:nosuch0.*[Nn]o such device/),
       });
-      await expect(startWitness(a, "veth0", "tcp and and", { library })).rejects.toMatchObject({
+      await expect(startWitness(a, "veth0", "tcp and and", { binding })).rejects.toMatchObject({
         code: "ENVIRONMENT",
       });
       expect({ children: childCount(), fds: fdCount() }).toEqual(before);
@@ -271,8 +271,8 @@ function alive(pid: number): boolean {
 }
 
 /** Under cap the child dies of the removal; under the shim its namespace's packet socket closes. */
-function noticed(pid: number, library: CaptureLibrary): boolean {
-  if (library === "cap") return !alive(pid);
+function noticed(pid: number, binding: CaptureBinding): boolean {
+  if (binding === "cap") return !alive(pid);
   const sockets = readFileSync(`/proc/${pid}/net/packet`, "utf8").trim().split("\n");
   return sockets.length === 1;
 }
@@ -319,20 +319,20 @@ describe("children and their parents", () => {
 });
 
 const PROBES = [
-  { library: "raw-socket", built: rawSocketBuilt },
-  { library: "shim", built: true },
+  { binding: "raw-socket", built: rawSocketBuilt },
+  { binding: "shim", built: true },
 ] as const;
 
-describe.each(PROBES)("prober with $library", ({ library, built }) => {
+describe.each(PROBES)("prober with $binding", ({ binding, built }) => {
   const skip = !root || !built;
   const reason = needsRoot + (built ? "" : " (needs the package raw-socket, not built)");
 
   it.skipIf(skip)(`every request is answered, IPv4 and IPv6${reason}`, async () => {
     const { a } = await pair();
     for (const target of ["10.9.0.2", "fd09::2"]) {
-      const report = await probe(a, target, { count: 20, intervalMs: 1, library });
+      const report = await probe(a, target, { count: 20, intervalMs: 1, binding });
       expect(report).toMatchObject({
-        library,
+        binding,
         sent: 20,
         received: 20,
         duplicates: 0,
@@ -347,19 +347,19 @@ describe.each(PROBES)("prober with $library", ({ library, built }) => {
   it.skipIf(skip)(`its own requests, seen on loopback, are no answers${reason}`, async () => {
     const { a } = await pair();
     ip(a, "link", "set", "lo", "up");
-    const report = await probe(a, "10.9.0.1", { count: 5, intervalMs: 1, library });
+    const report = await probe(a, "10.9.0.1", { count: 5, intervalMs: 1, binding });
     expect(report).toMatchObject({ sent: 5, received: 5, duplicates: 0, corrupted: 0 });
   });
 
   it.skipIf(skip)(`silence and refusals are counted, not thrown${reason}`, async () => {
     const { a } = await pair();
-    const silent = await probe(a, "10.9.0.77", { count: 2, intervalMs: 1, timeoutMs: 50, library });
+    const silent = await probe(a, "10.9.0.77", { count: 2, intervalMs: 1, timeoutMs: 50, binding });
     expect(silent).toMatchObject({ received: 0, rttMs: [] });
     const refused = await probe(a, "192.0.2.1", {
       count: 3,
       intervalMs: 0,
       timeoutMs: 50,
-      library,
+      binding,
     });
     expect(refused).toMatchObject({ sent: 0, errors: { "Network is unreachable": 3 } });
   });
@@ -367,7 +367,7 @@ describe.each(PROBES)("prober with $library", ({ library, built }) => {
   it.skipIf(skip)(`a large payload comes back byte for byte${reason}`, async () => {
     const { a } = await pair();
     const before = { children: childCount(), fds: fdCount() };
-    const report = await probe(a, "10.9.0.2", { count: 3, sizeBytes: 8_000, library });
+    const report = await probe(a, "10.9.0.2", { count: 3, sizeBytes: 8_000, binding });
     expect(report).toMatchObject({ sent: 3, received: 3, corrupted: 0 });
     expect({ children: childCount(), fds: fdCount() }).toEqual(before);
   });

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { isIPv6 } from "node:net";
 import { nowMs } from "../../base/clock.js";
 import { enterNamespaceOfParent, failureMessage, sendToParent } from "./namespaced-child.js";
-import type { ProbeLibrary, ProbeReport, ProbeRequest } from "./prober.js";
+import type { ProbeBinding, ProbeReport, ProbeRequest } from "./prober.js";
 
 /** The part of raw-socket's API that is used. */
 interface RawSocket {
@@ -42,19 +42,19 @@ const ECHO = {
   6: { request: 128, reply: 129 },
 } as const;
 
-async function loadLibrary({
-  library: wanted,
-}: ProbeRequest): Promise<{ library: ProbeLibrary; raw: RawModule }> {
+async function loadBinding({
+  binding: wanted,
+}: ProbeRequest): Promise<{ binding: ProbeBinding; raw: RawModule }> {
   if (wanted !== "shim") {
     try {
       const raw = createRequire(import.meta.url)("raw-socket") as RawModule;
-      return { library: "raw-socket", raw };
+      return { binding: "raw-socket", raw };
     } catch (error) {
       if (wanted === "raw-socket") throw error;
     }
   }
   const shim = new URL("../../../native-free-shims/raw-socket/index.js", import.meta.url);
-  return { library: "shim", raw: (await import(shim.href)) as RawModule };
+  return { binding: "shim", raw: (await import(shim.href)) as RawModule };
 }
 
 interface Run {
@@ -147,7 +147,7 @@ async function collect(run: Run): Promise<void> {
 }
 
 async function perform(request: ProbeRequest): Promise<ProbeReport> {
-  const { library, raw } = await loadLibrary(request);
+  const { binding, raw } = await loadBinding(request);
   const family = isIPv6(request.target) ? 6 : 4;
   const socket = raw.createSocket({
     addressFamily: family === 6 ? raw.AddressFamily.IPv6 : raw.AddressFamily.IPv4,
@@ -179,7 +179,7 @@ async function perform(request: ProbeRequest): Promise<ProbeReport> {
   await collect(run);
   socket.close();
   const { sent, duplicates, corrupted, rttMs, errors } = run;
-  return { library, sent, received: rttMs.length, duplicates, corrupted, rttMs, errors };
+  return { binding, sent, received: rttMs.length, duplicates, corrupted, rttMs, errors };
 }
 
 async function answer(request: ProbeRequest): Promise<void> {

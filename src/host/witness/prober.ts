@@ -7,8 +7,8 @@ import { PacketpathError } from "../../base/errors.js";
 import { forkIntoNamespace, throwFailure } from "./namespaced-child.js";
 import type { NamespaceRef } from "../types.js";
 
-/** Which library sends: the npm package raw-socket, or native-free-shims/raw-socket. */
-export type ProbeLibrary = "raw-socket" | "shim";
+/** Which binding sends: the npm package raw-socket, or native-free-shims/raw-socket. */
+export type ProbeBinding = "raw-socket" | "shim";
 
 export interface ProbeOptions {
   /** Echo requests to send, 1 to 10000. */
@@ -20,11 +20,11 @@ export interface ProbeOptions {
   /** Payload behind the ICMP header, 0 to 65000; default 56, as ping has it. */
   readonly sizeBytes?: number;
   /** Default `auto`: raw-socket if it loads, else the shim. */
-  readonly library?: ProbeLibrary | "auto";
+  readonly binding?: ProbeBinding | "auto";
 }
 
 export interface ProbeReport {
-  readonly library: ProbeLibrary;
+  readonly binding: ProbeBinding;
   /** Requests that the kernel took. */
   readonly sent: number;
   /** Requests answered, each counted once, with the bytes that were sent. */
@@ -47,7 +47,7 @@ export interface ProbeRequest {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly sizeBytes: number;
-  readonly library: ProbeLibrary | "auto";
+  readonly binding: ProbeBinding | "auto";
 }
 
 /** Beyond what a probe may take by its own options, before the child is held to be stuck. */
@@ -69,14 +69,14 @@ function checkedRequest(target: string, options: ProbeOptions): ProbeRequest {
     intervalMs: inRange("intervalMs", options.intervalMs ?? 10, 0, 10_000),
     timeoutMs: inRange("timeoutMs", options.timeoutMs ?? 1_000, 1, 60_000),
     sizeBytes: inRange("sizeBytes", options.sizeBytes ?? 56, 0, 65_000),
-    library: options.library ?? "auto",
+    binding: options.binding ?? "auto",
   };
 }
 
 /**
  * Sends ICMP or ICMPv6 echo requests to `target` from inside a namespace of the linux backend, and
  * waits for the answers.
- * @throws PacketpathError USAGE for options; ENVIRONMENT when the namespace or the library cannot
+ * @throws PacketpathError USAGE for options; ENVIRONMENT when the namespace or the binding cannot
  *   be had; DEADLINE when the child hangs. Unreachable targets are no error: see the report.
  */
 export async function probe(

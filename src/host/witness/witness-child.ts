@@ -15,7 +15,7 @@ import {
   emptyTally,
   RECORD_BYTES,
   tallyReport,
-  type CaptureLibrary,
+  type CaptureBinding,
   type WitnessReport,
   type WitnessRequest,
 } from "./witness.js";
@@ -51,19 +51,19 @@ const LOOKS_MAX = 200;
 /** cap does not keep its buffer alive; a buffer collected while it captures corrupts the heap. */
 const pinned: unknown[] = [];
 
-async function loadLibrary({
-  library: wanted,
-}: WitnessRequest): Promise<{ library: CaptureLibrary; module: CaptureModule }> {
+async function loadBinding({
+  binding: wanted,
+}: WitnessRequest): Promise<{ binding: CaptureBinding; module: CaptureModule }> {
   if (wanted !== "shim") {
     try {
       const module = createRequire(import.meta.url)("cap") as CaptureModule;
-      return { library: "cap", module };
+      return { binding: "cap", module };
     } catch (error) {
       if (wanted === "cap") throw error;
     }
   }
   const shim = new URL("../../../native-free-shims/cap/index.js", import.meta.url);
-  return { library: "shim", module: (await import(shim.href)) as CaptureModule };
+  return { binding: "shim", module: (await import(shim.href)) as CaptureModule };
 }
 
 function packetSockets(): number[] {
@@ -120,7 +120,7 @@ function macOf(device: string): Buffer | null {
 }
 
 interface State {
-  readonly library: CaptureLibrary;
+  readonly binding: CaptureBinding;
   readonly capture: Capture;
   readonly buffer: Buffer;
   readonly mac: Buffer | null;
@@ -128,7 +128,7 @@ interface State {
   readonly received: ReturnType<typeof emptyTally>;
   /** cap's socket, to ask it for its losses; -1 under the shim, which can be asked itself. */
   readonly fd: number;
-  /** Whether the library or the source address tells directions apart. */
+  /** Whether the binding or the source address tells directions apart. */
   readonly directions: boolean;
   truncated: number;
   drops: number;
@@ -147,7 +147,7 @@ function report(state: State): Omit<WitnessReport, "ended"> {
     high: (sent.high + received.high) >>> 0,
   };
   return {
-    library: state.library,
+    binding: state.binding,
     ...tallyReport(all),
     sent: directions ? tallyReport(sent) : null,
     received: directions ? tallyReport(received) : null,
@@ -177,7 +177,7 @@ function take(state: State, nbytes: number, truncated: boolean): void {
 }
 
 async function start(request: WitnessRequest): Promise<State> {
-  const { library, module } = await loadLibrary(request);
+  const { binding, module } = await loadBinding(request);
   const capture = new module.Cap();
   const buffer = Buffer.alloc(SNAP_LENGTH);
   pinned.push(capture, buffer);
@@ -186,14 +186,14 @@ async function start(request: WitnessRequest): Promise<State> {
   const own = packetSockets().find((fd) => !before.includes(fd)) ?? -1;
   const mac = macOf(request.device);
   const state: State = {
-    library,
+    binding,
     capture,
     buffer,
     mac,
     sent: emptyTally(),
     received: emptyTally(),
-    fd: library === "cap" ? own : -1,
-    directions: library === "shim" || (linkType === "ETHERNET" && mac !== null),
+    fd: binding === "cap" ? own : -1,
+    directions: binding === "shim" || (linkType === "ETHERNET" && mac !== null),
     truncated: 0,
     drops: 0,
     gone: false,
@@ -234,7 +234,7 @@ async function main(): Promise<void> {
     const message = messages.shift();
     if (message?.kind === "open") {
       state = await start(message);
-      await sendToParent({ kind: "ready", library: state.library });
+      await sendToParent({ kind: "ready", binding: state.binding });
     } else if (message?.kind === "stop" && state !== null) {
       await stop(state);
     }

@@ -18,8 +18,8 @@ import {
 } from "./namespaced-child.js";
 import type { NamespaceRef } from "../types.js";
 
-/** Which library captures: the npm package cap (libpcap), or native-free-shims/cap. */
-export type CaptureLibrary = "cap" | "shim";
+/** Which binding captures: the npm package cap (libpcap), or native-free-shims/cap. */
+export type CaptureBinding = "cap" | "shim";
 
 /** A set of frames, whatever their order. Equal sets have equal digests. */
 export interface FrameCount {
@@ -35,7 +35,7 @@ export interface FrameCount {
 
 /** What the witness saw. */
 export interface WitnessReport extends FrameCount {
-  readonly library: CaptureLibrary;
+  readonly binding: CaptureBinding;
   /**
    * Frames that the namespace's kernel transmitted on the device, and those it received. Under
    * cap, which does not tell, by the source MAC address: wrong for a device that forwards other
@@ -53,7 +53,7 @@ export interface WitnessReport extends FrameCount {
 
 export interface WitnessOptions {
   /** Default `auto`: cap if it loads, else the shim. */
-  readonly library?: CaptureLibrary | "auto";
+  readonly binding?: CaptureBinding | "auto";
   /**
    * Capture buffer, 1 MiB to 1 GiB; default 128 MiB. Under cap each waiting frame occupies 65.6 KB
    * of it, however short it is: 2,000 frames fit the default.
@@ -62,7 +62,7 @@ export interface WitnessOptions {
 }
 
 export interface Witness {
-  readonly library: CaptureLibrary;
+  readonly binding: CaptureBinding;
   readonly pid: number;
   /**
    * Ends the capture after frames already on their way have been taken, and reaps the child. After
@@ -115,7 +115,7 @@ export interface WitnessRequest {
   readonly kind: "open";
   readonly device: string;
   readonly filter: string;
-  readonly library: CaptureLibrary | "auto";
+  readonly binding: CaptureBinding | "auto";
   readonly bufferSizeBytes: number;
 }
 
@@ -133,7 +133,7 @@ function checkOptions(device: string, options: WitnessOptions): Omit<WitnessRequ
         "it must be 1048576 to 1073741824",
     );
   }
-  return { kind: "open", device, library: options.library ?? "auto", bufferSizeBytes };
+  return { kind: "open", device, binding: options.binding ?? "auto", bufferSizeBytes };
 }
 
 /** A file without a name: the child writes into it, and it vanishes with the last descriptor. */
@@ -185,7 +185,7 @@ async function finish(child: NamespacedChild, recordFd: number): Promise<Witness
  * @param namespace a namespace of the linux backend.
  * @param filter "" for everything; see pcap-filter(7) and, for the shim, its index.d.ts.
  * @throws PacketpathError USAGE for options; ENVIRONMENT when the namespace, the device, the filter
- *   or the library cannot be had, in the words of who refused it.
+ *   or the binding cannot be had, in the words of who refused it.
  */
 export async function startWitness(
   namespace: NamespaceRef,
@@ -200,13 +200,13 @@ export async function startWitness(
   try {
     const ready = child.reply((message) => {
       throwFailure(message, `witness on ${namespace.name}:${deviceName}`);
-      return readyLibrary(message);
+      return readyBinding(message);
     });
     child.process.send(request, () => undefined);
-    const library = await ready;
+    const binding = await ready;
     let report: Promise<WitnessReport> | null = null;
     return {
-      library,
+      binding,
       pid: child.process.pid ?? 0,
       stop: () => (report ??= finish(child, recordFd)),
     };
@@ -217,8 +217,8 @@ export async function startWitness(
   }
 }
 
-function readyLibrary(message: unknown): CaptureLibrary | undefined {
+function readyBinding(message: unknown): CaptureBinding | undefined {
   if (typeof message !== "object" || message === null || !("kind" in message)) return undefined;
-  if (message.kind !== "ready" || !("library" in message)) return undefined;
-  return message.library === "cap" ? "cap" : "shim";
+  if (message.kind !== "ready" || !("binding" in message)) return undefined;
+  return message.binding === "cap" ? "cap" : "shim";
 }
