@@ -14,6 +14,7 @@ import { type ControllerOperand, ODP, type Operand } from "../flow/odp.js";
 import { OFPP, type Action, type Nat } from "../flow/types.js";
 import type { Observer, TranslationError } from "./observer.js";
 import type { PatchPeer, Wiring } from "./walk/patch.js";
+import type { FrozenList } from "./walk/recirculation.js";
 
 /** The bits of word `typeVlan` that hold the TCI. */
 const TCI_BITS = 0xffff;
@@ -63,6 +64,12 @@ export interface Context {
   exit: boolean;
   /** The rest of the pipeline is kept for the recirculated packet (OVS ctx->freezing). */
   freezing: boolean;
+  /**
+   * What the packet goes on with when it is sent round again, innermost list first. The rest of a
+   * list that `exit` ended stays here until then, as in Open vSwitch: behind a bucket, a patch
+   * cable or the longer packets of a check, the next that sends the packet round takes it along.
+   */
+  frozen: FrozenList[];
   /** The packet goes to controllers, which may let it go on; null: it does not. */
   pause: PausedFor | null;
   /** The hash to take before the recirculation, as operands of ODP.hash; null: none. */
@@ -109,6 +116,7 @@ export function newContext(): Context {
     error: null,
     exit: false,
     freezing: false,
+    frozen: [],
     pause: null,
     freezeHash: null,
     conntracked: false,
@@ -148,6 +156,7 @@ export function resetContext(ctx: Context, key: Uint32Array, nowMs: number): voi
   ctx.error = null;
   ctx.exit = false;
   ctx.freezing = false;
+  ctx.frozen = [];
   ctx.pause = null;
   ctx.freezeHash = null;
   // A thaw says it better; a packet that comes in tracked is one of a trace.

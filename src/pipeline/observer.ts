@@ -7,6 +7,7 @@ import type { Action, Flow, Nat, SubField } from "../flow/types.js";
 import type { Context } from "./context.js";
 import type { FlowEntry } from "./flow-tables.js";
 import type { Fate } from "./tables/own-records.js";
+import type { FrozenList } from "./walk/recirculation.js";
 
 /** A copy of the packet that enters the datapath again, as the trace must follow it. */
 export interface Recirculation {
@@ -56,8 +57,10 @@ export interface Observer {
   detail(text: string): void;
   warning(text: string): void;
   error(text: string): void;
-  /** A detail that ends with actions: `Restoring actions: output:2`. */
+  /** A detail that ends with actions: `action set is: output:2`. */
   actions(title: string, actions: readonly Action[]): void;
+  /** What a recirculated packet goes on with: rests of lists, innermost first, if there are any. */
+  restoring(actionSet: readonly Action[], lists: readonly FrozenList[]): void;
   /** A line without an arrow, among those of a thaw: `Resuming from table 1`. */
   line(text: string): void;
   /** `NXM_NX_REG0[] is now 0x5`: what a sub-field holds after an action. */

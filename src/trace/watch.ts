@@ -12,6 +12,8 @@ import type { FlowEntry } from "../pipeline/flow-tables.js";
 import type { Fate } from "../pipeline/tables/own-records.js";
 import { IMPLICIT_MISS } from "../pipeline/walk/perform.js";
 import type { Observer, Recirculation, TranslationError } from "../pipeline/observer.js";
+import type { FrozenList } from "../pipeline/walk/recirculation.js";
+import { frozenText } from "./frozen-text.js";
 import type { TraceNode, TraceNodeType } from "./nodes.js";
 
 /** What is said of packets that meet no flow (xlate_report_table). */
@@ -119,6 +121,14 @@ export class Watch implements Observer {
     this.say("detail", `${title}: ${printActions(actions, this.options)}`);
   }
 
+  restoring(actionSet: readonly Action[], lists: readonly FrozenList[]): void {
+    if (actionSet.length > 0) {
+      this.say("thaw", `Restoring action set: ${printActions(actionSet, this.options)}`);
+    }
+    const text = frozenText(lists, this.options);
+    if (text !== "") this.say("thaw", `Restoring actions: ${text}`);
+  }
+
   learned(flow: Flow): void {
     const match = formatMatch(flow.match, this.options);
     const { table, priority, cookie, idleTimeout, hardTimeout, flags } = flow;
@@ -141,9 +151,10 @@ export class Watch implements Observer {
 
   actionSet(): void {
     const node: TraceNode = { type: "table", text: "--. Executing action set:", nodes: [] };
-    // That of the whole pipeline belongs to the first table, although its actions are done.
-    const first = this.roots[0]!.nodes.findLast(({ type }) => type === "table");
-    const isOver = this.open.length === 1 && first !== undefined;
+    // That of the whole pipeline belongs to the table that it began with, although its actions are
+    // done; what goes on with frozen actions, or with a controller's, began with none.
+    const first = this.roots[0]!.nodes.find(({ type }) => type !== "thaw");
+    const isOver = this.open.length === 1 && first?.type === "table";
     (isOver ? first.nodes : this.level()).push(node);
     this.open.push(node.nodes);
     this.bridges.push(this.bridges[this.bridges.length - 1]!);

@@ -260,6 +260,7 @@ export function randomActions(random: Random, context: ActionContext): string {
     actions.push(`goto_table:${context.table + 1}`);
   }
   if (random.below(20) === 0) actions.push("exit");
+  if (random.below(30) === 0) actions.unshift("check_pkt_larger(64)->reg0[0]");
   return actions.length === 0
     ? "drop"
     : ordered(actions.map((action) => sendable(action, context))).join(",");

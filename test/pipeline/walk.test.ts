@@ -26,6 +26,7 @@ function told({ pipeline }: Lab, frame = udp(), inPort = 1): string[] {
       actionSet: write("actionSet"),
       bridge: write("bridge"),
       recirculation: write("recirculation"),
+      restoring: write("restoring"),
     },
     portName: String,
     end: (_ctx, error) => lines.push(`end: ${error}`),

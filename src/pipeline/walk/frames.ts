@@ -78,8 +78,8 @@ export function frameOn(below: Frame | null, own: Partial<Frame> & Pick<Frame, "
 }
 
 /** What is left of a list, to be done by the packet that comes back. */
-export function restOf(frame: Frame): FrozenList | null {
-  const { actions, next, table, cookie, inBucket } = frame;
+export function restOf(frame: Frame, next = frame.next): FrozenList | null {
+  const { actions, table, cookie, inBucket } = frame;
   return next < actions.length ? { actions, next, table, cookie, inBucket } : null;
 }
 

@@ -46,13 +46,10 @@ export function freezeState(
  * lists go on. No trace follows it: what the
  * datapath will hash is not known (ofproto_trace of Open vSwitch ends there, too).
  */
-export function finishFreezing(
-  ctx: Context,
-  pipeline: Pipeline,
-  lists: readonly FrozenList[],
-): void {
+export function finishFreezing(ctx: Context, pipeline: Pipeline): void {
   commit(ctx);
-  const { freezeHash, pause } = ctx;
+  const { freezeHash, pause, frozen: lists } = ctx;
+  ctx.frozen = [];
   // Where nothing is left to do, no table is to be looked up either.
   const left = pause !== null && lists.length === 0 ? [NOTHING_LEFT] : lists;
   const id = freezeState(ctx, pipeline, 0, left);
@@ -82,7 +79,8 @@ export function forkConntracked(
   zone: number,
 ): void {
   ctx.conntracked = true;
-  const id = freezeState(ctx, pipeline, table, []);
+  const id = freezeState(ctx, pipeline, table, ctx.frozen);
+  ctx.frozen = [];
   if (id === 0) return;
   emitRecirculation(ctx, id);
   const { nat } = ctx;
@@ -113,11 +111,7 @@ export function thaw(ctx: Context, state: FrozenState): void {
   restoreMetadata(ctx.flow, state.metadata);
   ctx.stack = [...state.stack];
   ctx.mirrors = state.mirrors;
-  if (state.actionSet.length > 0) {
-    ctx.observer?.actions("Restoring action set", state.actionSet);
-    writeActions(ctx, state.actionSet);
-  }
-  const left = state.lists.flatMap((list) => list.actions.slice(list.next));
-  if (left.length > 0) ctx.observer?.actions("Restoring actions", left);
+  if (state.actionSet.length > 0) writeActions(ctx, state.actionSet);
+  ctx.observer?.restoring(state.actionSet, state.lists);
   ctx.observer?.leave();
 }

@@ -21,7 +21,6 @@ import { finishFreezing, thaw } from "./freeze.js";
 import { frameOn, isReversible, restOf, save, type Frame, type Saved } from "./frames.js";
 import { lookUp, type Met } from "./lookup.js";
 import { IMPLICIT_MISS, perform } from "./perform.js";
-import type { FrozenList } from "./recirculation.js";
 
 /** Backward resubmits and buckets, one inside the other (OVS MAX_DEPTH). */
 export const DEPTH_MAX = 64;
@@ -43,7 +42,6 @@ export class Walk {
   /** The cookie of the flow that was met first; what was frozen has forgotten it. */
   rootCookie: bigint | null = null;
   private readonly stack: Frame[] = [];
-  private frozen: FrozenList[] = [];
   /** Numbers of the groups, and lists of the checks, on the stack. */
   private readonly groups: number[] = [];
   private readonly rests: (readonly Action[])[] = [];
@@ -70,7 +68,6 @@ export class Walk {
     this.stack.length = 0;
     this.groups.length = 0;
     this.rests.length = 0;
-    this.frozen = [];
     this.resubmits = 0;
     this.pending.clear();
     this.inPacketOut = given !== null;
@@ -175,6 +172,9 @@ export class Walk {
         ctx.cookie = frame.cookie;
         ctx.observer?.action(action, ctx);
         perform(this, action, frame);
+        if (ctx.exit && !ctx.freezing && ctx.frozen.length === 0) {
+          ctx.frozen.push(restOf(frame, frame.next - 1)!);
+        }
       }
     }
   }
@@ -358,7 +358,7 @@ export class Walk {
     const { ctx } = this;
     if (ctx.freezing) {
       const rest = restOf(frame);
-      if (rest !== null) this.frozen.push(rest);
+      if (rest !== null) ctx.frozen.push(rest);
       frame.next = frame.actions.length;
     }
     const isList = frame.kind !== "group" && frame.kind !== "check";
@@ -403,8 +403,11 @@ export class Walk {
       ctx.exit = false;
       return;
     }
-    ctx.stack = [...saved.stack];
-    ctx.actionSet = [...saved.actionSet];
+    // What longer packets leave on the stack and in the action set, the others find there.
+    if (frame.kind !== "branch") {
+      ctx.stack = [...saved.stack];
+      ctx.actionSet = [...saved.actionSet];
+    }
     if (saved.sizesAt < 0) return;
     ctx.base.set(saved.base);
     ctx.conntracked = saved.conntracked;
@@ -439,8 +442,7 @@ export class Walk {
   }
 
   private finishFreezing(): void {
-    finishFreezing(this.ctx, this.env, this.frozen);
-    this.frozen = [];
+    finishFreezing(this.ctx, this.env);
   }
 
   /** Begins the execution of the action set; false if it is empty. */
