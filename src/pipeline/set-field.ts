@@ -135,6 +135,8 @@ export function pushVlan(ctx: Context, ethertype: number): void {
 
 export function popVlan(ctx: Context): void {
   unwildcardVlans(ctx);
+  // What is left of a tag that is no longer said to be present stays.
+  if ((tagAt(ctx.flow, 0) & VLAN_PRESENT) === 0) return;
   setTag(ctx.flow, 0, tagAt(ctx.flow, 1));
   setTag(ctx.flow, 1, 0);
 }

@@ -13,7 +13,7 @@ import { FORMATS, formatsToString, versionOfFormat } from "../../../ofctl/protoc
 import { unreadable } from "../../../ofctl/print/unreadable.js";
 import type { FlowEntry } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
-import { selectorOf } from "../../flow-mods.js";
+import { selectorOf } from "../../mods/flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap, portNames } from "./bridge.js";

@@ -7,11 +7,12 @@ import { parseFlowMod, parseFlowModFile } from "../../../ofctl/parse.js";
 import { FORMATS } from "../../../ofctl/protocols.js";
 import type { PortMap } from "../../../ofctl/text/ports.js";
 import type { BridgeControl } from "../../control.js";
-import { applyMods, FlowModError } from "../../flow-mods.js";
+import { applyMods, FlowModError } from "../../mods/flow-mods.js";
 import { type Call, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { chosenFormat, hasTables, isNxm, versionFor } from "./formats.js";
-import { bundleRefusal, FIRST_XID, refusal } from "./refusals.js";
+import { sendBundle } from "./features/bundle.js";
+import { FIRST_XID, refusal } from "./refusals.js";
 
 /** A parser's complaint in ovs-ofctl's words; in a file, with its place. */
 export function parsing<T>(file: string | null, read: () => T): T {
@@ -63,20 +64,17 @@ export async function sendMods(
   bridge: BridgeControl,
   { mods, formats }: FlowTexts,
 ): Promise<void> {
-  const atomic = has(call.options, "bundle");
-  const bundled = atomic ? formats & FORMATS.openFlow13Up : formats;
-  const version = versionFor(call, atomic && bundled === 0 ? formats : bundled);
+  if (has(call.options, "bundle")) {
+    const messages = mods.map((mod) => ({ type: "flow", mod }) as const);
+    return sendBundle(call, bridge, messages, formats);
+  }
+  const version = versionFor(call, formats);
   try {
-    await applyMods(bridge, mods, { version, atomic });
+    await applyMods(bridge, mods, version);
   } catch (error) {
     if (!(error instanceof FlowModError)) throw error;
     const unread = `***decode error: ${error.message}***`;
     const text = error.isUnread ? unread : formatFlowMod(error.mod, { version });
-    if (atomic) {
-      const message = { name: "OFPT_FLOW_MOD", version, text: ` ${text}` };
-      const place = { index: error.index, count: mods.length };
-      throw bundleRefusal(call, bridge.name, error.message, message, place);
-    }
     // Each message is followed by a barrier. Before all, a connection of OpenFlow 1.0 is told of
     // extended matches and of tables, where the format that is chosen has them.
     const format = chosenFormat(call, formats);

@@ -5,7 +5,7 @@ import type { FlowCommand, FlowMod } from "../../../ofctl/flow-mods.js";
 import { formatPriorityAndMatch } from "../../../ofctl/format.js";
 import { formatActions } from "../../../ofctl/print/format-actions.js";
 import type { FlowChange } from "../../../pipeline/flow-tables.js";
-import { changeOf } from "../../flow-mods.js";
+import { changeOf } from "../../mods/flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { bridgeOf, portMap } from "./bridge.js";

@@ -25,7 +25,7 @@ const VERSIONS: readonly (readonly [OpenFlowVersion, string])[] = [
 /** The versions that are allowed; those without bundles are not if a bundle is asked for. */
 function allowedVersions(call: Call): readonly OpenFlowVersion[] {
   const versions = namedVersions(call);
-  if (!has(call.options, "bundle")) return versions;
+  if (!has(call.options, "bundle") && call.options.args[0] !== "bundle") return versions;
   const able = versions.filter((version) => version >= 13);
   return able.length === 0 ? [14] : able;
 }

@@ -16,6 +16,7 @@ import { type Call, type Verb, VerbError } from "../call.js";
 import { bridgeOf, portMap } from "./bridge.js";
 import { parsing } from "./flow-texts.js";
 import { versionFor } from "./formats.js";
+import { quotedPacketOut } from "./monitor/packet-text.js";
 import { FIRST_XID, refusal } from "./refusals.js";
 
 /** `packet-out SWITCH IN_PORT ACTIONS PACKET...`: the older way to say it. */
@@ -63,7 +64,10 @@ async function packetOut(call: Call): Promise<void> {
       throw refusal(unread, { name: "OFPT_PACKET_OUT", version, xid: FIRST_XID, text });
     }
     const error = missingFor(bridge, one.actions);
-    if (error !== null) throw new VerbError(`the switch refuses the packet-out: ${error}`);
+    if (error !== null) {
+      const text = quotedPacketOut(one, version);
+      throw refusal(error, { name: "OFPT_PACKET_OUT", version, xid: FIRST_XID, text });
+    }
     bridge.packetOut({ ...one, actions: receivedActions(one.actions, version, null) });
   }
   await call.control.run();

@@ -1,6 +1,5 @@
 // How a switch's refusal reaches the user of ovs-ofctl: OpenFlow's error, and the message that was
 // refused (lib/ofp-errors.c, vconn_transact_noreply of Open vSwitch 3.1). Main thread.
-import { PacketpathError } from "../../../base/errors.js";
 import type { OpenFlowVersion } from "../../../ofctl/protocols.js";
 import { type Call, VerbError } from "../call.js";
 
@@ -50,10 +49,4 @@ export function bundleRefusal(
   call.err(`Error OFPBFC_MSG_FAILED for: ${commit}\n`);
   call.err(" bundle_id=0 type=COMMIT_REQUEST flags=atomic ordered\n");
   return new VerbError(`talking to unix:${bridge}.mgmt (Protocol error)`);
-}
-
-/** The OpenFlow error that an error of ours begins with; null: it is none. */
-export function openFlowError(error: unknown): string | null {
-  if (!(error instanceof PacketpathError) || error.code !== "FLOW_INVALID") return null;
-  return /^OFP[A-Z0-9_]+/.exec(error.message)?.[0] ?? null;
 }

@@ -4,6 +4,7 @@ import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import { simpleTool } from "../tool.js";
 import type { Verb } from "../call.js";
 import { DUMP_VERBS } from "./dumps.js";
+import { BUNDLE_VERBS } from "./features/bundle.js";
 import { CONNECTION_VERBS } from "./features/connections.js";
 import { LIMIT_VERBS } from "./features/limits.js";
 import { PCAP_VERBS } from "./features/packets.js";
@@ -50,6 +51,7 @@ const VERBS: readonly Verb[] = [
   ...DUMP_VERBS,
   ...GROUP_VERBS,
   ...METER_VERBS,
+  ...BUNDLE_VERBS,
   ...PACKET_VERBS,
   ...TABLE_VERBS,
   ...LIMIT_VERBS,

@@ -1,15 +1,15 @@
 // Flow mods as a switch takes them: which changes of the tables a command is, and when it is
 // refused with which error of OpenFlow (ofproto/ofproto.c of Open vSwitch 3.1). Main thread.
-import { PacketpathError } from "../base/errors.js";
-import { KEY_WORDS } from "../flow/key.js";
-import type { Flow, Match } from "../flow/types.js";
-import { ANY_TABLE, flowOfMod, type FlowMod } from "../ofctl/flow-mods.js";
-import { receivedMatch } from "../ofctl/print/received-match.js";
-import { receivedActions } from "../ofctl/print/received.js";
-import type { OpenFlowVersion } from "../ofctl/protocols.js";
-import { unreadable } from "../ofctl/print/unreadable.js";
-import type { FlowChange, FlowSelector, FlowTables } from "../pipeline/flow-tables.js";
-import type { BridgeControl } from "./control.js";
+import { PacketpathError } from "../../base/errors.js";
+import { KEY_WORDS } from "../../flow/key.js";
+import type { Flow, Match } from "../../flow/types.js";
+import { ANY_TABLE, flowOfMod, type FlowMod } from "../../ofctl/flow-mods.js";
+import { receivedMatch } from "../../ofctl/print/received-match.js";
+import { receivedActions } from "../../ofctl/print/received.js";
+import type { OpenFlowVersion } from "../../ofctl/protocols.js";
+import { unreadable } from "../../ofctl/print/unreadable.js";
+import type { FlowChange, FlowSelector, FlowTables } from "../../pipeline/flow-tables.js";
+import type { BridgeControl } from "../control.js";
 
 /** A refusal: the name of OpenFlow's error, and the mod that was refused. */
 export class FlowModError extends Error {
@@ -79,45 +79,41 @@ function receivedTable({ table, command }: FlowMod, version: OpenFlowVersion): n
 }
 
 /**
- * Applies mods in their order.
- * @param atomic all or none; else those before the first that is refused.
- * @throws FlowModError for the first that is refused.
+ * Applies mods in their order, up to the first that is refused.
+ * @throws FlowModError for that one.
  */
 export async function applyMods(
   bridge: BridgeControl,
   mods: readonly FlowMod[],
-  options: { version: OpenFlowVersion; atomic: boolean },
+  version: OpenFlowVersion,
 ): Promise<void> {
-  const changes = mods.map((mod) => changeOf(mod, options.version));
-  checkReadable(mods, options.version);
+  const changes = mods.map((mod) => changeOf(mod, version));
+  checkReadable(mods, version);
   const overlapAt = firstOverlap(bridge.tables, mods, changes);
   checkMeters(bridge, mods);
   const end = overlapAt < 0 ? mods.length : overlapAt;
-  const refuse = (at: number, error: unknown): never => {
-    const isOurs = error instanceof PacketpathError && error.code === "FLOW_INVALID";
-    // What OpenFlow has no error for says itself what it is.
-    const name = isOurs ? /^OFP[A-Z_]+/.exec(error.message)?.[0] : undefined;
-    if (name === undefined) throw error;
-    throw new FlowModError(name, mods[at]!, at);
-  };
-  const overlap = (): FlowModError =>
-    new FlowModError("OFPFMFC_OVERLAP", mods[overlapAt]!, overlapAt);
-  if (options.atomic && overlapAt >= 0) throw overlap();
   try {
     await bridge.apply(changes.slice(0, end));
-  } catch (error) {
+  } catch {
     // All at once was refused: find out which one it is.
     for (let at = 0; at < end; at++) {
-      if (options.atomic) break;
       try {
         await bridge.apply([changes[at]!]);
-      } catch (own) {
-        refuse(at, own);
+      } catch (error) {
+        // What OpenFlow has no error for says itself what it is.
+        const name = openFlowError(error);
+        if (name === null) throw error;
+        throw new FlowModError(name, mods[at]!, at);
       }
     }
-    refuse(mods.length - 1, error);
   }
-  if (overlapAt >= 0) throw overlap();
+  if (overlapAt >= 0) throw new FlowModError("OFPFMFC_OVERLAP", mods[overlapAt]!, overlapAt);
+}
+
+/** The OpenFlow error that an error of ours begins with; null: it is none. */
+export function openFlowError(error: unknown): string | null {
+  if (!(error instanceof PacketpathError) || error.code !== "FLOW_INVALID") return null;
+  return /^OFP[A-Z0-9_]+/.exec(error.message)?.[0] ?? null;
 }
 
 function checkReadable(mods: readonly FlowMod[], version: OpenFlowVersion): void {
@@ -138,7 +134,7 @@ function checkMeters(bridge: BridgeControl, mods: readonly FlowMod[]): void {
 }
 
 /** The first add with `check_overlap` that overlaps with a flow of the same priority, or -1. */
-function firstOverlap(
+export function firstOverlap(
   tables: FlowTables,
   mods: readonly FlowMod[],
   changes: readonly FlowChange[],
