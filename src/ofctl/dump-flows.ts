@@ -7,6 +7,7 @@ import { flagsOfVersion, flowVersion, formatProperties, formatRule } from "./for
 import type { ActionFormatOptions } from "./print/format-actions.js";
 import { hex } from "./print/format-value.js";
 import type { OpenFlowVersion } from "./protocols.js";
+import { formatTable } from "./text/ports.js";
 import { numberOf } from "./text/scan.js";
 
 /** Counters of a flow, as `dump-flows` shows them. */
@@ -57,7 +58,8 @@ export function formatFlowStats(
   const version = options.version ?? 10;
   return (
     ` cookie=0x${flow.cookie.toString(16)}, duration=${formatDuration(stats.durationSeconds)}, ` +
-    `table=${flow.table}, n_packets=${stats.packets}, n_bytes=${stats.bytes}, ` +
+    `table=${formatTable(flow.table, options.tableNames)}, ` +
+    `n_packets=${stats.packets}, n_bytes=${stats.bytes}, ` +
     formatProperties(propertiesOf(flow, version)) +
     (hasAges ? formatAges(stats, version) : "") +
     formatRule(flow, options)
@@ -67,7 +69,8 @@ export function formatFlowStats(
 /** One line of `dump-flows --no-stats`, with the leading space. */
 export function formatFlowWithoutStats(flow: Flow, options: ActionFormatOptions = {}): string {
   const cookie = flow.cookie === 0n ? "" : `cookie=${hex(flow.cookie)}, `;
-  const table = flow.table === 0 ? "" : `table=${flow.table}, `;
+  const name = formatTable(flow.table, options.tableNames);
+  const table = name === "0" ? "" : `table=${name}, `;
   const properties = formatProperties(propertiesOf(flow, options.version ?? 10));
   return ` ${cookie}${table}${properties}${formatRule(flow, options)}`;
 }

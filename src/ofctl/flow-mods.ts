@@ -143,8 +143,8 @@ function applyCookie(draft: Draft, pair: Pair): void {
   if (mask !== 0n) draft.formats &= FORMATS.nxmAndOpenFlow11Up;
 }
 
-function applyTable(draft: Draft, pair: Pair): void {
-  const table = parseTable(pair.value);
+function applyTable(draft: Draft, pair: Pair, ports: PortMap): void {
+  const table = parseTable(pair.value, ports);
   if (table === null) throw new FlowTextError(`unknown table "${pair.value}"`, pair.valueAt);
   draft.mod.table = table;
   if (table !== ANY_TABLE) draft.formats &= FORMATS.tables;
@@ -161,7 +161,7 @@ function parseOutGroup(pair: Pair): number | null {
 function applyProperty(draft: Draft, pair: Pair, ports: PortMap): boolean {
   const { mod } = draft;
   const number16 = (): number => numberArgument(pair, pair.key, 0xffff);
-  if (pair.key === "table") applyTable(draft, pair);
+  if (pair.key === "table") applyTable(draft, pair, ports);
   else if (pair.key === "cookie") applyCookie(draft, pair);
   else if (pair.key === "out_port" && takes(draft, "out")) {
     const port = parsePort(pair.value, ports);

@@ -14,7 +14,7 @@ import { hex } from "./print/format-value.js";
 import { leastVersion } from "./print/received.js";
 import { receivedMatch } from "./print/received-match.js";
 import type { OpenFlowVersion } from "./protocols.js";
-import { formatPort } from "./text/ports.js";
+import { formatPort, formatTable } from "./text/ports.js";
 
 /** Flags and the first version of OpenFlow that has them. */
 const FLAG_VERSIONS: Readonly<Record<FlowFlag, OpenFlowVersion>> = {
@@ -110,7 +110,7 @@ export function formatFlowMod(mod: FlowMod, options: FlowModFormatOptions = {}):
   const isUnnamed = mod.table === 0 || (isAny && options.namesAnyTable !== true);
   const parts = [
     COMMANDS[mod.command],
-    isUnnamed ? "" : `table:${mod.table}`,
+    isUnnamed ? "" : `table:${formatTable(mod.table, options.tableNames)}`,
     formatPriorityAndMatch(mod.priority, mod.match, options),
     newCookie === 0n ? "" : `cookie:${hex(newCookie)}`,
     filter.mask === 0n ? "" : `cookie:${hex(filter.value)}/${hex(filter.mask)}`,

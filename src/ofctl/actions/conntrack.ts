@@ -23,8 +23,8 @@ function parseZone(pair: Pair): Conntrack["zone"] {
   return isNumber ? Number(number.value) : parseSubField(pair.value, pair.valueAt);
 }
 
-function parseRecirculationTable(pair: Pair): number {
-  const table = parseTable(pair.value);
+function parseRecirculationTable(pair: Pair, { ports }: ActionContext): number {
+  const table = parseTable(pair.value, ports);
   if (table === null) throw new FlowTextError(`unknown table ${pair.value}`, pair.valueAt);
   if (table === 255) throw new FlowTextError("invalid table 0xff", pair.valueAt);
   return table;
@@ -60,7 +60,7 @@ export function parseConntrack(
         ct.force = true;
         break;
       case "table":
-        ct.table = parseRecirculationTable(pair);
+        ct.table = parseRecirculationTable(pair, context);
         break;
       case "zone":
         ct.zone = parseZone(pair);

@@ -46,7 +46,7 @@ function applyKey(draft: Draft, pair: Pair, text: string, context: ActionContext
   const { learn } = draft;
   switch (pair.key) {
     case "table": {
-      const table = parseTable(pair.value);
+      const table = parseTable(pair.value, context.ports);
       if (table === null) throw new FlowTextError(`unknown table "${pair.value}"`, pair.valueAt);
       if (table === 255) {
         const message = `${text}: table id 255 not valid for \`learn' action`;

@@ -156,7 +156,7 @@ export function parseResubmit(pair: Pair, context: ActionContext): Action {
   const tableAt = pair.valueAt + portText.length + 1;
   let table: number | null = null;
   if (tableText !== "") {
-    table = parseTable(tableText);
+    table = parseTable(tableText, context.ports);
     if (table === null) {
       throw new FlowTextError(`${tableText}: resubmit to unknown table`, tableAt);
     }

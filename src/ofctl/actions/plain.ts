@@ -55,8 +55,8 @@ function parseConjunction(pair: Pair): Action {
   return { type: "conjunction", id, clause, clauses };
 }
 
-function parseGotoTable(pair: Pair): Action {
-  const table = parseTable(pair.value);
+function parseGotoTable(pair: Pair, { ports }: ActionContext): Action {
+  const table = parseTable(pair.value, ports);
   if (table === null) throw new FlowTextError(`unknown table "${pair.value}"`, pair.valueAt);
   return { type: "goto-table", table };
 }

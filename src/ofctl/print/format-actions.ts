@@ -4,7 +4,7 @@
 import { OFPP, type Action, type Conntrack, type Match } from "../../flow/types.js";
 import { HELPERS } from "../actions/conntrack.js";
 import type { OpenFlowVersion } from "../protocols.js";
-import { formatPort } from "../text/ports.js";
+import { formatPort, formatTable } from "../text/ports.js";
 import { formatSubField } from "../text/subfield.js";
 import { formatLearn, formatNat } from "./format-nested.js";
 import { formatSetField } from "./format-set-field.js";
@@ -49,7 +49,8 @@ function formatResubmit(
   const port = action.port === null ? "" : formatPort(action.port, options.portNames);
   // Open vSwitch 3.1 leaves the `ct` out where there is no table.
   if (action.table === null) return `resubmit:${port}`;
-  return `resubmit(${port},${action.table}${action.ct === true ? ",ct" : ""})`;
+  const table = formatTable(action.table, options.tableNames);
+  return `resubmit(${port},${table}${action.ct === true ? ",ct" : ""})`;
 }
 
 /** A note fills its action, whose length is a multiple of 8: 6 bytes, 14, 22 ... */
@@ -75,7 +76,7 @@ function formatConntrack(ct: Conntrack, options: ActionFormatOptions): string {
   const parts = [
     ct.commit ? "commit" : "",
     ct.force ? "force" : "",
-    ct.table === null ? "" : `table=${ct.table}`,
+    ct.table === null ? "" : `table=${formatTable(ct.table, options.tableNames)}`,
     ct.zone === 0 ? "" : `zone=${zone}`,
     nat,
     rest.length === 0 ? "" : `exec(${printActions(rest, options)})`,
@@ -109,7 +110,7 @@ function formatPlain(action: Action, options: ActionFormatOptions): string {
     case "push-vlan":
       return `push_vlan:0x${action.ethertype.toString(16).padStart(4, "0")}`;
     case "goto-table":
-      return `goto_table:${action.table}`;
+      return `goto_table:${formatTable(action.table, options.tableNames)}`;
     case "set-queue":
       return `set_queue:${action.queue}`;
     case "group":

@@ -9,6 +9,7 @@ import {
   type SubField,
 } from "../../flow/types.js";
 import { formatIpv4, formatIpv6 } from "../text/addresses.js";
+import { formatTable } from "../text/ports.js";
 import { numberOf } from "../text/scan.js";
 import { CT_STATE_NAMES } from "../text/values.js";
 import { formatSubField } from "../text/subfield.js";
@@ -45,7 +46,7 @@ export function formatLearn(learn: Learn, options: FormatOptions): string {
   const number = (name: string, value: number, usual: number): string =>
     value === usual ? "" : `${name}=${value}`;
   const parts = [
-    `table=${learn.table}`,
+    `table=${formatTable(learn.table, options.tableNames)}`,
     number("idle_timeout", learn.idleTimeout, 0),
     number("hard_timeout", learn.hardTimeout, 0),
     number("fin_idle_timeout", learn.finIdleTimeout, 0),

@@ -10,6 +10,8 @@ import { CT_STATE_NAMES, FRAGMENT_TYPES, TCP_FLAG_NAMES } from "../text/values.j
 export interface FormatOptions {
   /** Interface names by port number; ports without one are printed as numbers. */
   readonly portNames?: ReadonlyMap<number, string>;
+  /** Names by table number, in the same way. */
+  readonly tableNames?: ReadonlyMap<number, string>;
 }
 
 /** `%#x` of C: 0 has no prefix. */

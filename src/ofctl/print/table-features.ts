@@ -178,7 +178,7 @@ function formatTables(tables: readonly Shown[]): string {
     else {
       flush();
       text += `\n  table ${each.table}${each.name === "" ? "" : ` ("${each.name}")`}:`;
-      text += ditto ? " ditto\n" : `\n${each.stats}`;
+      text += ditto ? " ditto" : `\n${each.stats}`;
     }
     if (!ditto) {
       const { features } = each;

@@ -1,9 +1,13 @@
-// Port numbers and their names in ofctl text (lib/ofp-port.c, Open vSwitch 3.1).
+// Numbers of ports and tables and their names in ofctl text (lib/ofp-port.c, ofp-table.c and
+// namemap.c, Open vSwitch 3.1).
 import { OFPP } from "../../flow/types.js";
 import { parseUnsigned } from "./scan.js";
 
 /** Port numbers by name: the interfaces of the switch that the text is for. */
-export type PortMap = ReadonlyMap<string, number>;
+export interface PortMap extends ReadonlyMap<string, number> {
+  /** Numbers of its tables by name; absent: none has a name. */
+  readonly tables?: ReadonlyMap<string, number>;
+}
 
 const RESERVED: readonly (readonly [string, number])[] = [
   ["IN_PORT", OFPP.inPort],
@@ -49,11 +53,35 @@ export function isOutputPort(port: number): boolean {
 /** Prints a port: its number, a reserved name, or the interface's name when `names` has one. */
 export function formatPort(port: number, names?: ReadonlyMap<number, string>): string {
   const name = names?.get(port);
-  if (name !== undefined) return /^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name) ? name : `"${name}"`;
+  if (name !== undefined) return formatName(name);
   return BY_NUMBER.get(port) ?? String(port);
 }
 
-/** Reads a table number, 0 to 255 (255 means "any" where that makes sense). */
-export function parseTable(text: string): number | null {
-  return parseUnsigned(text.trimStart(), 255);
+/** Names with anything but letters and digits are quoted as in JSON. */
+function formatName(name: string): string {
+  return /^[A-Za-z][A-Za-z0-9]*$/.test(name) ? name : JSON.stringify(name);
+}
+
+/**
+ * Reads a table: a number, 0 to 255 (255 means "any" where that makes sense), or a name, quoted or
+ * not.
+ */
+export function parseTable(text: string, { tables }: PortMap): number | null {
+  const number = parseUnsigned(text.trimStart(), 255);
+  return number ?? tables?.get(unquoted(text)) ?? null;
+}
+
+function unquoted(text: string): string {
+  if (!text.startsWith('"')) return text;
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
+
+/** Prints a table: its number, or its name when `names` has one. */
+export function formatTable(table: number, names?: ReadonlyMap<number, string>): string {
+  const name = names?.get(table);
+  return name === undefined ? String(table) : formatName(name);
 }

@@ -9,14 +9,19 @@ import {
   type SortCriterion,
 } from "../../../ofctl/dump-flows.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
-import { FORMATS, formatsToString, versionOfFormat } from "../../../ofctl/protocols.js";
+import {
+  FORMATS,
+  formatsToString,
+  type OpenFlowVersion,
+  versionOfFormat,
+} from "../../../ofctl/protocols.js";
 import { unreadable } from "../../../ofctl/print/unreadable.js";
 import type { FlowEntry } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
 import { selectorOf } from "../../mods/flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
-import { bridgeOf, portMap, portNames } from "./bridge.js";
+import { acceptsNames, bridgeOf, namesOf, namesShown, usesNames } from "./bridge.js";
 import { type FlowTexts, readFlow, readFlows } from "./flow-texts.js";
 import {
   allowedFormats,
@@ -28,16 +33,10 @@ import {
 } from "./formats.js";
 import { messageHead } from "./refusals.js";
 
-/** Names of ports are printed when asked for, and on a terminal. */
-function usesNames(call: Call): boolean {
-  if (has(call.options, "no-names")) return false;
-  return has(call.options, "names") || call.request.terminal;
-}
-
 function selected(call: Call, bridge: BridgeControl): FlowEntry[] {
   const text = call.args[1];
   if (text === undefined) return bridge.tables.entries();
-  const { mods, formats } = readFlow(text, "query", portMap(bridge));
+  const { mods, formats } = readFlow(text, "query", namesOf(call, bridge));
   versionFor(call, formats);
   return bridge.tables.entries(selectorOf(mods[0]!));
 }
@@ -66,19 +65,27 @@ function sortCriteria(call: Call): SortCriterion[] {
   );
 }
 
+/**
+ * The transaction id of a request for flows: one connection more, and two messages on each of both,
+ * is needed to learn the names that a flow to look for may have.
+ */
+function transactionOf(call: Call, version: OpenFlowVersion): number {
+  const first = version === 10 ? 4 : 2;
+  return call.args.length > 1 && acceptsNames(call) ? first + 4 : first;
+}
+
 function dumpFlows(call: Call): void {
   const bridge = bridgeOf(call);
   const version = versionOf(call);
   const flows = selected(call, bridge).map((entry) => withStats(call, bridge, entry));
   const criteria = sortCriteria(call);
-  const names = usesNames(call) ? { portNames: portNames(bridge) } : {};
   const stats = !has(call.options, "no-stats");
   if (criteria.length === 0 && stats && !usesNames(call)) {
-    const transaction = call.args.length > 1 ? 8 : undefined;
+    const transaction = transactionOf(call, version);
     return call.out(formatDumpFlows(flows, { version }, transaction, speaksNxm(call)));
   }
   const sorted = sortFlows(flows, criteria);
-  call.out(formatDumpedLines(sorted, { version, stats, ...names }));
+  call.out(formatDumpedLines(sorted, { version, stats, ...namesShown(call, bridge) }));
 }
 
 function dumpAggregate(call: Call): void {
@@ -94,7 +101,7 @@ function dumpAggregate(call: Call): void {
   }
   const isExtended = version === 10 && speaksNxm(call);
   const name = isExtended ? "NXST_AGGREGATE reply" : "OFPST_AGGREGATE reply";
-  const head = messageHead(name, version, version === 10 ? 4 : 2);
+  const head = messageHead(name, version, transactionOf(call, version));
   const counts = `packet_count=${packets} byte_count=${bytes} flow_count=${entries.length}`;
   call.out(`${head} ${counts}\n`);
 }

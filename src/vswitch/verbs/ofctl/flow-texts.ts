@@ -11,6 +11,7 @@ import { applyMods, FlowModError } from "../../mods/flow-mods.js";
 import { type Call, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { chosenFormat, hasTables, isNxm, versionFor } from "./formats.js";
+import { namesShown } from "./bridge.js";
 import { sendBundle } from "./features/bundle.js";
 import { FIRST_XID, refusal } from "./refusals.js";
 
@@ -74,7 +75,9 @@ export async function sendMods(
   } catch (error) {
     if (!(error instanceof FlowModError)) throw error;
     const unread = `***decode error: ${error.message}***`;
-    const text = error.isUnread ? unread : formatFlowMod(error.mod, { version });
+    const text = error.isUnread
+      ? unread
+      : formatFlowMod(error.mod, { version, ...namesShown(call, bridge) });
     // Each message is followed by a barrier. Before all, a connection of OpenFlow 1.0 is told of
     // extended matches and of tables, where the format that is chosen has them.
     const format = chosenFormat(call, formats);

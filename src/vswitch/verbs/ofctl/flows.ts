@@ -3,19 +3,20 @@
 import type { Flow } from "../../../flow/types.js";
 import type { FlowCommand, FlowMod } from "../../../ofctl/flow-mods.js";
 import { formatPriorityAndMatch } from "../../../ofctl/format.js";
+import type { FormatOptions } from "../../../ofctl/print/format-value.js";
 import { formatActions } from "../../../ofctl/print/format-actions.js";
 import type { FlowChange } from "../../../pipeline/flow-tables.js";
 import { changeOf } from "../../mods/flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
-import { bridgeOf, portMap } from "./bridge.js";
+import { bridgeOf, namesOf, namesShown } from "./bridge.js";
 import { type FlowTexts, readFlow, readFlows, sendMods } from "./flow-texts.js";
 import { versionFor } from "./formats.js";
 
 /** add-flow, mod-flows and del-flows: one text, or `-` for standard input. */
 async function flowMod(call: Call, command: FlowCommand): Promise<void> {
   const bridge = bridgeOf(call);
-  const ports = portMap(bridge);
+  const ports = namesOf(call, bridge);
   const text = call.args[1] ?? "";
   const isStrict = has(call.options, "strict") && command !== "add";
   const wanted = isStrict ? (`${command}_strict` as FlowCommand) : command;
@@ -26,7 +27,7 @@ async function flowMod(call: Call, command: FlowCommand): Promise<void> {
 
 async function addFlows(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
-  await sendMods(call, bridge, await readFlows(call, call.args[1]!, portMap(bridge)));
+  await sendMods(call, bridge, await readFlows(call, call.args[1]!, namesOf(call, bridge)));
 }
 
 /** What tells one flow of a table from another. */
@@ -52,9 +53,11 @@ function flowsOf(call: Call, texts: FlowTexts): Map<string, Flow> {
   return new Map(flows.map((flow) => [identity(flow), flow]));
 }
 
+/** In OpenFlow 1.0, Open vSwitch refuses a file that names tables; nothing speaks against it. */
 async function replaceFlows(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
-  const wanted = flowsOf(call, await readFlows(call, call.args[1]!, portMap(bridge), "add"));
+  const texts = await readFlows(call, call.args[1]!, namesOf(call, bridge), "add");
+  const wanted = flowsOf(call, texts);
   const changes: FlowChange[] = [];
   const present = new Map(bridge.tables.entries().map(({ flow }) => [identity(flow), flow]));
   for (const [id, { table, match, priority }] of present) {
@@ -76,28 +79,36 @@ async function flowsFrom(call: Call, name: string): Promise<Map<string, Flow>> {
   return new Map(bridge.tables.entries().map(({ flow }) => [identity(flow), flow]));
 }
 
-function differenceLine(sign: string, flow: Flow): string {
+function differenceLine(sign: string, flow: Flow, names: FormatOptions): string {
   const table = flow.table === 0 ? "" : `table=${flow.table} `;
   const parts = [
-    formatPriorityAndMatch(flow.priority, flow.match, {}),
     flow.cookie === 0n ? "" : `cookie=0x${flow.cookie.toString(16)}`,
     flow.idleTimeout === 0 ? "" : `idle_timeout=${flow.idleTimeout}`,
     flow.hardTimeout === 0 ? "" : `hard_timeout=${flow.hardTimeout}`,
     flow.importance === 0 ? "" : `importance=${flow.importance}`,
-    `actions=${formatActions(flow.actions, { version: 15 }, flow.match)}`,
+    `actions=${formatActions(flow.actions, { version: 15, ...names }, flow.match)}`,
   ];
-  return `${sign}${table}${parts.filter((part) => part !== "").join(" ")}\n`;
+  const rule = formatPriorityAndMatch(flow.priority, flow.match, names);
+  return `${sign}${table}${[rule, ...parts.filter((part) => part !== "")].join(" ")}\n`;
+}
+
+/** Names of the ports of the switch that is compared. */
+function portNamesShown(call: Call): FormatOptions {
+  const bridge = call.control.bridges().findLast(({ name }) => call.args.includes(name));
+  const portNames = bridge === undefined ? undefined : namesShown(call, bridge).portNames;
+  return portNames === undefined ? {} : { portNames };
 }
 
 async function diffFlows(call: Call): Promise<void> {
   const a = await flowsFrom(call, call.args[0]!);
   const b = await flowsFrom(call, call.args[1]!);
+  const names = portNamesShown(call);
   const both = [...new Map([...a, ...b])].sort(([, x], [, y]) => x.table - y.table);
   for (const [id] of both) {
     const [old, fresh] = [a.get(id), b.get(id)];
     if (old !== undefined && fresh !== undefined && contents(old) === contents(fresh)) continue;
-    if (old !== undefined) call.out(differenceLine("-", old));
-    if (fresh !== undefined) call.out(differenceLine("+", fresh));
+    if (old !== undefined) call.out(differenceLine("-", old, names));
+    if (fresh !== undefined) call.out(differenceLine("+", fresh, names));
     call.exitCode = 2;
   }
 }

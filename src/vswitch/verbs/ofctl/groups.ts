@@ -15,7 +15,7 @@ import { openFlowError } from "../../mods/flow-mods.js";
 import { groupChangeOf, quotedGroupMod } from "../../mods/group-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
-import { bridgeOf, portMap } from "./bridge.js";
+import { bridgeOf, namesOf } from "./bridge.js";
 import { parsing } from "./flow-texts.js";
 import { allowedFormats, versionFor, versionOf } from "./formats.js";
 import { sendBundle } from "./features/bundle.js";
@@ -53,7 +53,7 @@ async function groupMod(call: Call, command: GroupCommand): Promise<void> {
       throw new VerbError("insert-bucket needs OpenFlow 1.5 or later ('-O OpenFlow15')");
     }
   }
-  const ports = portMap(bridge);
+  const ports = namesOf(call, bridge);
   const mod = parsing(null, () => parseGroupMod(text, command, { ports }));
   await send(call, bridge, [mod]);
 }
@@ -62,7 +62,7 @@ async function groupFile(call: Call, command?: GroupCommand): Promise<void> {
   const bridge = bridgeOf(call);
   const file = call.args[1]!;
   const text = await call.file(file);
-  const ports = portMap(bridge);
+  const ports = namesOf(call, bridge);
   await send(
     call,
     bridge,

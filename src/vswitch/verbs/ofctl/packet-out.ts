@@ -13,7 +13,7 @@ import { unreadable } from "../../../ofctl/print/unreadable.js";
 import { parsePort } from "../../../ofctl/text/ports.js";
 import type { BridgeControl } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
-import { bridgeOf, portMap } from "./bridge.js";
+import { bridgeOf, namesOf } from "./bridge.js";
 import { parsing } from "./flow-texts.js";
 import { versionFor } from "./formats.js";
 import { quotedPacketOut } from "./monitor/packet-text.js";
@@ -49,7 +49,7 @@ export function missingFor(bridge: BridgeControl, actions: readonly Action[]): s
 
 async function packetOut(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
-  const ports = portMap(bridge);
+  const ports = namesOf(call, bridge);
   const { args } = call;
   if (args.length === 3) throw new VerbError("Too many arguments (4)");
   const all =

@@ -19,7 +19,7 @@ import {
 } from "../../../mods/bundle.js";
 import { quotedGroupMod } from "../../../mods/group-mods.js";
 import { type Call, type Verb, VerbError } from "../../call.js";
-import { bridgeOf, portMap } from "../bridge.js";
+import { bridgeOf, namesOf } from "../bridge.js";
 import { versionFor } from "../formats.js";
 import { quotedPacketOut } from "../monitor/packet-text.js";
 import { bundleRefusal } from "../refusals.js";
@@ -103,7 +103,7 @@ function readLine(line: string, ports: PortMap): Line {
 
 async function bundle(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
-  const ports = portMap(bridge);
+  const ports = namesOf(call, bridge);
   const file = call.args[1]!;
   const lines = textLines(await call.file(file)).map(({ text, line }) => {
     try {

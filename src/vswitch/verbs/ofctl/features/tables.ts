@@ -1,16 +1,18 @@
 // The verbs of ovs-ofctl about tables as a whole: dump-tables, dump-table-features, dump-table-desc
 // and mod-table (utilities/ovs-ofctl.c, lib/ofp-table.c of Open vSwitch 3.1). Main thread.
+import { ANY_TABLE } from "../../../../ofctl/flow-mods.js";
 import type { OpenFlowVersion } from "../../../../ofctl/protocols.js";
 import {
   formatTableFeatures,
   formatTableStats,
   type TableView,
 } from "../../../../ofctl/print/table-features.js";
+import { parseTable, type PortMap } from "../../../../ofctl/text/ports.js";
 import { TABLES, type TableMiss } from "../../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../../control.js";
 import type { Vacancy } from "../../../table-limits.js";
 import { type Call, type Verb, VerbError } from "../../call.js";
-import { bridgeOf } from "../bridge.js";
+import { bridgeOf, namesOf } from "../bridge.js";
 import { versionOf } from "../formats.js";
 import { messageHead } from "../refusals.js";
 
@@ -75,11 +77,11 @@ function dumpDescription(call: Call): void {
 
 const MISSES: readonly TableMiss[] = ["controller", "continue", "drop"];
 
-function readTable(text: string): number | null {
+function readTable(text: string, names: PortMap): number | null {
   if (/^all$/i.test(text)) return null;
-  if (/^[0-9]+$/.test(text) && Number(text) <= 255)
-    return Number(text) === 255 ? null : Number(text);
-  throw new VerbError(`unknown table "${text}"`);
+  const table = parseTable(text, names);
+  if (table === null) throw new VerbError(`unknown table "${text}"`);
+  return table === ANY_TABLE ? null : table;
 }
 
 /** @throws VerbError when the version spoken has no such setting. */
@@ -115,7 +117,7 @@ async function modifyTable(call: Call): Promise<void> {
   const bridge = bridgeOf(call);
   const { limits } = bridge;
   const [, tableText, setting] = call.args as [string, string, string];
-  const table = readTable(tableText);
+  const table = readTable(tableText, namesOf(call, bridge));
   const miss = MISSES.find((each) => each === setting);
   if (miss !== undefined) {
     needOneOf(call, setting, [11, 12]);

@@ -5,7 +5,7 @@ import { FORMATS } from "../../../../ofctl/protocols.js";
 import type { BridgeControl } from "../../../control.js";
 import { type Call, type DaemonOptions, type Session, type Verb, VerbError } from "../../call.js";
 import { has, valueOf } from "../../options.js";
-import { bridgeOf, portMap, portNames } from "../bridge.js";
+import { bridgeOf, namesOf, namesShown } from "../bridge.js";
 import { parsing } from "../flow-texts.js";
 import { allowedFormats, versionFor } from "../formats.js";
 import { messageHead } from "../refusals.js";
@@ -79,7 +79,7 @@ function readArguments(call: Call, bridge: BridgeControl, words: Words): Asked {
       asked.xid += XIDS.configuration;
     } else if (text === "invalid_ttl") asked.xid += XIDS.invalidTtl;
     else if (text.startsWith("watch:")) {
-      const watch = parsing(null, () => parseWatch(text.slice(6), portMap(bridge)));
+      const watch = parsing(null, () => parseWatch(text.slice(6), namesOf(call, bridge)));
       if (asked.watches.length === 0) asked.xid += XIDS.names;
       asked.shown += present(bridge, watch, asked.xid++, words);
       asked.watches.push(watch);
@@ -160,8 +160,7 @@ function monitor(call: Call): void {
   const hearsInvalidTtl = call.args.includes("invalid_ttl");
   const version = chooseVersion(call, hearsInvalidTtl);
   const format = packetInFormat(call);
-  const named = has(options, "names") || (call.request.terminal && !has(options, "no-names"));
-  const names = named ? { portNames: portNames(bridge) } : {};
+  const names = namesShown(call, bridge);
   const words = { version, isVerbose: has(options, "more"), ...names };
   const { missBytes, resumes, watches: all, shown, xid } = readArguments(call, bridge, words);
   if (missBytes > 0 && !bridge.deliversPackets) {

@@ -57,7 +57,7 @@ function readPair(draft: Draft, pair: Pair, text: string, ports: PortMap): void 
   if (key === "out_port") draft.outPort = leadingNumber(value);
   else if (key === "out_group") draft.outGroup = leadingNumber(value);
   else if (key === "table") {
-    const table = parseTable(value);
+    const table = parseTable(value, ports);
     if (table === null) throw new FlowTextError(`unknown table "${value}"`, pair.valueAt);
     draft.table = table;
   } else throw new FlowTextError(`${text}: unknown keyword ${key}`, pair.keyAt);
