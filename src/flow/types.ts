@@ -126,6 +126,8 @@ export type Action =
       readonly clause: number;
       readonly clauses: number;
     }
+  /** What follows is done when the packet has gone round. For tests, as in Open vSwitch. */
+  | { readonly type: "debug-recirc" }
   /** Ends the whole pipeline, including the callers of this list. */
   | { readonly type: "exit" }
   /** On a copy: what the list changes is undone afterwards. */

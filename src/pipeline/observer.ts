@@ -52,6 +52,8 @@ export interface Observer {
   /** A recirculated packet goes on where it was frozen. */
   thaw(): void;
   leave(): void;
+  /** An action that was frozen is the next; said of the table and the flow that it stands in. */
+  owner(action: Action, table: number, cookie: bigint | null): void;
   /** An action begins; what it tells follows on the same level. */
   action(action: Action, ctx: Context): void;
   detail(text: string): void;

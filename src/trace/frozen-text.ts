@@ -14,7 +14,7 @@ export function frozenText(lists: readonly FrozenList[], options: FormatOptions)
   const texts: string[] = [];
   let owner = "";
   for (const { actions, next, table, cookie } of lists) {
-    const own = `unroll_xlate(table=${table}, cookie=${cookie ?? NO_COOKIE})`;
+    const own = ownerText(table, cookie);
     for (const action of actions.slice(next)) {
       if (saysOwner(action) && own !== owner) texts.push((owner = own));
       const text = actionText(action, options);
@@ -24,8 +24,20 @@ export function frozenText(lists: readonly FrozenList[], options: FormatOptions)
   return texts.join(",");
 }
 
-/** Whether controllers, or the table, may learn from the action whose it is. */
-function saysOwner(action: Action): boolean {
+/** The table and the flow that actions stand in, in the words of the trace. */
+export function ownerText(table: number, cookie: bigint | null): string {
+  return `unroll_xlate(table=${table}, cookie=${cookie ?? NO_COOKIE})`;
+}
+
+/** What is said when such an action is done; of the cookie, Open vSwitch has the bytes reversed. */
+export function restoredText(table: number, cookie: bigint | null): string {
+  const digits = (cookie ?? NO_COOKIE).toString(16).padStart(16, "0");
+  const reversed = digits.match(/../g)!.reverse().join("");
+  return `restored state: table=${table}, cookie=${hex(BigInt(`0x${reversed}`))}`;
+}
+
+/** Whether what an action does depends on the table, or tells controllers of its flow. */
+export function saysOwner(action: Action): boolean {
   switch (action.type) {
     case "output":
     case "output-field":

@@ -101,7 +101,8 @@ export function trace(bridge: TraceBridge, key: Uint32Array, options: TraceOptio
     const from = comeBack(copy, flow, ctNext);
     pass(flow, from);
   }
-  recirculations.forgetSince(mark);
+  // What a trace with effects sent round may be asked for: it is as if the packet had come.
+  if (options.sideEffects !== true) recirculations.forgetSince(mark);
   return { bridge: bridge.name, steps, omitted: queue.length };
 }
 

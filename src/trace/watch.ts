@@ -13,7 +13,7 @@ import type { Fate } from "../pipeline/tables/own-records.js";
 import { IMPLICIT_MISS } from "../pipeline/walk/perform.js";
 import type { Observer, Recirculation, TranslationError } from "../pipeline/observer.js";
 import type { FrozenList } from "../pipeline/walk/recirculation.js";
-import { frozenText } from "./frozen-text.js";
+import { frozenText, ownerText, restoredText, saysOwner } from "./frozen-text.js";
 import type { TraceNode, TraceNodeType } from "./nodes.js";
 
 /** What is said of packets that meet no flow (xlate_report_table). */
@@ -40,6 +40,8 @@ export class Watch implements Observer {
   finalFlow: Uint32Array = new Uint32Array(0);
   wildcards: Uint32Array = new Uint32Array(0);
   failure: TranslationError | null = null;
+  /** Of the frozen actions that were told last. */
+  private lastOwner = "";
   private readonly open: TraceNode[][] = [];
   /** The bridge of each level that is open. */
   private readonly bridges: string[] = [];
@@ -94,6 +96,14 @@ export class Watch implements Observer {
   leave(): void {
     this.open.pop();
     this.bridges.pop();
+  }
+
+  owner(action: Action, table: number, cookie: bigint | null): void {
+    const text = ownerText(table, cookie);
+    if (!saysOwner(action) || text === this.lastOwner) return;
+    this.lastOwner = text;
+    this.say("action", text);
+    this.say("thaw", restoredText(table, cookie));
   }
 
   action(action: Action): void {

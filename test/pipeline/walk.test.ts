@@ -27,6 +27,7 @@ function told({ pipeline }: Lab, frame = udp(), inPort = 1): string[] {
       bridge: write("bridge"),
       recirculation: write("recirculation"),
       restoring: write("restoring"),
+      owner: write("owner"),
     },
     portName: String,
     end: (_ctx, error) => lines.push(`end: ${error}`),

@@ -73,7 +73,7 @@ const PARSERS = new Map<string, ActionParser>([
 const UNSUPPORTED = new Set(
   (
     "multipath bundle bundle_load sample push_mpls pop_mpls set_mpls_label set_mpls_tc " +
-    "set_mpls_ttl dec_mpls_ttl encap decap dec_nsh_ttl delete_field debug_recirc debug_slow"
+    "set_mpls_ttl dec_mpls_ttl encap decap dec_nsh_ttl delete_field debug_slow"
   ).split(" "),
 );
 

@@ -106,6 +106,7 @@ export const PLAIN_PARSERS: Readonly<Record<string, ActionParser>> = {
   write_metadata: parseWriteMetadata,
   clear_actions: simple({ type: "clear-actions" }),
   exit: simple({ type: "exit" }),
+  debug_recirc: simple({ type: "debug-recirc" }),
   ct_clear: simple({ type: "ct-clear" }),
   fin_timeout: parseFinTimeout,
 };

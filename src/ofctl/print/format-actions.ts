@@ -101,6 +101,8 @@ function formatPlain(action: Action, options: ActionFormatOptions): string {
       return action.type;
     case "pop-queue":
       return "pop_queue";
+    case "debug-recirc":
+      return "debug_recirc";
     case "ct-clear":
       return "ct_clear";
     case "clear-actions":

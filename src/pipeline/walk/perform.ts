@@ -65,6 +65,10 @@ export function perform(walk: Walk, action: Action, frame: Frame): void {
     case "exit":
       ctx.exit = true;
       return;
+    case "debug-recirc":
+      ctx.freezing = true;
+      ctx.exit = true;
+      return;
     case "conjunction":
       ctx.observer?.error("executing no-op conjunction action");
       return;

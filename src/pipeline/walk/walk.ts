@@ -170,6 +170,7 @@ export class Walk {
       else {
         const action = frame.actions[frame.next++]!;
         ctx.cookie = frame.cookie;
+        if (frame.kind === "thawed") ctx.observer?.owner(action, frame.table, frame.cookie);
         ctx.observer?.action(action, ctx);
         perform(this, action, frame);
         if (ctx.exit && !ctx.freezing && ctx.frozen.length === 0) {

@@ -3,7 +3,7 @@
 // vswitchd/bridge.c). Main thread.
 import { OFPP, type Flow } from "../../flow/types.js";
 import { newMatch } from "../../flow/match.js";
-import { PORT_CONFIG } from "../control.js";
+import { PORT_CONFIG, type PortView } from "../control.js";
 import { type Datum, mapOf, setOf } from "../database/datum.js";
 import { type Database, get, numberOf, optionOf, type Row, textOf } from "../database/database.js";
 import { shrink } from "../make-room.js";
@@ -138,6 +138,22 @@ async function followFailMode(bridge: DummyBridge, secure: boolean): Promise<voi
   await bridge.apply([{ type: "replace", flows: secure ? [] : [STANDALONE] }]);
 }
 
+const MTU = 1500;
+
+/** As requested; of an internal port, otherwise the least of the others of its bridge. */
+function mtuOf(bridge: DummyBridge, database: Database, { name, type }: PortView): Datum {
+  const requested = (port: string): Datum | null => {
+    const row = database.named("Interface", port);
+    const request = row === null ? null : get(row, "mtu_request");
+    return request === null || request.keys.length === 0 ? null : request;
+  };
+  const own = requested(name);
+  if (own !== null || type !== "internal") return own ?? setOf([MTU]);
+  const others = bridge.ports().filter((port) => port.type !== "internal");
+  const sizes = others.map((port) => Number(requested(port.name)?.keys[0] ?? MTU));
+  return setOf([sizes.length === 0 ? MTU : Math.min(...sizes)]);
+}
+
 /** Writes what only the switch knows into the database. */
 export function writeBack(dummy: DummySwitch, database: Database): void {
   for (const port of database.table("Port")) {
@@ -162,7 +178,7 @@ export function writeBack(dummy: DummySwitch, database: Database): void {
         admin_state: setOf([up ? "up" : "down"]),
         link_state: setOf([port.linkUp ? "up" : "down"]),
         mac_in_use: setOf([port.mac]),
-        mtu: get(one, "mtu_request").keys.length === 0 ? setOf([1500]) : get(one, "mtu_request"),
+        mtu: mtuOf(bridge, database, port),
         ofport: setOf([port.number]),
         statistics: mapOf([
           ["rx_bytes", rxBytes],
