@@ -15,7 +15,7 @@ import {
 } from "../flow/fields.js";
 import { NW_FRAG_LATER, VLAN_PRESENT, WORD } from "../flow/key.js";
 import type { Action, SubField } from "../flow/types.js";
-import { ones, readRun, startOf, writeRun } from "./actions/bits.js";
+import { markSub, readSub, writeSub } from "./actions/bits.js";
 import {
   dlType,
   isIp,
@@ -105,13 +105,10 @@ function copyBits(ctx: Context, action: Move): void {
   const isVlan = VLAN_FIELDS.has(target.id);
   if (VLAN_FIELDS.has(source.id)) unwildcardVlans(ctx);
   if (isVlan) beginVlan(ctx, target);
-  const { width } = action.target;
-  const from = startOf(action.source);
-  const to = startOf(action.target);
-  writeRun(ctx.wildcards, from, width, ones(width));
-  writeRun(ctx.wildcards, to, width, ones(width));
+  markSub(ctx.wildcards, action.source);
+  markSub(ctx.wildcards, action.target);
   // Everything is read before anything is written: the two may overlap.
-  writeRun(ctx.flow, to, width, readRun(ctx.flow, from, width));
+  writeSub(ctx.flow, action.target, readSub(ctx.flow, action.source));
   if (isVlan) endVlan(ctx, target);
 }
 
@@ -119,10 +116,9 @@ function copyBits(ctx: Context, action: Move): void {
 export function readSubField(ctx: Context, sub: SubField): number {
   const field = fieldOf(sub.field);
   if (VLAN_FIELDS.has(field.id)) unwildcardVlans(ctx);
-  const width = Math.min(32, sub.width);
-  const start = startOf(sub) + sub.width - width;
-  setBits(ctx.wildcards, start, width, 0xffffffff);
-  return getBits(ctx.flow, start, width);
+  const lowest = { ...sub, width: Math.min(32, sub.width) };
+  markSub(ctx.wildcards, lowest);
+  return readSub(ctx.flow, lowest)[0]!;
 }
 
 export function pushVlan(ctx: Context, ethertype: number): void {

@@ -4,7 +4,7 @@
 import { PacketpathError } from "../base/errors.js";
 import { matchesEqual } from "../flow/match.js";
 import type { Flow } from "../flow/types.js";
-import { readRun, startOf } from "../pipeline/actions/bits.js";
+import { readSub } from "../pipeline/actions/bits.js";
 import type { FlowChange, FlowEntry, FlowSelector } from "../pipeline/flow-tables.js";
 import { selects } from "../pipeline/tables/flow-select.js";
 import type { BridgeControl } from "./control.js";
@@ -145,7 +145,7 @@ function victimOf(bridge: Bridge, table: number, held: readonly Held[]): Held | 
     if (one.expiresMs === Infinity) continue;
     const id = bridge.limits
       .groups(table)
-      .map((sub) => readRun(one.flow.match.value, startOf(sub), sub.width).join("."))
+      .map((sub) => readSub(one.flow.match.value, sub).join("."))
       .join();
     groups.set(id, [...(groups.get(id) ?? []), one]);
   }

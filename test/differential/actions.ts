@@ -160,6 +160,8 @@ const NAT: readonly Make[] = [
 ];
 
 const IPV4: readonly Make[] = [
+  (r) => IP_FIELDS(r),
+  shuttle(["ip_src", 32], ["ip_dst", 32]),
   (r) => `mod_nw_src:${octets(r)}`,
   (r) => `mod_nw_dst:${octets(r)}`,
   () => "move:ip_src[]->ip_dst[]",
@@ -167,13 +169,33 @@ const IPV4: readonly Make[] = [
 ];
 
 const IPV6: readonly Make[] = [
+  (r) => IP_FIELDS(r),
+  shuttle(["ipv6_label", 20], ["ipv6_src", 128], ["ipv6_dst", 128]),
   (r) => `set_field:${ipv6(r)}->ipv6_src`,
   (r) => `set_field:${ipv6(r)}->ipv6_dst`,
   (r) => `set_field:${r.below(3)}->ipv6_label`,
   () => "move:ipv6_src[]->ipv6_dst[]",
 ];
 
+/** Parts of a packet's fields go to registers, to the stack and back. */
+function shuttle(...fields: readonly (readonly [name: string, bits: number, flag?: "r"])[]): Make {
+  return (random) => {
+    const [name, bits, flag] = random.pick(fields);
+    const width = 1 + random.below(Math.min(bits, 32));
+    const low = random.below(3) === 0 ? random.below(bits - width + 1) : bits - width;
+    const part = random.below(3) === 0 ? `${name}[]` : `${name}[${low}..${low + width - 1}]`;
+    const size = part.endsWith("[]") ? bits : width;
+    const register = `reg${random.pick([0, 1, 2])}[0..${size - 1}]`;
+    const ways = [`move:${part}->${register}`, `push:${part}`];
+    const back = [`move:${register}->${part}`, `push:reg1,pop:${part}`, `pop:${part}`];
+    return random.pick(flag === "r" || size > 32 ? [`push:${part}`] : [...ways, ...back]);
+  };
+}
+
+const IP_FIELDS = shuttle(["nw_tos", 8], ["nw_ecn", 2], ["nw_ttl", 8], ["nw_proto", 8, "r"]);
+
 const ARP: readonly Make[] = [
+  shuttle(["arp_op", 16], ["arp_spa", 32], ["arp_tpa", 32], ["arp_sha", 48]),
   (r) => `set_field:${r.pick([1, 2])}->arp_op`,
   (r) => `set_field:${octets(r)}->arp_spa`,
   (r) => `set_field:${mac(r)}->arp_sha`,
@@ -183,6 +205,7 @@ const ARP: readonly Make[] = [
 ];
 
 const transport = (name: string): readonly Make[] => [
+  shuttle([`${name}_src`, 16], [`${name}_dst`, 16]),
   (r) => `mod_tp_src:${port(r)}`,
   (r) => `mod_tp_dst:${port(r)}`,
   (r) => `set_field:${port(r)}->${name}_dst`,

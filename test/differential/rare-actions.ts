@@ -56,11 +56,17 @@ const LEARN_LOADS: readonly string[] = [
 const IPV4_MATCHES: readonly string[] = [
   ...["ip_dst=ip_src", "ip_src", "nw_proto", "ip_src[8..31]=ip_dst[8..31]", "nw_ttl", "nw_tos"],
 ];
+const ARP_MATCHES: readonly string[] = [
+  ...["arp_op", "arp_spa=arp_tpa", "arp_op=2", "reg0[0..15]=arp_op", "arp_tha=arp_sha"],
+];
 const IPV6_MATCHES: readonly string[] = ["ipv6_dst=ipv6_src", "ipv6_src", "ipv6_label", "nw_ecn"];
 
 function learnMatches(random: Random, { type, protocol, isLater }: Fit): string[] {
   const matches = some(random, LEARN_MATCHES, 8);
   const isIp = type === 0x0800 || type === 0x86dd;
+  if (type === 0x0806 && random.below(2) === 0) {
+    return [...matches, "eth_type=0x806", ...some(random, ARP_MATCHES, 3)];
+  }
   if (!isIp || random.below(2) === 0) return matches;
   matches.push(`eth_type=0x${type.toString(16)}`);
   matches.push(...some(random, type === 0x0800 ? IPV4_MATCHES : IPV6_MATCHES, 4));

@@ -14,7 +14,7 @@ import { leadingInteger, looseNumber16 } from "../text/numbers.js";
 import { parseTable } from "../text/ports.js";
 import { FlowTextError, numberOf, wordsOf, type Pair } from "../text/scan.js";
 import { parseSubField } from "../text/subfield.js";
-import { byteWidth, parseValue } from "../text/values.js";
+import { byteWidth, parseRawValue } from "../text/values.js";
 import { innerPairs, type ActionContext } from "./context.js";
 import { leadingFieldInteger, parseMoveParts } from "./set-field.js";
 
@@ -167,7 +167,8 @@ function parseMatchValue(
 }
 
 function wholeValue(field: Field, pair: Pair, context: ActionContext): bigint {
-  const { value, mask } = parseValue(field, pair.value, pair.valueAt, context.ports);
+  // Bits that the field does not have stay: the learned match leaves them out.
+  const { value, mask } = parseRawValue(field, pair.value, pair.valueAt, context.ports);
   if (mask.every((word) => word === 0)) {
     throw new FlowTextError(`${pair.value}: wildcarded value not allowed here`, pair.valueAt);
   }

@@ -35,10 +35,32 @@ export function ones(width: number): Uint32Array {
   return new Uint32Array(Math.ceil(width / 32)).fill(0xffffffff);
 }
 
-/** Where a sub-field begins in the bit stream of a key. */
-export function startOf(sub: SubField): number {
-  const field = fieldOf(sub.field);
-  return field.start + field.stored - sub.offset - sub.width;
+/** Where a sub-field lies in the bit stream of a key, without the bits that no key has. */
+function placeOf({ field: id, offset, width }: SubField): { start: number; width: number } {
+  const { start, stored } = fieldOf(id);
+  // Of the 16 bits of an ARP operation, a key has 8.
+  const present = Math.max(0, Math.min(width, stored - offset));
+  return { start: start + stored - offset - present, width: present };
+}
+
+/** Reads a sub-field of a key; as of `readRun`. Bits that no key has are 0. */
+export function readSub(words: Uint32Array, sub: SubField): Uint32Array {
+  const { start, width } = placeOf(sub);
+  const present = readRun(words, start, width);
+  const out = new Uint32Array(Math.ceil(sub.width / 32));
+  out.set(present, out.length - present.length);
+  return out;
+}
+
+/** Writes a sub-field of a key; as of `writeRun`. Bits that no key has are lost. */
+export function writeSub(words: Uint32Array, sub: SubField, value: Uint32Array): void {
+  const { start, width } = placeOf(sub);
+  writeRun(words, start, width, value);
+}
+
+/** Notes that a sub-field was looked at. */
+export function markSub(wildcards: Uint32Array, sub: SubField): void {
+  writeSub(wildcards, sub, ones(sub.width));
 }
 
 /** Where a sub-field begins in a value of its field alone (`field.words` words). */

@@ -8,7 +8,7 @@ import { WORD } from "../../flow/key.js";
 import { matchesEqual, newMatch } from "../../flow/match.js";
 import { OFPP, type Action, type Flow, type Learn, type LearnPart } from "../../flow/types.js";
 import type { LearnSource, SubField } from "../../flow/types.js";
-import { ones, readRun, startInValue, startOf, writeRun } from "./bits.js";
+import { markSub, ones, readSub, startInValue, writeRun, writeSub } from "./bits.js";
 import type { Context } from "../context.js";
 import type { FlowChange, FlowEntry, FlowTables } from "../flow-tables.js";
 import { isLearnedAlready } from "../tables/learning.js";
@@ -41,8 +41,8 @@ export function learn(
   const success = isWithinLimit(tables, flow, action.limit, pending);
   if (action.resultDst !== null) {
     const { resultDst } = action;
-    writeRun(ctx.wildcards, startOf(resultDst), resultDst.width, ones(resultDst.width));
-    writeRun(ctx.flow, startOf(resultDst), resultDst.width, Uint32Array.of(success ? 1 : 0));
+    markSub(ctx.wildcards, resultDst);
+    writeSub(ctx.flow, resultDst, Uint32Array.of(success ? 1 : 0));
     ctx.observer?.subField(resultDst, ctx);
   }
   if (success) pending.push({ type: "learn", flow });
@@ -78,7 +78,7 @@ function isSamePlace(a: Flow, b: Flow): boolean {
 
 function unwildcardSource(ctx: Context, part: LearnPart): void {
   const source = part.type === "output" ? part.source : sourceField(part.from);
-  if (source !== null) writeRun(ctx.wildcards, startOf(source), source.width, ones(source.width));
+  if (source !== null) markSub(ctx.wildcards, source);
 }
 
 function sourceField(from: LearnSource): SubField | null {
@@ -97,11 +97,10 @@ export function learnedFlow(key: Uint32Array, action: Learn): Flow {
       if (!isMatchable(target)) continue;
       // The low bits of nw_tos are nw_ecn's.
       const foreign = target.field === "nw_tos" ? 2 : 0;
-      const width = target.width - foreign;
-      const value = valueOf(key, part.from, target.width);
-      writeRun(match.mask, startOf(target), width, ones(width));
-      const own = foreign === 0 ? value : Uint32Array.of(value[0]! >>> foreign);
-      writeRun(match.value, startOf(target), width, own);
+      const own = { ...target, offset: target.offset + foreign, width: target.width - foreign };
+      const value = valueOf(key, part.from);
+      markSub(match.mask, own);
+      writeSub(match.value, own, foreign === 0 ? value : Uint32Array.of(value[0]! >>> foreign));
     }
   }
   const { finIdleTimeout, finHardTimeout } = action;
@@ -134,8 +133,8 @@ function isMatchable({ field, width }: SubField): boolean {
   return maskable || (width === bits && bits % 8 === 0);
 }
 
-function valueOf(key: Uint32Array, from: LearnSource, width: number): Uint32Array {
-  return from.type === "value" ? from.value : readRun(key, startOf(from.source), width);
+function valueOf(key: Uint32Array, from: LearnSource): Uint32Array {
+  return from.type === "value" ? from.value : readSub(key, from.source);
 }
 
 function loadOf(key: Uint32Array, part: Extract<LearnPart, { type: "load" }>): Action {
@@ -144,14 +143,14 @@ function loadOf(key: Uint32Array, part: Extract<LearnPart, { type: "load" }>): A
   const value = new Uint32Array(field.words);
   const mask = new Uint32Array(field.words);
   const start = startInValue(field, target);
-  writeRun(value, start, target.width, valueOf(key, part.from, target.width));
+  writeRun(value, start, target.width, valueOf(key, part.from));
   writeRun(mask, start, target.width, ones(target.width));
   return { type: "set-field", field: field.id, value, mask, spelling: "load" };
 }
 
 /** An output to a port that exists in OpenFlow 1.0, or nothing. */
 function outputOf(key: Uint32Array, source: SubField): Action[] {
-  const words = readRun(key, startOf(source), source.width);
+  const words = readSub(key, source);
   const port = words[words.length - 1]!;
   const isBig = port > 0xffff || words.subarray(0, -1).some((word) => word !== 0);
   const special: readonly number[] = [OFPP.inPort, OFPP.flood, OFPP.local, OFPP.all];

@@ -1,6 +1,6 @@
 // push, pop, and what the stack may hold (Open vSwitch 3.1, lib/nx-match.c, nxm_execute_stack_*).
 // Slow path of each worker.
-import { ones, readRun, startOf, writeRun } from "./bits.js";
+import { markSub, readSub, writeSub } from "./bits.js";
 import type { Context } from "../context.js";
 import type { SubField } from "../../flow/types.js";
 
@@ -9,9 +9,8 @@ const STACK_BYTES_MAX = 65_536;
 const ITEM_BYTES_MAX = 17;
 
 export function push(ctx: Context, source: SubField): void {
-  const start = startOf(source);
-  writeRun(ctx.wildcards, start, source.width, ones(source.width));
-  ctx.stack.push({ value: readRun(ctx.flow, start, source.width), bits: source.width });
+  markSub(ctx.wildcards, source);
+  ctx.stack.push({ value: readSub(ctx.flow, source), bits: source.width });
 }
 
 /** A value that is too long loses its high bits, one that is too short gets zeros. */
@@ -21,9 +20,8 @@ export function pop(ctx: Context, target: SubField): void {
     ctx.observer?.error("stack underflow");
     return;
   }
-  const start = startOf(target);
-  writeRun(ctx.wildcards, start, target.width, ones(target.width));
-  writeRun(ctx.flow, start, target.width, item.value);
+  markSub(ctx.wildcards, target);
+  writeSub(ctx.flow, target, item.value);
   ctx.observer?.subField(target, ctx);
 }
 

@@ -8,7 +8,7 @@ import type { Action, SubField } from "../../flow/types.js";
 import { orderActionSet } from "../actions/action-set.js";
 import { chooseBuckets } from "../actions/groups.js";
 import { swapTuple } from "../actions/conntrack.js";
-import { startOf, writeRun } from "../actions/bits.js";
+import { writeSub } from "../actions/bits.js";
 import { stackFits } from "../actions/stack.js";
 import { commit, isIp, noteDrop, type Context } from "../context.js";
 import type { FlowChange } from "../flow-tables.js";
@@ -335,7 +335,7 @@ export class Walk {
     const { ctx } = this;
     const bit = check.buckets.shift()!;
     const { target } = check;
-    writeRun(ctx.flow, startOf(target!), target!.width, Uint32Array.of(bit));
+    writeSub(ctx.flow, target!, Uint32Array.of(bit));
     const saved = save(ctx, check.saved!.sizesAt + (bit === 1 ? 0 : 2));
     ctx.ends = 0;
     const actions = this.rests[this.rests.length - 1]!;
