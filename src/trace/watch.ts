@@ -1,6 +1,6 @@
 // Watches one translation and makes a tree of what it hears (Open vSwitch 3.1: xlate_report and
 // its kin in ofproto-dpif-xlate.c). On the thread of the translation.
-import { fieldOf, getFieldWords } from "../flow/fields.js";
+import { fieldFullMask, fieldOf, getFieldWords } from "../flow/fields.js";
 import type { Action, Flow, SubField } from "../flow/types.js";
 import { printActions } from "../ofctl/print/format-actions.js";
 import { formatMatch } from "../ofctl/print/format-match.js";
@@ -174,7 +174,7 @@ export class Watch implements Observer {
     const field = fieldOf(sub.field);
     const words = new Uint32Array(field.words);
     getFieldWords(ctx.flow, field, words);
-    const value = numberOf(words);
+    const value = numberOf(words) & numberOf(fieldFullMask(field));
     const isWhole = sub.offset === 0 && sub.width >= field.bits;
     const part = (value >> BigInt(sub.offset)) & ((1n << BigInt(sub.width)) - 1n);
     const isHex = field.format === "hexadecimal" || !isWhole;

@@ -35,27 +35,41 @@ export function ones(width: number): Uint32Array {
   return new Uint32Array(Math.ceil(width / 32)).fill(0xffffffff);
 }
 
-/** Where a sub-field lies in the bit stream of a key, without the bits that no key has. */
-function placeOf({ field: id, offset, width }: SubField): { start: number; width: number } {
-  const { start, stored } = fieldOf(id);
-  // Of the 16 bits of an ARP operation, a key has 8.
-  const present = Math.max(0, Math.min(width, stored - offset));
-  return { start: start + stored - offset - present, width: present };
+/** Bits of nw_tos, the lowest, that are nw_ecn's. */
+const ECN_BITS = 2;
+
+/** Where the bits of a sub-field lie that are its field's own. */
+interface Place {
+  /** In the bit stream of a key. */
+  readonly start: number;
+  readonly width: number;
+  /** Bits of the sub-field below them. */
+  readonly below: number;
 }
 
-/** Reads a sub-field of a key; as of `readRun`. Bits that no key has are 0. */
+function placeOf({ field: id, offset, width }: SubField): Place {
+  const { start, stored } = fieldOf(id);
+  const from = Math.max(offset, id === "nw_tos" ? ECN_BITS : 0);
+  // Of the 16 bits of an ARP operation, a key has 8.
+  const to = Math.max(from, Math.min(offset + width, stored));
+  return { start: start + stored - to, width: to - from, below: from - offset };
+}
+
+/** Reads a sub-field of a key; as of `readRun`. Bits that are not its field's own are 0. */
 export function readSub(words: Uint32Array, sub: SubField): Uint32Array {
-  const { start, width } = placeOf(sub);
-  const present = readRun(words, start, width);
+  const { start, width, below } = placeOf(sub);
+  const own = readRun(words, start, width);
   const out = new Uint32Array(Math.ceil(sub.width / 32));
-  out.set(present, out.length - present.length);
+  out.set(own, out.length - own.length);
+  if (below > 0) out[out.length - 1]! <<= below;
   return out;
 }
 
-/** Writes a sub-field of a key; as of `writeRun`. Bits that no key has are lost. */
+/** Writes a sub-field of a key; as of `writeRun`. Bits that are not its field's own are lost. */
 export function writeSub(words: Uint32Array, sub: SubField, value: Uint32Array): void {
-  const { start, width } = placeOf(sub);
-  writeRun(words, start, width, value);
+  const { start, width, below } = placeOf(sub);
+  const own = below === 0 ? value : Uint32Array.of(value[value.length - 1]! >>> below);
+  writeRun(words, start, width, own);
 }
 
 /** Notes that a sub-field was looked at. */

@@ -95,12 +95,8 @@ export function learnedFlow(key: Uint32Array, action: Learn): Flow {
     else {
       const { target } = part;
       if (!isMatchable(target)) continue;
-      // The low bits of nw_tos are nw_ecn's.
-      const foreign = target.field === "nw_tos" ? 2 : 0;
-      const own = { ...target, offset: target.offset + foreign, width: target.width - foreign };
-      const value = valueOf(key, part.from);
-      markSub(match.mask, own);
-      writeSub(match.value, own, foreign === 0 ? value : Uint32Array.of(value[0]! >>> foreign));
+      markSub(match.mask, target);
+      writeSub(match.value, target, valueOf(key, part.from));
     }
   }
   const { finIdleTimeout, finHardTimeout } = action;
