@@ -83,7 +83,16 @@ const ANYWHERE: readonly Make[] = [
   (r) => r.pick(["pop:reg0", "pop:reg1[0..15]", "pop:eth_dst", "pop:pkt_mark"]),
   loadPart,
   movePart,
+  (r) => ANY_FIELDS(r),
 ];
+
+const ANY_FIELDS: Make = (r) =>
+  shuttle(
+    ...[["vlan_tci", 16] as const, ["in_port", 16] as const, ["eth_type", 16, "r"] as const],
+    ...[["eth_src", 48] as const, ["eth_dst", 48] as const, ["pkt_mark", 32] as const],
+    ...[["tun_id", 64] as const, ["metadata", 64] as const, ["xreg7", 64] as const],
+    ...[["xxreg1", 128] as const, ["reg15", 32] as const, ["actset_output", 32, "r"] as const],
+  )(r);
 
 /** What OpenFlow 1.0 has no words for, or would send as something else. */
 const LATER_VERSIONS: readonly Make[] = [
@@ -206,6 +215,7 @@ const ARP: readonly Make[] = [
 
 const transport = (name: string): readonly Make[] => [
   shuttle([`${name}_src`, 16], [`${name}_dst`, 16]),
+  shuttle(name === "tcp" ? ["tcp_flags", 12, "r"] : [`${name}_src`, 16]),
   (r) => `mod_tp_src:${port(r)}`,
   (r) => `mod_tp_dst:${port(r)}`,
   (r) => `set_field:${port(r)}->${name}_dst`,
@@ -231,7 +241,9 @@ function choices(context: ActionContext): (readonly Make[])[] {
   const name = isIp && !isLater ? NAMES[protocol] : undefined;
   if (name !== undefined) lists.push(transport(name));
   if (isIp && !isLater && type === 0x0800 && protocol === 1) {
-    lists.push([(r) => `set_field:${r.pick([0, 8])}->icmp_type`, () => "set_field:1->icmp_code"]);
+    const changes: Make[] = [(r) => `set_field:${r.pick([0, 8])}->icmp_type`];
+    changes.push(() => "set_field:1->icmp_code", shuttle(["icmp_type", 8], ["icmp_code", 8]));
+    lists.push(changes);
   }
   if (type === 0x86dd && protocol === 58 && !isLater) {
     if (icmpType === 135) lists.push([(r) => `set_field:${mac(r)}->nd_sll`]);
@@ -245,7 +257,10 @@ function choices(context: ActionContext): (readonly Make[])[] {
   }
   if (context.isTracked) lists.push([(r) => `resubmit(,${r.below(4)},ct)`]);
   if (context.groups > 0) lists.push([(r) => `group:${1 + r.below(context.groups)}`]);
-  if (context.hasTag) lists.push([(r) => `set_field:${4096 + r.below(5)}->vlan_vid`]);
+  if (context.hasTag) {
+    const fields = shuttle(["vlan_vid", 12], ["vlan_pcp", 3]);
+    lists.push([(r) => `set_field:${4096 + r.below(5)}->vlan_vid`, fields]);
+  }
   return lists;
 }
 
