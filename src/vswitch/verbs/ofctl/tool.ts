@@ -10,6 +10,7 @@ import { LIMIT_VERBS } from "./features/limits.js";
 import { PCAP_VERBS } from "./features/packets.js";
 import { QUEUE_VERBS } from "./features/queues.js";
 import { TABLE_VERBS } from "./features/tables.js";
+import { VLAN_VERBS } from "./features/vlans.js";
 import { FLOW_VERBS } from "./flows.js";
 import { GROUP_VERBS } from "./groups.js";
 import { METER_VERBS } from "./meters.js";
@@ -58,6 +59,7 @@ const VERBS: readonly Verb[] = [
   ...QUEUE_VERBS,
   ...CONNECTION_VERBS,
   ...PCAP_VERBS,
+  ...VLAN_VERBS,
   ...PORT_VERBS,
   ...MONITOR_VERBS,
 ];
