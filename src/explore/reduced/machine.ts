@@ -1,11 +1,12 @@
 // A system as a machine over one vector: the local state of each thread, then the words of shared
-// memory that threads have touched, in the order in which they did. Takes steps and tells which
-// commute; knows nothing of searching.
-import { BAD_VALUE } from "../search/automaton.js";
+// memory that threads have touched, in the order in which they did. Takes steps; which of them
+// commute is in commuting.ts. Knows nothing of searching.
 import { OP, type Step } from "../types.js";
-import { isRead, type Sets } from "./sets.js";
+import { Commuting } from "./commuting.js";
+import { LOCAL, LocalStates } from "./local-states.js";
+import { isRead } from "./sets.js";
 import type { SharedThread } from "./shared-thread.js";
-import { START, SystemThread } from "./thread.js";
+import { SystemThread } from "./thread.js";
 
 export type Vector = Int32Array;
 
@@ -13,8 +14,13 @@ export type Vector = Int32Array;
 export const WORDS_MAX = 256;
 export const THREADS_MAX = 31;
 
+/** The order of the local state that a thread begins in. */
+const FIRST = 1;
+
 export class SystemMachine {
   readonly threads: readonly SystemThread[];
+  readonly locals = new LocalStates();
+  readonly commuting: Commuting;
   /** Words of a state so far. */
   width: number;
   /** Slots by word, from the first behind the threads on. */
@@ -28,10 +34,10 @@ export class SystemMachine {
   private readonly words = new Map<number, number>();
   private readonly valueOf: (slot: number) => number;
   /** Per thread: a word that only it writes and that others wait on, or 0. */
-  private readonly own: number[];
+  readonly own: Int32Array;
   /** Per word, bits of the threads that may ever touch it, and of those that may write it. */
-  private readonly readers: Int32Array;
-  private readonly writers: Int32Array;
+  readonly readers: Int32Array;
+  readonly writers: Int32Array;
   /** Those that are in use; see `wordOf`. */
   private readonly vectors: Vector[] = [];
 
@@ -45,11 +51,12 @@ export class SystemMachine {
     this.written = new Uint8Array(most);
     this.readers = new Int32Array(most);
     this.writers = new Int32Array(most);
-    this.own = threads.map(() => 0);
+    this.own = new Int32Array(threads.length);
     this.vectors.push(this.memory);
     const wordOf = (slot: number) => this.wordOf(slot);
-    this.threads = threads.map((one) => new SystemThread(one, wordOf));
-    this.memory.fill(START, 0, threads.length);
+    this.threads = threads.map((one) => new SystemThread(one, this.locals, wordOf));
+    this.threads.forEach(({ start }, t) => (this.memory[t] = start));
+    this.commuting = new Commuting(this);
   }
 
   initial(): Vector {
@@ -82,7 +89,7 @@ export class SystemMachine {
   }
 
   kind(s: Vector, t: number): number {
-    return this.threads[t]!.kinds[s[t]!]!;
+    return this.locals.columns[s[t]! + LOCAL.kind]!;
   }
 
   step(s: Vector, t: number): Step {
@@ -90,12 +97,12 @@ export class SystemMachine {
   }
 
   isEnabled(s: Vector, t: number): boolean {
-    const thread = this.threads[t]!;
-    const node = s[t]!;
-    const kind = thread.kinds[node]!;
-    if (kind === OP.lock) return s[thread.words[node]!] === 0;
-    if (kind === OP.waitWhile) return s[thread.words[node]!] !== thread.as[node];
-    if (kind === OP.waitUntil) return s[thread.words[node]!] === thread.as[node];
+    const { columns } = this.locals;
+    const at = s[t]!;
+    const kind = columns[at + LOCAL.kind]!;
+    if (kind === OP.lock) return s[columns[at + LOCAL.word]!] === 0;
+    if (kind === OP.waitWhile) return s[columns[at + LOCAL.word]!] !== columns[at + LOCAL.a];
+    if (kind === OP.waitUntil) return s[columns[at + LOCAL.word]!] === columns[at + LOCAL.a];
     return kind < OP.done;
   }
 
@@ -114,22 +121,24 @@ export class SystemMachine {
     });
   }
 
-  /** Takes an enabled step; returns the value that it got. */
-  take(s: Vector, t: number): number {
-    const thread = this.threads[t]!;
-    const node = s[t]!;
-    const word = thread.words[node]!;
-    const kind = thread.kinds[node]!;
+  /** Takes an enabled step. */
+  take(s: Vector, t: number): void {
+    const { columns } = this.locals;
+    const at = s[t]!;
+    const word = columns[at + LOCAL.word]!;
+    const kind = columns[at + LOCAL.kind]!;
     const old = s[word]!;
     let value = old;
     if (!isRead(kind)) {
       if (this.written[word] === 0) this.addWritten(word);
       if (kind === OP.st || kind === OP.lock || kind === OP.unlock) value = 0;
-      if (kind === OP.unlock && old !== t + 1) value = BAD_VALUE;
-      else s[word] = after(kind, old, thread.as[node]!, thread.bs[node]!, t);
+      if (kind === OP.unlock && old !== t + 1) {
+        s[t] = this.threads[t]!.nextBad(at);
+        return;
+      }
+      s[word] = after(kind, old, columns[at + LOCAL.a]!, columns[at + LOCAL.b]!, t);
     }
-    s[t] = thread.next(node, value);
-    return value;
+    s[t] = this.threads[t]!.next(at, value);
   }
 
   private addWritten(word: number): void {
@@ -143,37 +152,28 @@ export class SystemMachine {
    * looking around.
    */
   advance(s: Vector, t: number, most: number): number {
-    const thread = this.threads[t]!;
-    const { kinds, words, as, firstNodes } = thread;
-    const { readers, writers, written } = this;
+    const { readers, writers } = this;
     const others = ~(1 << t);
     let count = 0;
     let start = 0;
     for (let rounds = 1; count < most; rounds++) {
-      const node = s[t]!;
-      const word = words[node]!;
-      const kind = kinds[node]!;
-      if (kind === OP.ld) {
-        if ((writers[word]! & others) !== 0) break;
-        // Brent: back at a local state with nothing written.
-        if (node === start) return -1;
-        if ((rounds & (rounds - 1)) === 0) start = node;
-        const taken = writers[word] === 0 ? this.glide(s, t, most - count) : 1;
+      const { columns } = this.locals;
+      const at = s[t]!;
+      const word = columns[at + LOCAL.word]!;
+      const kind = columns[at + LOCAL.kind]!;
+      const reads = isRead(kind);
+      if (kind >= OP.done || ((reads ? writers[word]! : readers[word]!) & others) !== 0) break;
+      if (kind === OP.ld && writers[word] === 0) {
+        const taken = this.glide(s, t, most - count);
         if (taken < 0) return -1;
-        if (writers[word] !== 0) s[t] = thread.next(node, s[word]!);
         count += taken;
         continue;
       }
-      start = 0;
-      if (kind === OP.st && (readers[word]! & others) === 0 && written[word] === 1) {
-        s[word] = as[node]!;
-        s[t] = firstNodes[node]! !== 0 ? firstNodes[node]! : thread.next(node, 0);
-        count++;
-        continue;
-      }
-      if (kind >= OP.done) break;
-      const touching = isRead(kind) ? writers[word]! : readers[word]!;
-      if ((touching & others) !== 0 || !this.isEnabled(s, t)) break;
+      if (!this.isEnabled(s, t)) break;
+      // Brent: back at a local state with nothing written.
+      if (!reads) start = 0;
+      else if (at === start) return -1;
+      else if ((rounds & (rounds - 1)) === 0) start = at;
       this.take(s, t);
       count++;
     }
@@ -184,30 +184,33 @@ export class SystemMachine {
    * Takes loads of words that nobody writes, which lead the same way each time: where to is kept.
    * Returns how many, or -1 if it would go on for ever.
    */
-  private glide(s: Vector, t: number, most: number): number {
+  glide(s: Vector, t: number, most: number): number {
+    const { locals, writers } = this;
     const thread = this.threads[t]!;
-    const { kinds, words, aheadNodes, aheadCounts } = thread;
+    let { columns } = locals;
     const first = s[t]!;
-    let node = first;
+    let at = first;
     let start = first;
     let count = 0;
     for (let rounds = 1; ; rounds++) {
-      const ahead = aheadCounts[node]!;
+      const ahead = columns[at + LOCAL.aheadCount]!;
       if (ahead > 0 && count + ahead <= most) {
         count += ahead;
-        node = aheadNodes[node]!;
+        at = columns[at + LOCAL.aheadTo]!;
       } else {
-        const word = words[node]!;
-        if (count === most || kinds[node] !== OP.ld || this.writers[word] !== 0) break;
+        const word = columns[at + LOCAL.word]!;
+        const isFree = columns[at + LOCAL.kind] === OP.ld && writers[word] === 0;
+        if (count === most || !isFree) break;
         count++;
-        node = thread.next(node, s[word]!);
+        at = thread.next(at, s[word]!);
+        columns = locals.columns;
       }
-      if (node === start) return -1;
-      if ((rounds & (rounds - 1)) === 0) start = node;
+      if (at === start) return -1;
+      if ((rounds & (rounds - 1)) === 0) start = at;
     }
-    aheadNodes[first] = node;
-    aheadCounts[first] = count;
-    s[t] = node;
+    columns[first + LOCAL.aheadTo] = at;
+    columns[first + LOCAL.aheadCount] = count;
+    s[t] = at;
     return count;
   }
 
@@ -223,8 +226,8 @@ export class SystemMachine {
     const awaited = new Set<number>();
     threads.forEach((thread, t) => {
       if (thread.settle()) isTooLittle = true;
-      for (const word of thread.sets.touched(START, false)) readers[word]! |= 1 << t;
-      for (const word of thread.sets.touched(START, true)) writers[word]! |= 1 << t;
+      for (const word of thread.sets.touched(FIRST, false)) readers[word]! |= 1 << t;
+      for (const word of thread.sets.touched(FIRST, true)) writers[word]! |= 1 << t;
       for (const word of thread.awaited.keys()) awaited.add(word);
     });
     for (let word = threads.length; word < this.width; word++) {
@@ -235,68 +238,8 @@ export class SystemMachine {
     threads.forEach((_thread, t) => {
       this.own[t] = [...awaited].find((word) => writers[word] === 1 << t) ?? 0;
     });
+    this.commuting.forget();
     return isTooLittle;
-  }
-
-  /**
-   * Whether nothing that others can do before this thread's next step is in conflict with it. A
-   * thread that is blocked, and that only this one can wake, does nothing before that; and one that
-   * comes to wait for this one stops there, as a grace period does for a reader.
-   */
-  commutes(s: Vector, t: number): boolean {
-    const thread = this.threads[t]!;
-    const node = s[t]!;
-    const word = thread.words[node]!;
-    const isWrite = !isRead(thread.kinds[node]!);
-    const touching = isWrite ? this.readers[word]! : this.writers[word]!;
-    const others = touching & ~(1 << t);
-    if (word === 0 || others === 0) return true;
-    let blocked = 0;
-    for (let u = 0; others >> u !== 0; u++) {
-      if ((others & (1 << u)) === 0) continue;
-      if (!this.whileStanding(s, u, t).mayConflict(s[u]!, word, isWrite, this.isWary)) continue;
-      if (this.isEnabled(s, u)) return false;
-      blocked |= 1 << u;
-    }
-    return blocked === 0 || (blocked & this.movable(s, t)) === 0;
-  }
-
-  /** What thread u may touch while thread t stands still. */
-  private whileStanding(s: Vector, u: number, t: number): Sets {
-    const own = this.own[t]!;
-    const thread = this.threads[u]!;
-    return own === 0 ? thread.sets : thread.setsWhile(own, s[own]!);
-  }
-
-  /** Bits of the threads that can take a step while thread t stands still. */
-  private movable(s: Vector, t: number): number {
-    const count = this.threads.length;
-    let movable = 0;
-    let blocked = 0;
-    for (let u = 0; u < count; u++) {
-      if (u === t) continue;
-      if (this.isEnabled(s, u)) movable |= 1 << u;
-      else if (this.kind(s, u) < OP.done) blocked |= 1 << u;
-    }
-    for (let before = 0; before !== movable && blocked !== 0;) {
-      before = movable;
-      for (let u = 0; u < count; u++) {
-        if ((blocked & (1 << u)) === 0 || !this.canBeWoken(s, u, t, movable)) continue;
-        movable |= 1 << u;
-        blocked &= ~(1 << u);
-      }
-    }
-    return movable;
-  }
-
-  private canBeWoken(s: Vector, u: number, t: number, by: number): boolean {
-    const word = this.threads[u]!.words[s[u]!]!;
-    let able = by & this.writers[word]!;
-    for (let v = 0; able !== 0; v++, able >>>= 1) {
-      if ((able & 1) === 0) continue;
-      if (this.whileStanding(s, v, t).mayWrite(s[v]!, word, this.isWary)) return true;
-    }
-    return false;
   }
 }
 

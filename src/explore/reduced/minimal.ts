@@ -151,7 +151,7 @@ function spinsForEver(machine: SystemMachine, from: Vector, t: number): boolean 
   const s = from.slice();
   for (let steps = 0; steps < ROUND_MAX; steps++) {
     if (!machine.isEnabled(s, t) || !isRead(machine.kind(s, t))) return false;
-    if (!machine.commutes(s, t)) return false;
+    if (!machine.commuting.commutes(s, t)) return false;
     machine.take(s, t);
     if (s[t] === from[t]) return true;
   }

@@ -7,7 +7,6 @@ import { nowMs } from "../../base/clock.js";
 import { OP, VERDICTS, type Verdict } from "../types.js";
 import type { SystemMachine, Vector } from "./machine.js";
 import { StateTable } from "./state-table.js";
-import { isRead } from "./sets.js";
 
 export interface Bounds {
   readonly maxStates: number;
@@ -115,12 +114,13 @@ class Round {
    * never ends, which ends the execution here.
    */
   private chain(s: Vector): boolean {
-    const count = this.machine.threads.length;
+    const { machine } = this;
+    const count = machine.threads.length;
     let length = 0;
     // A thread that has stopped is looked at again when another one has moved.
     for (let t = 0, idle = 0; idle < count && length < CHAIN_MAX; t = t + 1 < count ? t + 1 : 0) {
-      const taken = this.chainOf(s, t, CHAIN_MAX - length);
-      if (taken < 0) return false;
+      const taken = machine.commuting.run(s, t, CHAIN_MAX - length);
+      if (taken < 0) return this.spin();
       idle = taken > 0 ? 1 : idle + 1;
       length += taken;
       this.transitions += taken;
@@ -128,36 +128,10 @@ class Round {
     return true;
   }
 
-  /** The same for one thread; returns how many steps it took, -1 for a loop that never ends. */
-  private chainOf(s: Vector, t: number, most: number): number {
-    const { machine } = this;
-    let start = -1;
-    let length = 0;
-    for (let rounds = 1; length < most; rounds++) {
-      const taken = machine.advance(s, t, most - length);
-      if (taken < 0) return this.spin();
-      length += taken;
-      if (length === most || !this.isAlone(s, t)) break;
-      const isWrite = !isRead(machine.kind(s, t));
-      machine.take(s, t);
-      length++;
-      // Back at a local state with nothing written, and nobody will write what it reads.
-      if (s[t] === start && !isWrite) return this.spin();
-      // Brent: the local state to come back to moves on at powers of two, and after writes.
-      if (isWrite || (rounds & (rounds - 1)) === 0) start = s[t]!;
-    }
-    return length;
-  }
-
-  private spin(): number {
+  private spin(): boolean {
     this.spins = true;
     this.violations.set(ENDLESS.verdict, ENDLESS.message);
-    return -1;
-  }
-
-  private isAlone(s: Vector, t: number): boolean {
-    const { machine } = this;
-    return machine.isEnabled(s, t) && machine.commutes(s, t);
+    return false;
   }
 
   private expand(state: number, from: Vector, s: Vector): void {

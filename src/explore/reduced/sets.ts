@@ -2,6 +2,7 @@
 // search leaves schedules out. Made anew from the edges that have been met whenever a round of the
 // search ends; local states that are newer than that may touch everything. One owner, its thread.
 import { OP } from "../types.js";
+import { LOCAL, type LocalStates } from "./local-states.js";
 
 /** Words of a state, by index: bits of a set. */
 const BITS = 32;
@@ -11,18 +12,10 @@ export function isRead(kind: number): boolean {
   return kind === OP.ld || kind === OP.waitWhile || kind === OP.waitUntil;
 }
 
-/** The local states of a thread and the edges between them, as columns by local state. */
+/** The local states of a thread, by their order from 1 on. */
 export interface LocalGraph {
-  readonly kinds: readonly number[];
-  /** Index of the word that the step touches, or 0. */
-  readonly words: readonly number[];
-  readonly as: readonly number[];
-  /** The edge that was met first: its value and where it leads, 0 if there is none. */
-  readonly firstValues: readonly number[];
-  readonly firstNodes: readonly number[];
-  /** The other edges of those that have several: value, where it leads, value, and so on. */
-  readonly others: readonly (readonly number[] | undefined)[];
-  /** Whether an edge leads to a local state that was met before the one that it comes from. */
+  readonly locals: LocalStates;
+  readonly records: readonly number[];
   readonly hasCircles: boolean;
 }
 
@@ -38,9 +31,11 @@ export class Sets {
   private size = 0;
   /** Local states that this knows of. */
   private count = 0;
+  private readonly graph: LocalGraph;
   private readonly fixed: Fixed | null;
 
-  constructor(fixed: Fixed | null) {
+  constructor(graph: LocalGraph, fixed: Fixed | null) {
+    this.graph = graph;
     this.fixed = fixed;
   }
 
@@ -80,18 +75,16 @@ export class Sets {
    * Makes the sets from the edges that there are. `width`: words of a state. Says whether what was
    * known of some local state has changed.
    */
-  close(graph: LocalGraph, width: number): boolean {
-    const before = this.bits;
-    const { size: sizeBefore, count: countBefore } = this;
-    const count = graph.kinds.length;
+  close(width: number): boolean {
+    const { graph, bits: before, size: sizeBefore, count: countBefore } = this;
+    const count = graph.records.length;
     const size = (width + BITS - 1) >> 5;
     const bits = new Int32Array(2 * size * count);
     this.bits = bits;
     this.size = size;
     this.count = count;
-    for (let node = 0; node < count; node++) this.addOwn(graph, node);
     // Edges mostly lead to higher numbers: then once is enough.
-    while (this.addLater(graph) && graph.hasCircles);
+    while (this.addLater() && graph.hasCircles);
     for (let node = 0; node < countBefore; node++) {
       for (let i = 0; i < 2 * size; i++) {
         const part = i < size ? i : i - size;
@@ -102,41 +95,46 @@ export class Sets {
     return false;
   }
 
-  private addOwn({ kinds, words }: LocalGraph, node: number): void {
-    const kind = kinds[node]!;
-    const word = words[node]!;
-    if (word === 0 || kind >= OP.done) return;
-    const { size } = this;
-    this.bits[2 * size * node + (isRead(kind) ? 0 : size) + (word >> 5)]! |= 1 << (word & 31);
-  }
-
-  /** Adds to each local state what those after it may touch; false if that changed nothing. */
-  private addLater(graph: LocalGraph): boolean {
-    const { firstValues, firstNodes, others } = graph;
+  /** Adds to each local state what it touches and those after it; false if that changed nothing. */
+  private addLater(): boolean {
+    const { records, locals } = this.graph;
+    const { columns, edges } = locals;
     let isChanged = false;
     for (let node = this.count - 1; node > 0; node--) {
-      const first = firstNodes[node]!;
-      if (first !== 0 && this.canGet(graph, node, firstValues[node]!)) {
-        if (this.include(node, first)) isChanged = true;
+      const at = records[node]!;
+      if (this.addOwn(columns, at, node)) isChanged = true;
+      const first = columns[at + LOCAL.to]!;
+      if (first === 0) continue;
+      if (this.canGet(columns, at, columns[at + LOCAL.value]!)) {
+        if (this.include(node, columns[first + LOCAL.order]!)) isChanged = true;
       }
-      const more = others[node];
-      if (more === undefined) continue;
-      for (let i = 0; i < more.length; i += 2) {
-        if (!this.canGet(graph, node, more[i]!)) continue;
-        if (this.include(node, more[i + 1]!)) isChanged = true;
+      for (let edge = columns[at + LOCAL.more]!; edge !== 0; edge = edges[edge + 2]!) {
+        if (!this.canGet(columns, at, edges[edge]!)) continue;
+        if (this.include(node, columns[edges[edge + 1]! + LOCAL.order]!)) isChanged = true;
       }
     }
     return isChanged;
   }
 
+  private addOwn(columns: Int32Array, at: number, node: number): boolean {
+    const word = columns[at + LOCAL.word]!;
+    if (word === 0) return false;
+    const { size, bits } = this;
+    const part = 2 * size * node + (isRead(columns[at]!) ? 0 : size) + (word >> 5);
+    const before = bits[part]!;
+    bits[part]! |= 1 << (word & 31);
+    return bits[part] !== before;
+  }
+
   /** Whether a step can be taken, and get this value, while the fixed word keeps its own. */
-  private canGet({ kinds, words, as }: LocalGraph, node: number, value: number): boolean {
+  private canGet(columns: Int32Array, at: number, value: number): boolean {
     const { fixed } = this;
-    if (fixed === null || words[node] !== fixed.word) return true;
-    const kind = kinds[node]!;
+    if (fixed === null || columns[at + LOCAL.word] !== fixed.word) return true;
+    const kind = columns[at]!;
+    const a = columns[at + LOCAL.a]!;
     if (kind === OP.ld) return value === fixed.value;
-    if (kind === OP.waitWhile) return as[node] !== fixed.value && value === fixed.value;
-    return kind !== OP.waitUntil || as[node] === fixed.value;
+    if (kind === OP.waitWhile) return a !== fixed.value && value === fixed.value;
+    return kind !== OP.waitUntil || a === fixed.value;
   }
 
   private include(node: number, other: number): boolean {

@@ -39,21 +39,22 @@ export class StateTable {
   /** The state's number; it is new if that is the last one. */
   add(s: Vector): number {
     if (this.written !== this.machine.writtenCount) this.widen();
-    const { live, width } = this;
-    const at = this.count * width;
+    if (2 * this.count > this.table.length) this.place(4 * this.table.length);
+    const { live, width, table, count } = this;
+    const mask = table.length - 1;
+    let hash = 0;
+    for (let i = 0; i < width; i++) hash = (hash + Math.imul(s[live[i]!]!, FACTORS[i]!)) | 0;
+    let place = mixed(hash) & mask;
+    for (; table[place] !== 0; place = (place + 1) & mask) {
+      const known = table[place]! - 1;
+      if (this.equals(known * width, s)) return known;
+    }
+    table[place] = ++this.count;
+    const at = count * width;
     if (at + width > this.arena.length) this.arena = enlarged(this.arena, 2 * this.arena.length);
     const { arena } = this;
     for (let i = 0; i < width; i++) arena[at + i] = s[live[i]!]!;
-    if (2 * this.count > this.table.length) this.place(4 * this.table.length);
-    const mask = this.table.length - 1;
-    for (let place = this.hash(at) & mask; ; place = (place + 1) & mask) {
-      const entry = this.table[place]!;
-      if (entry === 0) {
-        this.table[place] = ++this.count;
-        return this.count - 1;
-      }
-      if (this.equals((entry - 1) * width, at)) return entry - 1;
-    }
+    return count;
   }
 
   /** Writes a state's words into a vector. */
@@ -68,13 +69,12 @@ export class StateTable {
     const { arena, width } = this;
     let hash = 0;
     for (let i = 0; i < width; i++) hash = (hash + Math.imul(arena[at + i]!, FACTORS[i]!)) | 0;
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    return hash ^ (hash >>> 13);
+    return mixed(hash);
   }
 
-  private equals(x: number, y: number): boolean {
-    const { arena, width } = this;
-    for (let i = 0; i < width; i++) if (arena[x + i] !== arena[y + i]) return false;
+  private equals(at: number, s: Vector): boolean {
+    const { arena, live, width } = this;
+    for (let i = 0; i < width; i++) if (arena[at + i] !== s[live[i]!]) return false;
     return true;
   }
 
@@ -107,6 +107,11 @@ export class StateTable {
       this.table[place] = state + 1;
     }
   }
+}
+
+function mixed(hash: number): number {
+  const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return once ^ (once >>> 13);
 }
 
 function enlarged(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
