@@ -13,7 +13,8 @@ function series(measure: string, peer: string, values: number[], rest: Partial<S
   const each = <T>(value: T) => values.map(() => value);
   return {
     ...{ measure, peer, values, cpuSeconds: each(1), machineSeconds: each(2) },
-    ...{ bytes: each(0), packets: each(0), lost: each(null), ...rest },
+    ...{ bytes: each(0), packets: each(0), lost: each(null) },
+    ...{ inVain: each(0), stolen: each(0), ...rest },
   };
 }
 
@@ -34,10 +35,7 @@ describe("bench peers", () => {
   it("where less is better, a goal is the most that is allowed", () => {
     const ratio = (value: number) =>
       ratiosOf(
-        [
-          series("requests-3000", "packetpath", [value]),
-          series("requests-3000", "bridge", [1]),
-        ],
+        [series("requests-3000", "packetpath", [value]), series("requests-3000", "bridge", [1])],
         MEASURES,
       )[0]!.met;
     expect([ratio(1), ratio(1.01)]).toEqual([true, false]);
@@ -50,6 +48,22 @@ describe("bench peers", () => {
     expect(costOf(small)).toEqual({ perGigabyte: null, perMillion: 4 });
     const kernel = series("tcp-1", "bridge", [9], { cpuSeconds: [null], bytes: [1e9] });
     expect(costOf(kernel)).toEqual({ perGigabyte: null, perMillion: null });
+  });
+
+  it("a segment that had arrived when it was sent again is not counted among the lost", () => {
+    const clean = series("tcp-4", "packetpath", [9, 9], { lost: [0, 0], inVain: [2, 1] });
+    const text = peersText([clean], MEASURES, []);
+    expect(text).toContain("3 sent again that had arrived");
+    expect(text).not.toContain("lost");
+    const lossy = series("tcp-4", "packetpath", [9], { lost: [4], inVain: [1] });
+    expect(peersText([lossy], MEASURES, [])).toContain("4 lost or sent again, 1 sent again that");
+  });
+
+  it("a machine that was away for longer than a figure bears is named beside it", () => {
+    const text = (share: number) =>
+      peersText([series("wrk", "packetpath", [20, 20], { stolen: [0, share] })], MEASURES, []);
+    expect(text(0.31)).toContain("up to 31 % of the machine was away");
+    expect(text(0.03)).not.toContain("away");
   });
 
   it("what is not there is named, and nothing is made up for it", () => {

@@ -1,6 +1,8 @@
 // What the compared data planes have in common: two devices, one in the client's namespace and one
 // in the server's, with an address each, and a way between them. Main thread.
 import { readdirSync, readFileSync } from "node:fs";
+import { withNetns } from "@packetpath/libc";
+import { counters } from "../netns.js";
 import type { NamespaceRef } from "../types.js";
 import { runProgram } from "./programs.js";
 
@@ -60,9 +62,35 @@ export function cpuSecondsOf(pid: number, threads?: readonly number[]): number {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** Busy CPU seconds of the whole machine since it started: what senders and receivers cost too. */
-export function machineCpuSeconds(): number {
+/** What the machine's CPUs did since it started, in CPU seconds (proc(5), /proc/stat). */
+export interface MachineSeconds {
+  /** Everything but idleness: what senders and receivers cost, too. */
+  readonly busy: number;
+  /** Taken by the host of a virtual machine for others. */
+  readonly stolen: number;
+  readonly all: number;
+}
+
+export function machineSeconds(): MachineSeconds {
   const words = readFileSync("/proc/stat", "latin1").split("\n")[0]!.trim().split(/\s+/).slice(1);
-  const [user, nice, system, , , irq, softirq] = words.map(Number);
-  return (user! + nice! + system! + irq! + softirq!) / TICKS_PER_SECOND;
+  const [user, nice, system, idle, wait, irq, softirq, steal] = words.map(Number);
+  const busy = user! + nice! + system! + irq! + softirq!;
+  const stolen = steal ?? 0;
+  const all = busy + stolen + idle! + wait!;
+  return {
+    busy: busy / TICKS_PER_SECOND,
+    stolen: stolen / TICKS_PER_SECOND,
+    all: all / TICKS_PER_SECOND,
+  };
+}
+
+/**
+ * TCP segments sent again from a namespace that the other end said it had already (DSACK, RFC
+ * 2883): nothing was lost, the sender was impatient (a tail loss probe, RFC 8985). Counted since
+ * the namespace was made.
+ */
+export function sentInVain(namespace: NamespaceRef): number {
+  const read = (): string => readFileSync("/proc/thread-self/net/netstat", "latin1");
+  const text = withNetns(namespace.handle, read);
+  return counters(text).get("TcpExt.TCPDSACKRecvSegs") ?? 0;
 }

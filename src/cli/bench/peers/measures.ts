@@ -3,7 +3,7 @@
 // Main thread.
 import { PacketpathError } from "../../../base/errors.js";
 import type { NamespaceRef } from "../../../host/types.js";
-import type { Peer } from "../../../host/peers/peer.js";
+import { type Peer, sentInVain } from "../../../host/peers/peer.js";
 import { runProgram } from "../../../host/peers/programs.js";
 import type { Loads } from "../../../load/types.js";
 
@@ -22,8 +22,13 @@ export interface Figure {
   /** Bytes of payload and packets carried meanwhile; 0 where it is not the point. */
   readonly bytes: number;
   readonly packets: number;
-  /** TCP segments sent again, datagrams or echoes lost; null where nobody counts. */
+  /**
+   * TCP segments sent again, but not those that had arrived the first time; datagrams, echoes or
+   * requests lost; null where nobody counts.
+   */
   readonly lost: number | null;
+  /** TCP segments sent again that had arrived: the sender was impatient. */
+  readonly inVain: number;
 }
 
 export interface Measure {
@@ -77,11 +82,16 @@ function tcp(name: string, what: string, words: readonly string[]): Measure {
     betterIs: "more",
     needs: ["iperf3"],
     run: async (ground, peer) => {
+      const { client, server } = ground;
+      const before = sentInVain(client) + sentInVain(server);
       const { end } = await iperf(ground, peer, words);
       const received = end?.sum_received;
       if (received === undefined) throw unreadable("iperf3");
-      const lost = end?.sum_sent?.retransmits ?? null;
-      return { value: received.bits_per_second / 1e9, bytes: received.bytes, packets: 0, lost };
+      const again = end?.sum_sent?.retransmits ?? null;
+      const inVain = Math.min(again ?? 0, sentInVain(client) + sentInVain(server) - before);
+      const lost = again === null ? null : again - inVain;
+      const value = received.bits_per_second / 1e9;
+      return { value, bytes: received.bytes, packets: 0, lost, inVain };
     },
   };
 }
@@ -102,7 +112,7 @@ const smallUdp: Measure = {
     if (sum === undefined) throw unreadable("iperf3");
     const packets = sum.packets - sum.lost_packets;
     const value = packets / sum.seconds / 1e3;
-    return { value, bytes: packets * SMALL_BYTES, packets, lost: sum.lost_packets };
+    return { value, bytes: packets * SMALL_BYTES, packets, lost: sum.lost_packets, inVain: 0 };
   },
 };
 
@@ -120,7 +130,7 @@ const floodPing: Measure = {
     if (counts === null || average === null) throw unreadable("ping");
     const received = Number(counts[2]);
     const lost = Number(counts[1]) - received;
-    return { value: Number(average[1]), bytes: 0, packets: 2 * received, lost };
+    return { value: Number(average[1]), bytes: 0, packets: 2 * received, lost, inVain: 0 };
   },
 };
 
@@ -137,7 +147,7 @@ const wrk: Measure = {
     const text = await runProgram(words, { namespace: client, timeoutMs });
     const rate = /Requests\/sec:\s+([\d.]+)/.exec(text);
     if (rate === null) throw unreadable("wrk");
-    return { value: Number(rate[1]) / 1e3, bytes: 0, packets: 0, lost: null };
+    return { value: Number(rate[1]) / 1e3, bytes: 0, packets: 0, lost: null, inVain: 0 };
   },
 };
 
@@ -160,7 +170,8 @@ const heldRequests: Measure = {
       bodyBytes: 256,
     });
     const result = await handle.done;
-    return { value: result.seconds, bytes: 0, packets: 0, lost: result.sent - result.ok };
+    const lost = result.sent - result.ok;
+    return { value: result.seconds, bytes: 0, packets: 0, lost, inVain: 0 };
   },
 };
 

@@ -14,7 +14,14 @@ export interface Series {
   readonly bytes: readonly number[];
   readonly packets: readonly number[];
   readonly lost: readonly (number | null)[];
+  /** TCP segments sent again that had arrived. */
+  readonly inVain: readonly number[];
+  /** Share of the machine's time that its host gave to others meanwhile, 0 to 1. */
+  readonly stolen: readonly number[];
 }
+
+/** A machine that lacked more of its time than this did not show what a data plane can do. */
+export const STOLEN_MAX = 0.03;
 
 export interface Spread {
   readonly median: number;
@@ -105,11 +112,15 @@ export function peersText(
       const { median: middle, min, max } = spreadOf(one.values);
       const { perGigabyte, perMillion } = costOf(one);
       const lost = one.lost.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+      const inVain = one.inVain.reduce((sum, count) => sum + count, 0);
+      const stolen = Math.max(...one.stolen);
       const notes = [
         `${figure(min)} to ${figure(max)}`,
         perGigabyte === null ? "" : `${perGigabyte.toFixed(2)} CPU s/GB`,
         perMillion === null ? "" : `${perMillion.toFixed(1)} CPU s/M packets`,
         lost === 0 ? "" : `${lost} lost or sent again`,
+        inVain === 0 ? "" : `${inVain} sent again that had arrived`,
+        stolen > STOLEN_MAX ? `up to ${Math.round(stolen * 100)} % of the machine was away` : "",
       ];
       const note = notes.filter((text) => text !== "").join(", ");
       lines.push(`  ${one.peer.padEnd(12)}${figure(middle).padStart(9)}  (${note})`);
