@@ -82,9 +82,9 @@ function parseBucketActions(
 ): Action[] {
   const context = newContext(text, ports);
   try {
-    const { formats } = owner;
-    const list = { match: null, table: 255, formats, instructions: false };
+    const list = { match: null, table: 255, formats: FORMATS.any, instructions: false };
     const actions = parseActions(context, 0, text.length, list);
+    // Open vSwitch 3.1 forgets here what the group and the buckets before said of formats.
     owner.formats = context.formats;
     return actions;
   } catch (error) {

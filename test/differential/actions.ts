@@ -4,8 +4,8 @@ import type { Random } from "../../src/base/random.js";
 import { PORTS } from "./ovs.js";
 import { conntrackText, learnText, nestedText, rareIpText, rareText } from "./rare-actions.js";
 
-/** OpenFlow versions that flows are sent with: 1.0 with extensions, and 1.5. */
-export type Version = 10 | 15;
+/** OpenFlow versions that flows are sent with: 1.0 with extensions, and later ones. */
+export type Version = 10 | 11 | 12 | 13 | 14 | 15;
 
 /** What is known of the packets that the actions will see. */
 export interface ActionContext {
@@ -251,8 +251,8 @@ function choices(context: ActionContext): (readonly Make[])[] {
     if (icmpType === 135 || icmpType === 136)
       lists.push([(r) => `set_field:${ipv6(r)}->nd_target`]);
   }
-  if (context.version === 15) lists.push(LATER_VERSIONS, [(r) => nestedText(r, context)]);
-  if (context.version === 15 && type === 0x0800) {
+  if (context.version !== 10) lists.push(LATER_VERSIONS, [(r) => nestedText(r, context)]);
+  if (context.version !== 10 && type === 0x0800) {
     lists.push([(r) => `set_field:10.${r.below(4)}.0.0/255.255.0.0->ip_dst`]);
   }
   if (context.isTracked) lists.push([(r) => `resubmit(,${r.below(4)},ct)`]);
@@ -294,7 +294,7 @@ export function randomActions(random: Random, context: ActionContext): string {
   const actions = Array.from({ length: count }, () => random.pick(random.pick(lists))(random));
   // Something to see, most of the time.
   if (random.below(4) > 0) actions.push(`output:${outPort(random)}`);
-  if (context.version === 15 && context.table < 3 && random.below(6) === 0) {
+  if (context.version !== 10 && context.table < 3 && random.below(6) === 0) {
     actions.push(`goto_table:${context.table + 1}`);
   }
   if (random.below(20) === 0) actions.push("exit");

@@ -10,6 +10,7 @@ import {
   withTheirMeters,
   withoutIds,
 } from "./effects.js";
+import type { Version } from "./actions.js";
 import { OurSwitch } from "./our-switch.js";
 import { megaflowMask } from "./megaflow-text.js";
 import { fieldsOf, normalized, packetOf, packetText } from "./packets.js";
@@ -17,7 +18,7 @@ import { BRIDGE, PEER_BRIDGE, flowCommands, type PrivateOvs } from "./ovs.js";
 
 /** What to run: texts only, so that it can be kept in a file. */
 export interface Case {
-  readonly version: 10 | 15;
+  readonly version: Version;
   readonly flows: readonly string[];
   readonly groups: readonly string[];
   readonly packets: readonly Uint32Array[];

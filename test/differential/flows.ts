@@ -91,7 +91,7 @@ function matchText(
       const value = new Uint32Array(field.words);
       getFieldWords(template, field, value);
       // OXM has no words for most masks of a TCI.
-      const isWhole = id === "vlan_tci" && version === 15;
+      const isWhole = id === "vlan_tci" && version !== 10;
       const isState = isTracked && id === "ct_state";
       const isNeeded = PROTOCOL.includes(id) || id.startsWith("icmpv6") || isWhole || isState;
       const full = fieldFullMask(field);
@@ -207,8 +207,8 @@ function randomGroup(random: Random, id: number): string {
 /** @param packets how many packets are traced through the set. */
 export function randomFlowSet(random: Random, packets: number): FlowSet {
   const templates = Array.from({ length: 4 }, () => randomPacket(random));
-  const version = random.pick([10, 10, 15] as const);
-  const base = { version, groups: version === 15 ? random.pick([0, 2]) : 0 };
+  const version = random.pick([10, 10, 10, 15, 15, 11, 12, 13, 14] as const);
+  const base = { version, groups: version !== 10 ? random.pick([0, 2]) : 0 };
   const flows: string[] = [];
   const count = 6 + random.below(20);
   // Every flow has its own priority: of equal ones it is undefined which is met.

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
+import type { Version } from "./actions.js";
 import { compare } from "./compare.js";
 import { fuzz, type Found } from "./fuzz.js";
 import { KINDS } from "./kinds.js";
@@ -18,7 +19,7 @@ const title = (text: string): string => (missing === "" ? text : `${text} (${mis
 interface KeptCase {
   /** What was wrong. */
   readonly what: string;
-  readonly version: 10 | 15;
+  readonly version: Version;
   readonly flows: readonly string[];
   readonly groups: readonly string[];
   readonly packets: readonly string[];

@@ -91,11 +91,11 @@ const MAKE: Readonly<Record<Kind, (random: Random, parts: Parts) => void>> = {
     switchMore(random, parts);
   },
   select: (random, parts) => {
-    if (parts.version !== 15) return;
+    if (parts.version === 10) return;
     parts.groups = parts.groups.map((group) => selecting(random, group));
   },
   meters: (random, parts) => {
-    if (parts.version !== 15) return;
+    if (parts.version === 10) return;
     for (const id of [1, 7]) {
       const rate = `${random.pick(["kbps", "pktps", "kbps,burst"])},band=type=drop,rate=100`;
       const line = `ovs-ofctl -OOpenFlow15 add-meter ${BRIDGE} meter=${id},${rate}`;

@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { wallClock } from "../../src/base/clock.js";
 import { eventually } from "../../src/base/eventually.js";
+import type { Version } from "./actions.js";
 
 const PREFIX = "packetpath-ovs-";
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
@@ -162,7 +163,7 @@ export function flowCommands(
     flows,
     groups,
   }: {
-    readonly version: 10 | 15;
+    readonly version: Version;
     readonly flows: readonly string[];
     readonly groups: readonly string[];
   },
@@ -300,10 +301,10 @@ export class PrivateOvs {
 
   /**
    * Replaces all flows and groups.
-   * @param version OpenFlow 1.0, or 1.5.
+   * @param version of OpenFlow.
    * @returns "" or what ovs-ofctl said.
    */
-  replaceFlows(version: 10 | 15, flows: readonly string[], groups: readonly string[]): string {
+  replaceFlows(version: Version, flows: readonly string[], groups: readonly string[]): string {
     this.clear();
     this.hasGroups = groups.length > 0;
     for (const { line, files } of flowCommands({ version, flows, groups })) {

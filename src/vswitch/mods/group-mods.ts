@@ -10,10 +10,11 @@ import type { FlowChange } from "../../pipeline/flow-tables.js";
 
 /** What a mod does to a group that is there (or not: null); a string is OpenFlow's refusal. */
 export function groupChangeOf(
-  mod: GroupMod,
+  sent: GroupMod,
   old: Group | null,
   version: OpenFlowVersion,
 ): FlowChange | string {
+  const mod = carried(sent, version);
   const error = unreadableBucket(mod, version) ?? checkGroupMod(mod);
   if (error !== null) return error;
   switch (mod.command) {
@@ -32,6 +33,13 @@ export function groupChangeOf(
     case "remove_bucket":
       return old === null ? "OFPGMFC_UNKNOWN_GROUP" : remove(old, mod);
   }
+}
+
+/** OpenFlow 1.1 to 1.4 say nothing of how a bucket is selected, and number none. */
+function carried(mod: GroupMod, version: OpenFlowVersion): GroupMod {
+  if (version === 10 || version === 15) return mod;
+  const buckets = mod.buckets.map((bucket, id) => ({ ...bucket, id }));
+  return { ...mod, buckets, selectionMethod: "", selectionParam: 0n, fields: [] };
 }
 
 export function unreadableBucket({ buckets }: GroupMod, version: OpenFlowVersion): string | null {

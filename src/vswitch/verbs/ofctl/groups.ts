@@ -22,15 +22,16 @@ import { sendBundle } from "./features/bundle.js";
 import { FIRST_XID, refusal } from "./refusals.js";
 
 async function send(call: Call, bridge: BridgeControl, mods: readonly GroupMod[]): Promise<void> {
+  const formats = mods.reduce((all, mod) => all & mod.formats, FORMATS.any as number);
   if (has(call.options, "bundle")) {
-    const formats = mods.reduce((all, mod) => all & mod.formats, FORMATS.any as number);
     const messages = mods.map((mod) => ({ type: "group", mod }) as const);
     return sendBundle(call, bridge, messages, formats);
   }
-  for (const mod of mods) {
-    const version = versionFor(call, mod.formats);
+  const version = versionFor(call, formats);
+  for (const [index, mod] of mods.entries()) {
     const text = quotedGroupMod(mod, version);
-    const message = { name: "OFPT_GROUP_MOD", version, xid: FIRST_XID, text };
+    const name = version === 10 ? "NXT_GROUP_MOD" : "OFPT_GROUP_MOD";
+    const message = { name, version, xid: FIRST_XID + 2 * index, text };
     const old = mod.group === "all" ? null : bridge.tables.groups.get(mod.group);
     const change = groupChangeOf(mod, old?.group ?? null, version);
     if (typeof change === "string") throw refusal(change, message);

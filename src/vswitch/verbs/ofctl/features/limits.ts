@@ -38,8 +38,7 @@ function printGroups(call: Call, mods: readonly GroupMod[]): void {
   call.out(`chosen version: OpenFlow${version}\n`);
   const name = version === 10 ? "NXT_GROUP_MOD" : "OFPT_GROUP_MOD";
   for (const [i, mod] of mods.entries()) {
-    const named = { version: version === 10 ? (15 as const) : version };
-    call.out(`${messageHead(name, version, i + 1)}\n ${formatGroupMod(mod, named)}\n`);
+    call.out(`${messageHead(name, version, i + 1)}\n ${formatGroupMod(mod, { version })}\n`);
   }
 }
 
