@@ -91,7 +91,10 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
   for (const port of bridge.ports()) {
     if (port.number !== OFPP.local && !names.has(port.name)) dummy.removePort(bridge, port.number);
   }
-  for (const one of wanted) {
+  removeMisnumbered(dummy, bridge, wanted);
+  // Who asks for a number gets it before others take it.
+  const asking = wanted.filter((one) => requestOf(one) !== null);
+  for (const one of [...asking, ...wanted.filter((each) => requestOf(each) === null)]) {
     const portName = textOf(one, "name");
     const type = textOf(one, "type");
     const peer = optionOf(one, "options", "peer");
@@ -99,12 +102,31 @@ async function followBridge(dummy: DummySwitch, database: Database, row: Row): P
     const isSame = old?.number === OFPP.local || (old?.type === type && old.peer === (peer ?? ""));
     if (old !== undefined && isSame) continue;
     if (old !== undefined) dummy.removePort(bridge, old.number);
-    const request = numberOf(one, "ofport_request") ?? old?.number ?? 0;
+    const request = requestOf(one) ?? old?.number ?? 0;
     dummy.addPort(bridge, { name: portName, type, request, peer });
   }
   for (const one of wanted) followCaptures(bridge, one);
   applySettings(bridge, database, row);
   await bridge.apply(shrink(bridge));
+}
+
+const requestOf = (one: Row): number | null => numberOf(one, "ofport_request");
+
+/**
+ * Takes ports away that ask for another number than they have, and whoever has it without asking;
+ * they come back (bridge_delete_or_reconfigure_ports).
+ */
+function removeMisnumbered(dummy: DummySwitch, bridge: DummyBridge, wanted: readonly Row[]): void {
+  const requests = new Map(wanted.map((one) => [textOf(one, "name"), requestOf(one)]));
+  for (const { name, number } of bridge.ports()) {
+    const request = requests.get(name) ?? null;
+    const isThere = bridge.port(number)?.name === name;
+    if (!isThere || number === OFPP.local || request === null || request === number) continue;
+    const holder = bridge.port(request);
+    if (holder !== null && requests.get(holder.name) === request) continue;
+    if (holder !== null) dummy.removePort(bridge, request);
+    dummy.removePort(bridge, number);
+  }
 }
 
 /** Files that an interface's frames are written to; one that cannot be opened is its error. */
