@@ -5,6 +5,7 @@ import { TABLES } from "../../../pipeline/flow-tables.js";
 import type { BridgeControl } from "../../control.js";
 import type { Call } from "../call.js";
 import { has } from "../options.js";
+import { openFlowName } from "./port-text.js";
 
 /** The bridge that the first argument names. */
 export function bridgeOf(call: Call): BridgeControl {
@@ -15,9 +16,9 @@ export function bridgeOf(call: Call): BridgeControl {
 /** Numbers by name, for text that names ports and tables. */
 export function namesOf(call: Call, bridge: BridgeControl): PortMap {
   if (!acceptsNames(call)) return new Map();
-  const ports = bridge.ports().map((port): [string, number] => [port.name, port.number]);
-  const tables = new Map(tableNames(bridge).map(([table, name]) => [name, table]));
-  return Object.assign(new Map(ports), { tables });
+  const byName = (names: readonly Named[]): Map<string, number> =>
+    new Map(names.map(([number, name]) => [name, number]));
+  return Object.assign(byName(portNames(bridge)), { tables: byName(tableNames(bridge)) });
 }
 
 export function acceptsNames(call: Call): boolean {
@@ -33,14 +34,25 @@ export function usesNames(call: Call): boolean {
 export function namesShown(call: Call, bridge: BridgeControl): FormatOptions {
   if (!usesNames(call)) return {};
   return {
-    portNames: new Map(bridge.ports().map((port) => [port.number, port.name])),
+    portNames: new Map(portNames(bridge)),
     tableNames: new Map(tableNames(bridge)),
   };
 }
 
-/** Names that one table has and no other. */
-function tableNames({ limits }: BridgeControl): [table: number, name: string][] {
-  const all = Array.from({ length: TABLES }, (_, i): [number, string] => [i, limits.name(i)]);
-  const named = all.filter(([, name]) => name !== "");
-  return named.filter(([, name]) => named.filter((other) => other[1] === name).length === 1);
+type Named = readonly [number: number, name: string];
+
+function portNames(bridge: BridgeControl): Named[] {
+  return unique(bridge.ports().map((port) => [port.number, openFlowName(port)]));
+}
+
+function tableNames({ limits }: BridgeControl): Named[] {
+  const all = Array.from({ length: TABLES }, (_, i): Named => [i, limits.name(i)]);
+  return unique(all.filter(([, name]) => name !== ""));
+}
+
+/** Names that one has and no other. */
+function unique(all: readonly Named[]): Named[] {
+  const counts = new Map<string, number>();
+  for (const [, name] of all) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return all.filter(([, name]) => counts.get(name) === 1);
 }

@@ -4,6 +4,12 @@ import type { OpenFlowVersion } from "../../../ofctl/protocols.js";
 import { formatPort } from "../../../ofctl/text/ports.js";
 import { PORT_CONFIG, type PortView } from "../../control.js";
 
+/** OpenFlow has room for so much of a port's name (OFP_MAX_PORT_NAME_LEN). */
+const PORT_NAME_MAX = 15;
+
+/** The name of a port in OpenFlow. */
+export const openFlowName = ({ name }: PortView): string => name.slice(0, PORT_NAME_MAX);
+
 /** Names of the bits of a port's configuration, in the order in which they are printed. */
 const CONFIG_NAMES: readonly (readonly [number, string])[] = [
   [PORT_CONFIG.down, "PORT_DOWN"],
@@ -29,7 +35,7 @@ export function describePort(port: PortView, version: OpenFlowVersion): string {
   const config = CONFIG_NAMES.filter(([bit]) => (shown & bit) !== 0);
   const state = !port.linkUp ? "LINK_DOWN" : version === 10 ? "0" : "LIVE";
   return [
-    ` ${formatPort(port.number)}(${port.name}): addr:${port.mac}`,
+    ` ${formatPort(port.number)}(${openFlowName(port)}): addr:${port.mac}`,
     `     config:     ${config.map(([, name]) => name).join(" ") || "0"}`,
     `     state:      ${state}`,
     "     speed: 0 Mbps now, 0 Mbps max",

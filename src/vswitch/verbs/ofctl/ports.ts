@@ -5,10 +5,10 @@ import { formatDuration } from "../../../ofctl/dump-flows.js";
 import { formatPort, parsePort } from "../../../ofctl/text/ports.js";
 import { type BridgeControl, PORT_CONFIG, type PortView } from "../../control.js";
 import { type Call, type Verb, VerbError } from "../call.js";
-import { bridgeOf } from "./bridge.js";
+import { bridgeOf, namesShown } from "./bridge.js";
 import { fragmentMode } from "./features/fragments.js";
 import { versionOf } from "./formats.js";
-import { describePort, sayableBits } from "./port-text.js";
+import { describePort, openFlowName, sayableBits } from "./port-text.js";
 
 /** Header of a reply: `OFPST_PORT reply (OF1.3) (xid=0x2):`. */
 export function replyHead(call: Call, message: string, transaction = 2): string {
@@ -44,7 +44,9 @@ function show(call: Call): void {
 /** The port that an argument names or numbers, or null. */
 function findPort(bridge: BridgeControl, text: string): PortView | null {
   const number = /^[0-9]+$/.test(text) ? Number(text) : text === "LOCAL" ? OFPP.local : -1;
-  return bridge.ports().find((port) => port.name === text || port.number === number) ?? null;
+  return (
+    bridge.ports().find((port) => openFlowName(port) === text || port.number === number) ?? null
+  );
 }
 
 /** A port that a question is about, and the transaction in which the question is then put. */
@@ -60,7 +62,7 @@ export interface AskedPort {
 export function askedPort(bridge: BridgeControl, text: string): AskedPort {
   const number = parsePort(text, new Map());
   if (number !== null) return { number, xid: 2 };
-  const port = bridge.ports().find(({ name }) => name === text);
+  const port = bridge.ports().find((one) => openFlowName(one) === text);
   if (port === undefined) throw new VerbError(`${bridge.name}: unknown port \`${text}'`);
   return { number: port.number, xid: 4 };
 }
@@ -94,9 +96,10 @@ function portStats(call: Call): void {
   });
   call.out(`${replyHead(call, "OFPST_PORT reply", asked?.xid)} ${ports.length} ports\n`);
   const now = call.control.clock.nowMs();
+  const { portNames } = namesShown(call, bridge);
   for (const port of ports) {
     const { rxPackets, rxBytes, txPackets, txBytes } = bridge.portStats(port.number);
-    const name = formatPort(port.number);
+    const name = formatPort(port.number, portNames);
     call.out(
       `  port ${port.number === OFPP.local ? name : name.padStart(2)}: rx pkts=${rxPackets}, ` +
         `bytes=${rxBytes}, drop=?, errs=?, frame=?, over=?, crc=?\n` +
