@@ -101,7 +101,7 @@ class Round {
     if (this.chain(s)) table.add(s);
     for (let state = 0; state < Math.min(most, table.count); state++) {
       table.restore(state, from);
-      this.expand(state, from, s);
+      this.expand(from, s);
       if (table.count > limits.maxStates) this.bound = `${limits.maxStates} states`;
       if ((state & 0xff) === 0 && nowMs() > limits.endMs) this.bound = `${limits.maxSeconds} s`;
       if (this.bound !== null) break;
@@ -134,7 +134,7 @@ class Round {
     return false;
   }
 
-  private expand(state: number, from: Vector, s: Vector): void {
+  private expand(from: Vector, s: Vector): void {
     const { machine, table } = this;
     let isStuck = true;
     const ended = machine.ended(from);
@@ -142,7 +142,7 @@ class Round {
     for (let t = 0; t < machine.threads.length; t++) {
       if (!machine.isEnabled(from, t)) continue;
       isStuck = false;
-      table.restore(state, s);
+      s.set(from);
       machine.take(s, t);
       this.transitions++;
       if (this.chain(s)) table.add(s);

@@ -18,6 +18,8 @@ export class StateTable {
   /** Indices into the machine's vector that a state consists of. */
   private live = new Int32Array(0);
   private width = 0;
+  /** The words of the state that is looked up. */
+  private key = new Int32Array(0);
   /** Words that were known to be written when `live` was made. */
   private written = -1;
   private arena = new Int32Array(1 << 12);
@@ -40,20 +42,23 @@ export class StateTable {
   add(s: Vector): number {
     if (this.written !== this.machine.writtenCount) this.widen();
     if (2 * this.count > this.table.length) this.place(4 * this.table.length);
-    const { live, width, table, count } = this;
+    const { live, width, table, count, key } = this;
     const mask = table.length - 1;
     let hash = 0;
-    for (let i = 0; i < width; i++) hash = (hash + Math.imul(s[live[i]!]!, FACTORS[i]!)) | 0;
+    for (let i = 0; i < width; i++) {
+      const value = s[live[i]!]!;
+      key[i] = value;
+      hash = (hash + Math.imul(value, FACTORS[i]!)) | 0;
+    }
     let place = mixed(hash) & mask;
     for (; table[place] !== 0; place = (place + 1) & mask) {
       const known = table[place]! - 1;
-      if (this.equals(known * width, s)) return known;
+      if (this.isKey(known * width)) return known;
     }
     table[place] = ++this.count;
     const at = count * width;
     if (at + width > this.arena.length) this.arena = enlarged(this.arena, 2 * this.arena.length);
-    const { arena } = this;
-    for (let i = 0; i < width; i++) arena[at + i] = s[live[i]!]!;
+    this.arena.set(key, at);
     return count;
   }
 
@@ -72,9 +77,9 @@ export class StateTable {
     return mixed(hash);
   }
 
-  private equals(at: number, s: Vector): boolean {
-    const { arena, live, width } = this;
-    for (let i = 0; i < width; i++) if (arena[at + i] !== s[live[i]!]) return false;
+  private isKey(at: number): boolean {
+    const { arena, key } = this;
+    for (let i = 0; i < key.length; i++) if (arena[at + i] !== key[i]) return false;
     return true;
   }
 
@@ -87,6 +92,7 @@ export class StateTable {
     }
     this.live = Int32Array.from(live);
     this.width = live.length;
+    this.key = new Int32Array(live.length);
     this.written = machine.writtenCount;
     if (this.count === 0) return;
     this.arena = new Int32Array(2 * (this.count + 1) * this.width);
