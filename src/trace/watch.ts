@@ -43,6 +43,8 @@ export class Watch implements Observer {
   /** Of the frozen actions that were told last. */
   private lastOwner = "";
   private readonly open: TraceNode[][] = [];
+  /** Levels on which a pipeline begins: those of bridges. */
+  private readonly pipelines = new Set<TraceNode[]>();
   /** The bridge of each level that is open. */
   private readonly bridges: string[] = [];
   private readonly names: ReadonlyMap<string, ReadonlyMap<number, string>>;
@@ -62,11 +64,13 @@ export class Watch implements Observer {
     const root: TraceNode = { type: "bridge", text: `bridge("${bridge}")`, nodes: [] };
     this.roots.push(root);
     this.open.push(root.nodes);
+    this.pipelines.add(root.nodes);
     this.bridges.push(bridge);
   }
 
   bridge(name: string): void {
     this.enter({ type: "bridge", text: `bridge("${name}")` });
+    this.pipelines.add(this.level());
     this.bridges[this.bridges.length - 1] = name;
   }
 
@@ -161,11 +165,12 @@ export class Watch implements Observer {
 
   actionSet(): void {
     const node: TraceNode = { type: "table", text: "--. Executing action set:", nodes: [] };
-    // That of the whole pipeline belongs to the table that it began with, although its actions are
+    // That of a whole pipeline belongs to the table that it began with, although its actions are
     // done; what goes on with frozen actions, or with a controller's, began with none.
-    const first = this.roots[0]!.nodes.find(({ type }) => type !== "thaw");
-    const isOver = this.open.length === 1 && first?.type === "table";
-    (isOver ? first.nodes : this.level()).push(node);
+    const level = this.level();
+    const first = level.find(({ type }) => type !== "thaw");
+    const isOver = this.pipelines.has(level) && first?.type === "table";
+    (isOver ? first.nodes : level).push(node);
     this.open.push(node.nodes);
     this.bridges.push(this.bridges[this.bridges.length - 1]!);
   }
