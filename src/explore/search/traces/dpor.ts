@@ -7,9 +7,9 @@ import { nowMs } from "../../../base/clock.js";
 import type { TokenMove } from "../../text/token.js";
 import type { Verdict } from "../../types.js";
 import type { Machine, Vector } from "../machine.js";
+import { conflict } from "../node.js";
 import { Execution, firstOf, type Frame, isBefore } from "./execution.js";
-import { conflict, HOW, NODE } from "../node.js";
-import { isOpenAt } from "../node-table.js";
+import type { Place } from "./places.js";
 import {
   type Branch,
   branchOf,
@@ -82,6 +82,7 @@ class TraceSearch {
   private readonly bounds: TraceBounds;
   private readonly verdictOf: (end: Vector) => Verdict;
   private readonly endMs: number;
+  private readonly maxSteps: number;
   private readonly execution: Execution;
   private readonly trees = new WakeupTrees();
   private readonly sequence = new Sequence();
@@ -94,46 +95,48 @@ class TraceSearch {
     this.machine = machine;
     this.bounds = bounds;
     this.verdictOf = verdictOf;
+    this.maxSteps = bounds.maxSteps;
     this.endMs = nowMs() + 1000 * bounds.maxSeconds;
     const { state = machine.initial(), sleep = 0 } = bounds.start ?? {};
-    this.execution = new Execution(machine, state);
+    this.execution = new Execution(machine, state, sleep);
     this.fresh = this.execution.start;
-    this.execution.start.asleep = sleep;
-    this.execution.start.inherited = sleep;
   }
 
   /** Depth first: one step down while there is a branch, else one step back. */
   run(): void {
     const { execution, result } = this;
-    for (let isNew = true; ;) {
+    let isOver = !this.arrive(execution.top);
+    for (;;) {
       const { top } = execution;
-      const isOver: boolean = (isNew && !this.arrive(top)) || result.bound !== null;
-      const next: Branch | null = isOver ? null : top.branch.first;
-      isNew = next !== null;
-      if (next !== null) this.step(top, next);
+      if (!isOver && result.bound === null) isOver = !this.arrive(this.step(top));
       else if (top === execution.start) return;
-      else this.back();
+      else isOver = !this.back();
     }
   }
 
-  /** Prepares the branches of a new point of the execution; false if it ends here. */
+  /** Says who takes the step at a new point of the execution; false if it ends here. */
   private arrive(top: Frame): boolean {
     const { result, trees, execution } = this;
     const { branch } = top;
     if (execution.failed >= 0) return this.fail(execution.failed);
     const enabled = execution.enabled();
     if (enabled === 0) return this.finish(top.living === 0);
-    const awake = enabled & ~top.asleep;
-    if (top.choosing !== 0) this.addOutcomes(branch, firstOf(top.choosing));
-    else if (awake !== 0 && branch.first === null) {
-      const thread = firstOf(awake);
-      trees.add(branch, whoOf(thread, -1), execution.nextWhat(thread));
-    }
-    if (top.depth >= this.bounds.maxSteps) {
-      result.bound = `${this.bounds.maxSteps} steps of one execution`;
+    if (top.depth >= this.maxSteps) {
+      result.bound = `${this.maxSteps} steps of one execution`;
       return false;
     }
-    if (branch.first !== null) return true;
+    if (top.choosing !== 0) this.addOutcomes(branch, firstOf(top.choosing));
+    const below = execution.after(top).branch;
+    if (branch.first !== null) {
+      top.who = trees.takeFirst(branch, below);
+      return true;
+    }
+    const awake = enabled & ~top.asleep;
+    if (awake !== 0) {
+      top.who = whoOf(firstOf(awake), -1);
+      below.first = null;
+      return true;
+    }
     // Its events may still be in races that no complete execution will show.
     result.redundant++;
     this.reverseAll();
@@ -143,54 +146,55 @@ class TraceSearch {
   /** A branch for each outcome of a thread's free choice. */
   private addOutcomes(parent: Branch, thread: number): void {
     const { trees, machine, execution } = this;
-    const outcomes = machine.choices(execution.s, thread);
+    const outcomes = machine.choices(execution.state(), thread);
     for (let choice = 0; choice < outcomes; choice++) {
       const who = whoOf(thread, choice);
       if (branchOf(parent, (other) => other === who) === null) trees.add(parent, who, 0);
     }
   }
 
-  /** Takes the step of a branch; who sleeps stays asleep while nothing conflicts with its step. */
-  private step(top: Frame, branch: Branch): void {
-    const { execution } = this;
-    const { who } = branch;
-    const thread = threadOf(who);
-    const what = execution.nextWhat(thread);
-    let { asleep } = top;
+  /** Takes the step that a point wants; who sleeps goes on while nothing conflicts with it. */
+  private step(top: Frame): Frame {
+    if (top.depth < this.fresh.depth) this.fresh = top;
+    const to = this.execution.take();
+    const { what } = top;
+    let asleep = top.asleep & ~(1 << threadOf(top.who));
     for (let left = asleep; left !== 0; left &= left - 1) {
       const sleeper = firstOf(left);
-      const dream = execution.nextWhat(sleeper);
-      top.dreams[sleeper] = dream;
-      if (sleeper === thread || conflict(dream, what)) asleep &= ~(1 << sleeper);
+      const dream = top.dreams[sleeper]!;
+      if (conflict(dream, what)) asleep ^= 1 << sleeper;
+      else to.dreams[sleeper] = dream;
     }
-    if (top.depth < this.fresh.depth) this.fresh = top;
-    const to = execution.take(who, what);
-    to.branch = branch;
     to.asleep = asleep;
     to.inherited = asleep & top.inherited;
     const { effort } = this.machine.table;
-    if (effort - this.effort < EFFORT_MAX) return;
-    this.effort = effort;
-    this.lookAtClock();
+    if (effort - this.effort >= EFFORT_MAX) {
+      this.effort = effort;
+      this.lookAtClock();
+    }
+    return to;
   }
 
-  /** Takes the last step back, whose branch is done with. */
-  private back(): void {
+  /** Takes the last step back, whose branch is done with; whether there is another one. */
+  private back(): boolean {
     const top = this.execution.undo();
     const { who, branch } = top;
     const thread = threadOf(who);
-    this.trees.removeFirst(branch);
     // A thread falls asleep after the last outcome of its choice.
-    const isChoice = choiceOf(who) >= 0;
-    if (isChoice && branchOf(branch, (other) => threadOf(other) === thread) !== null) return;
-    top.asleep |= 1 << thread;
+    if (choiceOf(who) < 0 || !hasBranchOf(branch, thread)) {
+      top.asleep |= 1 << thread;
+      top.dreams[thread] = top.what;
+    }
+    if (branch.first === null) return false;
+    top.who = this.trees.takeFirst(branch, top.next.branch);
+    return true;
   }
 
   /** A thread has failed or met a bound. Always false: the execution ends here. */
   private fail(thread: number): boolean {
     const { machine, result, execution } = this;
-    if (machine.isBound(execution.s, thread)) {
-      result.bound = machine.stepOf(execution.s, thread).message;
+    if (machine.isBound(execution.state(), thread)) {
+      result.bound = machine.stepOf(execution.state(), thread).message;
       return false;
     }
     result.executions++;
@@ -202,7 +206,7 @@ class TraceSearch {
 
   private keepBad(): void {
     if (this.result.bad !== null) return;
-    this.result.bad = { moves: this.moves(), end: this.execution.s.slice() };
+    this.result.bad = { moves: this.moves(), end: this.execution.state().slice() };
     this.bounds.onBad?.(this.result.bad.moves);
   }
 
@@ -214,12 +218,13 @@ class TraceSearch {
   private finish(haveReturned: boolean): boolean {
     const { machine, result, bounds, execution } = this;
     result.executions++;
-    const isDone = haveReturned || machine.isDone(execution.s);
+    const isDone = haveReturned || machine.isDone(execution.state());
     if (isDone) result.traces++;
     else result.blocked++;
     if (bounds.onExecution !== undefined) bounds.onExecution(() => this.moves());
     const isSafe = isDone && machine.finalStart === 0;
-    if (!isSafe && result.bad === null && this.verdictOf(execution.s) !== "SAFE") this.keepBad();
+    if (!isSafe && result.bad === null && this.verdictOf(execution.state()) !== "SAFE")
+      this.keepBad();
     this.reverseAll();
     if (result.executions >= bounds.maxExecutions) result.bound = `${result.executions} executions`;
     if ((result.executions & 0xff) === 0) this.lookAtClock();
@@ -234,51 +239,52 @@ class TraceSearch {
   private reverseAll(): void {
     const { execution } = this;
     const { top } = execution;
-    for (let j = this.fresh; j !== top; j = j.next!) this.reverseRaces(j);
+    for (let j = this.fresh; j !== top; j = j.next) this.reverseRaces(j);
     this.fresh = top;
     if (top.living === 0) return;
     const blocked = top.living & ~execution.enabled();
     for (let left = blocked; left !== 0; left &= left - 1) this.reversePending(firstOf(left));
   }
 
-  /**
-   * Makes a branch of each race that ends in event j. A step that can block races with whatever
-   * could have come after it; any other with the last events that it conflicts with.
-   */
+  /** Makes a branch of each race that ends in event j. */
   private reverseRaces(j: Frame): void {
-    const { what, node, sameThread } = j;
-    if (what === 0) return;
-    const isBlocking = this.machine.table.words[node + NODE.how] === HOW.guarded;
     const thread = threadOf(j.who);
-    for (let i = j.sameCell; i !== null; i = i.sameCell) {
+    if (((j.guarded >> thread) & 1) === 1) return this.reverseBlocking(j, thread);
+    for (let left = j.racers; left !== 0; left &= left - 1) {
+      this.reverse(this.execution.frames[j.clock[firstOf(left)]!]!, thread, j.from);
+    }
+  }
+
+  /** A step that can block races with whatever could have come after it. */
+  private reverseBlocking(j: Frame, thread: number): void {
+    const { what, from, sameThread } = j;
+    for (let i = j.sameCell; i !== this.execution.nothing; i = i.sameCell) {
       const isRace = conflict(i.what, what) && threadOf(i.who) !== thread;
-      if (isRace && !isBefore(i, sameThread) && (isBlocking || !hasBetween(i, j))) {
-        this.reverse(i, thread, node);
-      }
-      if ((i.what & 1) === 1 && !isBlocking) return;
+      if (isRace && !isBefore(i, sameThread)) this.reverseOpen(i, thread, from);
     }
   }
 
   /** A thread that is blocked at the end might have gone on earlier. */
   private reversePending(thread: number): void {
-    const { execution, machine } = this;
-    const node = execution.nodeOf(thread);
+    const { execution } = this;
+    const place = execution.placeOf(thread);
     const before = execution.lastOf(thread);
-    const last = execution.lastOn(machine.table.words[node + NODE.addr]!);
-    for (let i = last; i !== null; i = i.sameCell) {
+    for (let i = execution.lastOn(place.addr); i !== execution.nothing; i = i.sameCell) {
       const isOther = (i.what & 1) === 1 && threadOf(i.who) !== thread;
-      if (isOther && !isBefore(i, before)) this.reverse(i, thread, node);
+      if (isOther && !isBefore(i, before)) this.reverseOpen(i, thread, place);
     }
   }
 
+  /** The same as `reverse` if a step that can block could be taken without event i. */
+  private reverseOpen(i: Frame, thread: number, place: Place): void {
+    if (this.execution.isOpen(place, i.old)) this.reverse(i, thread, place);
+  }
+
   /** Makes a branch, before event i, in which `thread` takes its step without event i. */
-  private reverse(i: Frame, thread: number, node: number): void {
+  private reverse(i: Frame, thread: number, place: Place): void {
     // All else that touches the cell comes after event i and is left out with it.
-    const { old } = i;
-    const { words } = this.machine.table;
-    if (words[node + NODE.how] === HOW.guarded && !isOpenAt(words, node, old)) return;
-    const what = this.execution.whatAt(node, old);
-    if (this.gather(i, whoOf(thread, -1), what)) this.trees.insert(i.branch, this.sequence);
+    if (!this.gather(i, whoOf(thread, -1), place.whatWith(i.old))) return;
+    this.trees.insert(i.branch, this.sequence);
   }
 
   /**
@@ -288,36 +294,51 @@ class TraceSearch {
   private gather(i: Frame, lastWho: number, lastWhat: number): boolean {
     const { sequence } = this;
     const { top } = this.execution;
-    const { dreams, depth } = i;
+    const { depth } = i;
     const thread = threadOf(i.who);
     let { asleep } = i;
     sequence.length = 0;
-    for (let k = i.next!; ; k = k.next!) {
-      const isLast = k === top;
-      if (!isLast && k.clock[thread]! >= depth) continue;
-      const who = isLast ? lastWho : k.who;
-      const what = isLast ? lastWhat : k.what;
-      sequence.push(who, what);
-      for (let left = asleep; left !== 0; left &= left - 1) {
-        const sleeper = firstOf(left);
-        if (who === whoOf(sleeper, -1)) return false;
-        const isLater = threadOf(who) === sleeper || conflict(dreams[sleeper]!, what);
-        if (isLater) asleep &= ~(1 << sleeper);
+    // Threads with events that may not come after event i: from a thread's first on, all do.
+    let open = i.living & ~(1 << thread);
+    for (let k = i.next; k !== top && open !== 0; k = k.next) {
+      const { who, what, clock } = k;
+      const bit = 1 << threadOf(who);
+      if ((open & bit) === 0) continue;
+      if (clock[thread]! >= depth) open ^= bit;
+      else {
+        asleep = this.append(who, what, i.dreams, asleep);
+        if (asleep < 0) return false;
       }
-      // If a thread that sleeps since the start does not occur, something may wake it further on,
-      // and no execution that begins with its step has been here to plan for that.
-      if (isLast) return (asleep & ~i.inherited) === 0;
     }
+    asleep = this.append(lastWho, lastWhat, i.dreams, asleep);
+    // If a thread that sleeps since the start does not occur, something may wake it further on,
+    // and no execution that begins with its step has been here to plan for that.
+    return (asleep & ~i.inherited) === 0;
+  }
+
+  /**
+   * Adds an event to the sequence. Of the threads that sleep, returns those that may still come
+   * first in it; -1 if one of them does.
+   */
+  private append(who: number, what: number, dreams: readonly number[], asleep: number): number {
+    this.sequence.push(who, what);
+    let still = asleep;
+    for (let left = asleep; left !== 0; left &= left - 1) {
+      const sleeper = firstOf(left);
+      if (who === whoOf(sleeper, -1)) return -1;
+      const isLater = threadOf(who) === sleeper || conflict(dreams[sleeper]!, what);
+      if (isLater) still ^= 1 << sleeper;
+    }
+    return still;
   }
 }
 
-/** Whether an event that j comes right after comes after event i. */
-function hasBetween(i: Frame, j: Frame): boolean {
-  for (let k = j.sameCell; k !== null && k !== i; k = k.sameCell) {
-    if (conflict(k.what, j.what) && isBefore(i, k)) return true;
-    if ((k.what & 1) === 1) return false;
-  }
-  return false;
+/**
+ * Whether a thread's step is among the branches of a point. Apart from who asks: a function with a
+ * closure in it takes memory at each call for what the closure holds.
+ */
+function hasBranchOf(parent: Branch, thread: number): boolean {
+  return branchOf(parent, (other) => threadOf(other) === thread) !== null;
 }
 
 /** Runs of threads' code after which the clock is looked at. */

@@ -1,81 +1,146 @@
 // The execution that the trace search is in, as a list of frames. A frame is a point of the
 // execution and the event that is taken there, with what happens before that event. A step changes
-// one cell and one node, so that it can be taken back: the next execution costs the steps only that
-// it does not share with this one. Frames are made once and used again; their fields are small
-// integers and other frames, which are read and written without the checks of array indexes. One
-// owner, the search.
+// one cell and where one thread stands, so that it can be taken back: the next execution costs the
+// steps only that it does not share with this one. Frames are made once and used again; their
+// fields are small integers and other objects, never null, which are read and written without the
+// checks of array indexes and of types. One owner, the search.
 import type { TokenMove } from "../../text/token.js";
 import { OP } from "../../types.js";
 import type { Machine, Vector } from "../machine.js";
-import { HOW, NODE, NODE_SHIFT, whatOf, WRITES } from "../node.js";
-import { isOpen } from "../node-table.js";
+import { HOW, NODE_SHIFT } from "../node.js";
+import { act, isOpenAt } from "../node-table.js";
+import { type Place, Places } from "./places.js";
 import { Branch, choiceOf, threadOf } from "./wakeup.js";
 
 /** A point of the execution. Sets of threads have a bit for each. */
 export class Frame {
   /** How many events come before. */
   readonly depth: number;
-  readonly previous: Frame | null;
-  next: Frame | null = null;
-  /** Where the point is in the wakeup trees. */
-  branch = new Branch();
+  readonly previous: Frame;
+  /** The point after it; itself until there is one. */
+  next: Frame = this;
+  /** Above the branches that are still to be explored from here. */
+  readonly branch = new Branch();
   /** Threads whose step leads to nothing new here, and those of them that slept at the start. */
   asleep = 0;
   inherited = 0;
-  /** What the steps of those asleep would touch, by thread. */
+  /** What the steps of those asleep would touch, by thread; the others' are of no meaning. */
   readonly dreams: number[];
   /** Threads that have not ended; whose step may have to wait; whose step is a free choice. */
   living = 0;
   guarded = 0;
   choosing = 0;
-  /** The event: who takes it, what it touches, first word of its node. */
+  /** The event: who takes it, what it touches, where its thread stands before it and after. */
   who = 0;
   what = 0;
-  node = 0;
+  from: Place;
+  to: Place;
   /** What its cell held before. */
   old = 0;
-  /** The event before it on the same cell, and that of the same thread. */
-  sameCell: Frame | null = null;
-  sameThread: Frame | null = null;
-  /** By thread, the depth of its last event that happens before this one or is it, or -1. */
-  readonly clock: number[];
+  /** The event before it on the same cell, the last of those that writes, that of its thread. */
+  sameCell: Frame = this;
+  lastWrite: Frame = this;
+  sameThread: Frame = this;
+  /**
+   * By thread, the depth of its last event that happens before this one, or -1; not of its own
+   * thread. Shared with the event before it of the same thread if it knows no more than that one.
+   */
+  clock: number[];
+  /** Threads whose last event in `clock` is in a race with this one: nothing is between the two. */
+  racers = 0;
+  /** What `clock` is if it is not shared. */
+  private readonly ownClock: number[];
 
-  constructor(previous: Frame | null, threads: number) {
-    this.previous = previous;
-    this.depth = previous === null ? 0 : previous.depth + 1;
+  /** Without a previous frame, one before the start: it happens before all. */
+  constructor(previous: Frame | null, threads: number, place: Place) {
+    this.previous = previous ?? this;
+    this.depth = previous === null ? -1 : previous.depth + 1;
     this.dreams = Array.from({ length: threads }, () => 0);
-    this.clock = Array.from({ length: threads }, () => -1);
+    this.ownClock = Array.from({ length: threads }, () => -1);
+    this.clock = this.ownClock;
+    this.from = place;
+    this.to = place;
+  }
+
+  /** Says what happens before the event, and which threads it is in a race with. */
+  look(thread: number): void {
+    const { lastWrite } = this;
+    this.clock = this.sameThread.clock;
+    this.racers = 0;
+    // A write comes after the reads since the last write; everybody comes after that. What is not
+    // known yet when its turn comes has nothing between itself and this event.
+    if ((this.what & 1) === 1) {
+      for (let k = this.sameCell; k !== lastWrite; k = k.sameCell) this.comeAfter(k, thread);
+    }
+    this.comeAfter(lastWrite, thread);
+  }
+
+  private comeAfter(event: Frame, thread: number): void {
+    const { clock, ownClock } = this;
+    const { who, depth } = event;
+    const other = threadOf(who);
+    if (other === thread || clock[other]! >= depth) return;
+    const before = event.clock;
+    for (let t = 0; t < before.length; t++) {
+      const here = clock[t]!;
+      const there = before[t]!;
+      ownClock[t] = there > here ? there : here;
+    }
+    ownClock[other] = depth;
+    this.clock = ownClock;
+    this.racers |= 1 << other;
   }
 }
 
 export class Execution {
   readonly threads: number;
   readonly start: Frame;
+  /** All of them, by depth. */
+  readonly frames: Frame[];
   /** The last point, whose event has not been taken. */
   top: Frame;
-  /** The state there. */
-  readonly s: Vector;
   /** The thread that has failed there, or -1. */
   failed = -1;
+  private readonly s: Vector;
   private readonly machine: Machine;
-  private readonly lastOfCell: (Frame | null)[];
-  private readonly lastOfThread: (Frame | null)[];
+  private readonly places: Places;
+  /** What comes before the first event on each cell. */
+  readonly nothing: Frame;
+  private readonly lastOfCell: Frame[];
+  private readonly lastOfThread: Frame[];
 
-  constructor(machine: Machine, start: Vector) {
+  constructor(machine: Machine, start: Vector, asleep: number) {
     this.machine = machine;
-    this.threads = machine.threads.length;
+    const count = machine.threads.length;
+    this.threads = count;
     this.s = start.slice();
-    this.start = new Frame(null, this.threads);
+    this.places = new Places(machine.table, machine.threads);
+    const stands = (thread: number) => this.places.at(start[machine.firstThread + thread]!);
+    this.nothing = new Frame(null, count, stands(0));
+    this.lastOfCell = Array.from({ length: machine.firstThread }, () => this.nothing);
+    this.lastOfThread = machine.threads.map((_one, t) => new Frame(null, count, stands(t)));
+    this.start = new Frame(this.nothing, count, stands(0));
+    this.frames = [this.start];
     this.top = this.start;
-    this.lastOfCell = Array.from({ length: machine.firstThread }, () => null);
-    this.lastOfThread = Array.from({ length: this.threads }, () => null);
-    this.start.living = 2 ** this.threads - 1;
-    for (let t = this.threads - 1; t >= 0; t--) this.classify(this.start, t);
+    this.start.living = 2 ** count - 1;
+    this.start.asleep = asleep;
+    this.start.inherited = asleep;
+    for (let t = count - 1; t >= 0; t--) {
+      this.classify(this.start, t, stands(t));
+      this.start.dreams[t] = stands(t).whatWith(this.s[stands(t).addr]!);
+    }
   }
 
-  /** First word of the thread's node. */
-  nodeOf(thread: number): number {
-    return this.s[this.machine.firstThread + thread]! << NODE_SHIFT;
+  /** Where a thread stands. */
+  placeOf(thread: number): Place {
+    return this.lastOfThread[thread]!.to;
+  }
+
+  /** The state at the last point. */
+  state(): Vector {
+    const { s, machine } = this;
+    for (let t = 0; t < this.threads; t++) s[machine.firstThread + t] = this.placeOf(t).node;
+    return s;
   }
 
   /** The threads that can take a step: those that live, but for those that wait. */
@@ -84,78 +149,80 @@ export class Execution {
     let enabled = living;
     for (let left = guarded; left !== 0; left &= left - 1) {
       const thread = firstOf(left);
-      const isReady = isOpen(this.machine.table.words, this.nodeOf(thread), this.s);
-      if (!isReady) enabled ^= 1 << thread;
+      const place = this.placeOf(thread);
+      if (!this.isOpen(place, this.s[place.addr]!)) enabled ^= 1 << thread;
     }
     return enabled;
   }
 
-  /** What the step at a node would touch if its cell held `value`. */
-  whatAt(node: number, value: number): number {
-    const { words } = this.machine.table;
-    const what = words[node + NODE.what]!;
-    if (words[node + NODE.writes]! !== WRITES.onSuccess) return what;
-    return whatOf(what >> 1, value === words[node + NODE.a]!);
+  /** Whether a guarded step could be taken if its cell held `value`. */
+  isOpen(place: Place, value: number): boolean {
+    return isOpenAt(this.machine.table.words, place.node << NODE_SHIFT, value);
   }
 
-  /** What the thread's step would touch now. */
-  nextWhat(thread: number): number {
-    const node = this.nodeOf(thread);
-    return this.whatAt(node, this.s[this.machine.table.words[node + NODE.addr]!]!);
+  /** The point after another, which is there before the step to it is taken. */
+  after(frame: Frame): Frame {
+    if (frame.next === frame) {
+      frame.next = new Frame(frame, this.threads, frame.from);
+      this.frames.push(frame.next);
+    }
+    return frame.next;
   }
 
-  /** Takes a thread's step, which touches `what`, and comes to a new last point. */
-  take(who: number, what: number): Frame {
-    const { machine, s, lastOfCell, lastOfThread, top } = this;
+  /** Takes the step of the thread that the last point says, and comes to a new last point. */
+  take(): Frame {
+    const { s, lastOfCell, lastOfThread, top } = this;
+    const { who } = top;
     const thread = threadOf(who);
-    const addr = what >> 1;
-    top.who = who;
-    top.what = what;
-    top.node = this.nodeOf(thread);
-    top.old = s[addr]!;
-    top.sameCell = lastOfCell[addr]!;
-    top.sameThread = lastOfThread[thread]!;
-    this.setClock(top, thread);
+    const sameThread = lastOfThread[thread]!;
+    const place = sameThread.to;
+    const { addr } = place;
+    const old = s[addr]!;
+    const sameCell = lastOfCell[addr]!;
+    top.what = place.whatWith(old);
+    top.from = place;
+    top.old = old;
+    top.sameCell = sameCell;
+    top.lastWrite = (sameCell.what & 1) === 1 ? sameCell : sameCell.lastWrite;
+    top.sameThread = sameThread;
+    top.look(thread);
     lastOfCell[addr] = top;
     lastOfThread[thread] = top;
-    machine.take(s, thread, Math.max(0, choiceOf(who)));
-    const to = (top.next ??= new Frame(top, this.threads));
+    const stands = this.step(place, thread, choiceOf(who));
+    top.to = stands;
+    const to = top.next;
     const others = ~(1 << thread);
     to.living = top.living;
     to.guarded = top.guarded & others;
     to.choosing = top.choosing & others;
     this.top = to;
-    this.failed = -1;
-    this.classify(to, thread);
+    if (stands.how !== HOW.plain) this.classify(to, thread, stands);
     return to;
   }
 
   /** Takes the last step back; returns where it was taken. */
   undo(): Frame {
-    const { s, machine } = this;
-    const top = this.top.previous!;
-    const thread = threadOf(top.who);
-    const addr = top.what >> 1;
-    s[addr] = top.old;
-    s[machine.firstThread + thread] = top.node >> NODE_SHIFT;
+    const top = this.top.previous;
+    const { addr } = top.from;
+    this.s[addr] = top.old;
     this.lastOfCell[addr] = top.sameCell;
-    this.lastOfThread[thread] = top.sameThread;
+    this.lastOfThread[threadOf(top.who)] = top.sameThread;
     this.top = top;
+    this.failed = -1;
     return top;
   }
 
-  /** The thread's last event. */
-  lastOf(thread: number): Frame | null {
+  lastOf(thread: number): Frame {
     return this.lastOfThread[thread]!;
   }
 
-  lastOn(addr: number): Frame | null {
+  lastOn(addr: number): Frame {
     return this.lastOfCell[addr]!;
   }
 
   moves(): TokenMove[] {
     const moves: TokenMove[] = [];
-    for (let frame = this.start; frame !== this.top; frame = frame.next!) {
+    for (let frame = this.start; frame !== this.top; frame = frame.next) {
       const choice = choiceOf(frame.who);
       const thread = threadOf(frame.who);
       moves.push({ thread, choice: Math.max(0, choice), isChoice: choice >= 0 });
@@ -163,46 +230,34 @@ export class Execution {
     return moves;
   }
 
+  /** Changes the cell; returns where the thread stands then. */
+  private step(place: Place, thread: number, choice: number): Place {
+    const { s, machine } = this;
+    const { addr, next } = place;
+    let value: number;
+    if (place.how < HOW.special) {
+      const old = s[addr]!;
+      s[addr] = (old & place.and) + place.plus;
+      value = old & place.value;
+    } else value = act(machine.table.words, place.node << NODE_SHIFT, s, Math.max(0, choice));
+    const known = value >>> 0 < next.length ? next[value]! : null;
+    return known ?? this.places.follow(place, thread, value);
+  }
+
   /** Puts a thread into the sets that its next step belongs to. */
-  private classify(frame: Frame, thread: number): void {
-    const { words } = this.machine.table;
-    const node = this.nodeOf(thread);
-    const how = words[node + NODE.how]!;
-    if (how === HOW.plain) return;
+  private classify(frame: Frame, thread: number, { how, kind }: Place): void {
     const bit = 1 << thread;
-    const kind = words[node + NODE.kind]!;
     if (how === HOW.guarded) frame.guarded |= bit;
     else if (how === HOW.end) frame.living &= ~bit;
     else if (kind === OP.choose) frame.choosing |= bit;
     if (how === HOW.end && kind !== OP.done) this.failed = thread;
   }
-
-  private setClock(frame: Frame, thread: number): void {
-    const { clock, what, sameThread, depth } = frame;
-    if (sameThread === null) clock.fill(-1);
-    else {
-      const before = sameThread.clock;
-      for (let t = 0; t < clock.length; t++) clock[t] = before[t]!;
-    }
-    clock[thread] = depth;
-    if (what === 0) return;
-    // A write comes after the reads since the last write; everybody comes after that.
-    for (let k = frame.sameCell; k !== null; k = k.sameCell) {
-      const isWrite = (k.what & 1) === 1;
-      const isKnown = clock[threadOf(k.who)]! >= k.depth;
-      if (!isKnown && (isWrite || (what & 1) === 1)) join(clock, k.clock);
-      if (isWrite) return;
-    }
-  }
 }
 
-function join(clock: number[], other: readonly number[]): void {
-  for (let t = 0; t < clock.length; t++) if (other[t]! > clock[t]!) clock[t] = other[t]!;
-}
-
-/** Whether event i happens before event k or is it; false without k. */
-export function isBefore(i: Frame, k: Frame | null): boolean {
-  return k !== null && k.clock[threadOf(i.who)]! >= i.depth;
+/** Whether event i happens before event k, which comes later, or is it. */
+export function isBefore(i: Frame, k: Frame): boolean {
+  const thread = threadOf(i.who);
+  return k.clock[thread]! >= i.depth || (threadOf(k.who) === thread && k.depth >= i.depth);
 }
 
 /** The first thread of a set that is not empty. */

@@ -80,11 +80,14 @@ export class Branch {
 /** Trees of events whose branches are explored in order. */
 export class WakeupTrees {
   private free: Branch | null = null;
+  /** Whether there has been a free choice: most programs have none. */
+  private haveChoices = false;
 
   /** A new branch, the last of a point. */
   add(parent: Branch, who: number, what: number): Branch {
     const branch = this.free ?? new Branch();
     this.free = branch.next;
+    if (choiceOf(who) >= 0) this.haveChoices = true;
     branch.who = who;
     branch.what = what;
     branch.first = null;
@@ -98,12 +101,14 @@ export class WakeupTrees {
     return branch;
   }
 
-  /** Takes the first branch of a point, whose own are gone, away. */
-  removeFirst(parent: Branch): void {
+  /** Takes the first branch of a point away; its own become those of `below`. Returns who. */
+  takeFirst(parent: Branch, below: Branch): number {
     const branch = parent.first!;
     parent.first = branch.next;
+    below.first = branch.first;
     branch.next = this.free;
     this.free = branch;
+    return branch.who;
   }
 
   /**
@@ -123,7 +128,7 @@ export class WakeupTrees {
       branch = child;
       child = child.first;
     }
-    if (!putChoiceFirst(branch, rest)) return;
+    if (this.haveChoices && !putChoiceFirst(branch, rest)) return;
     for (let i = 0; i < rest.length; i++) branch = this.add(branch, rest.who[i]!, rest.what[i]!);
   }
 }
