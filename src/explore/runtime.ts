@@ -79,6 +79,7 @@ export class Runtime extends Keeping implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
+  readonly ahead: number[] = [];
   /** Prototypes of the plain objects of the program's world. */
   private readonly plain: Plain;
   /** Set by the loader. */
@@ -109,7 +110,7 @@ export class Runtime extends Keeping implements Frames {
     }
     if (op === "tick") return this.tick(site, args);
     const step = this.stepOf(op, args, site);
-    const value = yield step;
+    const value = this.ahead.length > 0 ? this.again() : yield step;
     this.keys[this.keys.length - 1] += `,${value}`;
     const { result, then } = PRIMITIVE_TABLE.get(op)!;
     if (step.kind < KERNEL_FIRST)
@@ -123,6 +124,13 @@ export class Runtime extends Keeping implements Frames {
     if (step.kind >= SHADOWED || !isBitwise) return valueOf(result, value);
     const isYes = (value & YES) !== 0;
     return result === "flag" ? Number(isYes) : isYes;
+  }
+
+  /** What a step got when the way was first gone. */
+  private again(): number {
+    if (this.seen.size > 0) this.seen.clear();
+    this.isReset = false;
+    return this.ahead.pop()!;
   }
 
   /** Ends the thread if the value stands for something that is wrong. */

@@ -7,7 +7,7 @@ import { EndlessLoop, failStep, TooManyRounds } from "../runtime.js";
 import { PacketpathError } from "../../base/errors.js";
 import { NODE, NODE_SHIFT } from "./node.js";
 import { type NodeTable, NOT_HELD } from "./node-table.js";
-import type { Answer } from "./questions.js";
+import type { Answer, Questions } from "./questions.js";
 import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
 
 /** Not a 32-bit value: the edge of a step that cannot be taken rightly (unlock without lock). */
@@ -101,12 +101,11 @@ export class Automaton {
     const run = this.runAt(node);
     const step = this.resume(run, value);
     const isEnd = step.kind >= OP.done;
-    const key = this.keyOf(step);
-    const isMergeable = this.frames.isReset && !isEnd;
-    let made = isMergeable ? this.byKey.get(key) : undefined;
+    const key = this.frames.isReset && !isEnd ? this.keyOf(step) : null;
+    let made = key === null ? undefined : this.byKey.get(key);
     if (made === undefined) {
       made = this.addNode(step, node, value);
-      if (isMergeable) this.byKey.set(key, made);
+      if (key !== null) this.byKey.set(key, made);
     } else if (this.depth.get(made) !== this.depth.get(node)! + 1) this.table.isGraded = false;
     this.live = isEnd ? null : { node: made, run, keys: this.frames.keys };
     return made;
@@ -118,19 +117,32 @@ export class Automaton {
       this.frames.keys = this.live.keys;
       return this.live.run;
     }
+    const { questions, ahead = [] } = this.frames;
     const way: number[] = [];
-    for (let one = node; one !== this.start; one = this.parent.get(one)!) way.push(one);
-    way.reverse();
-    const values = way.map((one) => this.parentValue.get(one)!);
-    const { questions } = this.frames;
-    const isAsked = this.answers.size > 0;
-    const answers = isAsked ? [this.start, ...way].flatMap((one) => this.answersOf(one)) : [];
-    questions?.repeat(values, answers);
+    for (let one = node; one !== this.start; one = this.parent.get(one)!) {
+      way.push(one);
+      if (questions === undefined) ahead.push(this.parentValue.get(one)!);
+    }
+    if (questions !== undefined) this.repeat(way.reverse(), questions);
+    this.table.effort += ahead.length;
     const run = this.code.start();
     this.useKeys([""]);
-    this.resume(run, null);
-    if (questions === undefined) for (const value of values) this.resume(run, value);
+    try {
+      this.resume(run, null);
+      // Values that the code does not take by itself.
+      while (ahead.length > 0) this.resume(run, ahead.pop()!);
+    } finally {
+      ahead.length = 0;
+    }
     return run;
+  }
+
+  /** The same for code that asks questions: it is told again what it was told then. */
+  private repeat(way: readonly number[], questions: Questions): void {
+    const values = way.map((one) => this.parentValue.get(one)!);
+    const isAsked = this.answers.size > 0;
+    const answers = isAsked ? [this.start, ...way].flatMap((one) => this.answersOf(one)) : [];
+    questions.repeat(values, answers);
   }
 
   /** What the code was told on the edge by which a node was met first. */
@@ -155,7 +167,8 @@ export class Automaton {
   private resume(run: Generator<Step, unknown, number>, value: number | null): Step {
     this.table.effort++;
     this.table.running = this.thread;
-    this.frames.seen.clear();
+    // To clear an empty set makes a new one.
+    if (this.frames.seen.size > 0) this.frames.seen.clear();
     this.frames.isReset = false;
     try {
       const { value: step, done } = value === null ? run.next() : run.next(value);
