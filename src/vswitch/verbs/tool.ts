@@ -26,7 +26,12 @@ export function checkArguments(verb: Verb, count: number): void {
 /** A tool whose first argument names one verb of a table (ovs-ofctl, ovs-dpctl). */
 export function simpleTool(
   name: string,
-  parts: { options: readonly OptionSpec[]; verbs: readonly Verb[] },
+  parts: {
+    options: readonly OptionSpec[];
+    verbs: readonly Verb[];
+    /** Refuses options that contradict each other, whatever the command. */
+    checkOptions?: (call: Call) => void;
+  },
 ): ToolSpec {
   const byName = new Map(parts.verbs.map((verb) => [verb.name, verb]));
   return {
@@ -35,6 +40,7 @@ export function simpleTool(
     help: () => helpText(name, parts.verbs),
     isLocal: (command) => byName.get(command)?.local ?? !byName.has(command),
     perform: async (call) => {
+      parts.checkOptions?.(call);
       const command = call.options.args[0];
       if (command === undefined) {
         throw new VerbError("missing command name; use --help for help");

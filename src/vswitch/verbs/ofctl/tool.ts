@@ -5,6 +5,7 @@ import { simpleTool } from "../tool.js";
 import type { Verb } from "../call.js";
 import { DUMP_VERBS } from "./dumps.js";
 import { BUNDLE_VERBS } from "./features/bundle.js";
+import { allowedFormats } from "./formats.js";
 import { CONNECTION_VERBS } from "./features/connections.js";
 import { LIMIT_VERBS } from "./features/limits.js";
 import { PCAP_VERBS } from "./features/packets.js";
@@ -64,4 +65,8 @@ const VERBS: readonly Verb[] = [
   ...MONITOR_VERBS,
 ];
 
-export const OFCTL = simpleTool("ovs-ofctl", { options: OPTIONS, verbs: VERBS });
+export const OFCTL = simpleTool("ovs-ofctl", {
+  options: OPTIONS,
+  verbs: VERBS,
+  checkOptions: (call) => void allowedFormats(call),
+});
