@@ -240,6 +240,7 @@ export class Execution {
       s[addr] = (old & place.and) + place.plus;
       value = old & place.value;
     } else value = act(machine.table.words, place.node << NODE_SHIFT, s, Math.max(0, choice));
+    if (value === place.nearValue && place.near !== place) return place.near;
     const known = value >>> 0 < next.length ? next[value]! : null;
     return known ?? this.places.follow(place, thread, value);
   }

@@ -9,6 +9,9 @@ import type { NodeTable } from "../node-table.js";
 /** Values below this lead to the next place by an array; others through the table. */
 const NEAR_VALUES = 64;
 
+/** Never written: an array of no length is made wider first. */
+const NOWHERE: (Place | null)[] = [];
+
 /** One node. What each step reads comes first, to be in one line of the processor's cache. */
 export class Place {
   readonly how: number;
@@ -19,8 +22,11 @@ export class Place {
   readonly and: number;
   readonly plus: number;
   readonly value: number;
-  /** By value, the places that it leads to; null where nobody has been. */
-  readonly next: (Place | null)[] = [];
+  /** The place that one value leads to; itself until there is one. Most steps get one value. */
+  near: Place = this;
+  nearValue = 0;
+  /** By value, those that others lead to; null where nobody has been. */
+  next: (Place | null)[] = NOWHERE;
   readonly node: number;
   readonly kind: number;
   /** What a compare-and-exchange expects. */
@@ -64,10 +70,21 @@ export class Places {
   /** Where a thread comes to from a place by a value for the first time, or by a large one. */
   follow(from: Place, thread: number, value: number): Place {
     const to = this.at(this.threads[thread]!.next(from.node, value));
-    if (value >>> 0 < NEAR_VALUES) {
-      while (from.next.length <= value) from.next.push(null);
+    if (from.near === from) {
+      from.near = to;
+      from.nearValue = value;
+    } else if (value >>> 0 < NEAR_VALUES) {
+      if (value >= from.next.length) from.next = widened(from.next, value);
       from.next[value] = to;
     }
     return to;
   }
+}
+
+/** A copy with a place for `value`, and as much room again. */
+function widened(next: readonly (Place | null)[], value: number): (Place | null)[] {
+  const wider: (Place | null)[] = [];
+  const length = Math.max(2 * next.length, value + 1);
+  for (let at = 0; at < length; at++) wider.push(next[at] ?? null);
+  return wider;
 }
