@@ -57,9 +57,9 @@ export function finishFreezing(ctx: Context, pipeline: Pipeline): void {
   if (pause !== null) return finishPause(ctx, { kind: "controller", recircId: id, ...pause });
   if (freezeHash !== null) ctx.actions.push(ODP.hash, freezeHash.algorithm, freezeHash.basis | 0);
   emitRecirculation(ctx, id);
+  // Whatever comes after a clone or a check that froze is left out, too: the exit stays.
   ctx.freezing = false;
   ctx.freezeHash = null;
-  ctx.exit = false;
 }
 
 /** A trace that changes nothing does not wake the controller. */
@@ -68,7 +68,6 @@ function finishPause(ctx: Context, operand: ControllerOperand): void {
   emitController(ctx, operand);
   ctx.pause = null;
   ctx.freezing = false;
-  ctx.exit = false;
 }
 
 /** A copy goes round and on in `table`, with what the connection tracker says of it. */
