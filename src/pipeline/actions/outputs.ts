@@ -53,12 +53,10 @@ export function outputTruncated(
     ctx.observer?.error(`output_trunc does not support patch port ${portText(port)}`);
     return noteDrop(ctx, DROP["no-vport"]);
   }
-  const { ends } = ctx;
+  // If the port refuses the packet, this stays, and cuts the next output short, as in Open vSwitch
+  // (xlate_output_trunc_action of ofproto/ofproto-dpif-xlate.c).
   ctx.actions.push(ODP.truncate, maxBytes);
-  const at = ctx.actions.length;
   composeOutput(ctx, ports, port);
-  // Without an output it must not lie in wait for the next one.
-  if (ctx.ends === ends) ctx.actions.splice(at - 2, 2);
 }
 
 /** Emits a packet-in. @param meter limits it; null: nothing does. */
