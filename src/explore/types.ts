@@ -232,7 +232,7 @@ export interface Frames {
   /** Whether a loop head replaced a key since the last shared access. */
   isReset: boolean;
   /** Values that the next steps get without being taken, last first: a way gone once more. */
-  readonly ahead?: number[];
+  readonly ahead: number[];
   /** What the code asks of its case; absent: nothing. */
   readonly questions?: Questions;
   /** What the program's module keeps between runs; absent or null: nothing. */

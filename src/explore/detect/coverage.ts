@@ -2,6 +2,7 @@
 // finished state graph the answer is exact: the order exists or it does not. From runs it is what
 // was seen. Any thread.
 import { nowMs } from "../../base/clock.js";
+import { firstOf } from "../search/bits.js";
 import type { Machine, Vector } from "../search/machine.js";
 import type { StateGraph } from "../states/state-graph.js";
 import type { Watcher } from "../strategies/walk.js";
@@ -115,7 +116,7 @@ export function graphCoverage(graph: StateGraph, endMs: number): Coverage | null
       for (let w = 0; w < words; w++) {
         let bits = before[state * words + w]! & conflicts[y]![w]!;
         for (; bits !== 0; bits &= bits - 1) {
-          const x = 32 * w + 31 - Math.clz32(bits & -bits);
+          const x = 32 * w + firstOf(bits);
           orders.add(x * SORTS_MAX + y);
         }
       }

@@ -1,5 +1,6 @@
 // Which steps need no choice of a thread: those that commute with all that the others can do before
 // them. One owner, its machine, which says when what is known of the threads has changed.
+import { firstOf } from "../search/bits.js";
 import { OP } from "../types.js";
 import { LOCAL } from "./local-states.js";
 import type { SystemMachine, Vector } from "./machine.js";
@@ -91,9 +92,7 @@ export class Commuting {
           if (taken < 0) return -1;
           count += taken;
         } else {
-          const value = s[word]!;
-          const isFirst = columns[at + LOCAL.value] === value && columns[at + LOCAL.to] !== 0;
-          s[t] = isFirst ? columns[at + LOCAL.to]! : thread.next(at, value);
+          s[t] = thread.next(at, s[word]!);
           count++;
         }
       }
@@ -131,7 +130,7 @@ export class Commuting {
     const isWrite = !isRead(columns[s[t]! + LOCAL.kind]!);
     let blocked = 0;
     for (let rest = others; rest !== 0; rest &= rest - 1) {
-      const u = 31 - Math.clz32(rest & -rest);
+      const u = firstOf(rest);
       const order = columns[s[u]! + LOCAL.order]!;
       if (!this.whileStanding(s, u, t).mayConflict(order, word, isWrite, machine.isWary)) continue;
       if ((enabled & (1 << u)) !== 0) {
@@ -190,7 +189,7 @@ export class Commuting {
     const { columns } = machine.locals;
     const word = columns[s[u]! + LOCAL.word]!;
     for (let able = by & machine.writers[word]!; able !== 0; able &= able - 1) {
-      const v = 31 - Math.clz32(able & -able);
+      const v = firstOf(able);
       const order = columns[s[v]! + LOCAL.order]!;
       if (this.whileStanding(s, v, t).mayWrite(order, word, machine.isWary)) return true;
     }

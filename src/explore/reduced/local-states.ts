@@ -1,7 +1,8 @@
 // The local states of all threads of one case, with their edges, as flat columns: a state of the
 // search holds for each thread where its record begins, so that a step is a few array reads. Grown
 // by the threads, read by the machine and the sets. One owner, the case's machine.
-import { OP, type Step } from "../types.js";
+import { doubled } from "../search/node-table.js";
+import type { Step } from "../types.js";
 
 /** What is where in a record. */
 export const LOCAL = {
@@ -36,14 +37,17 @@ export class LocalStates {
   private used = RECORD;
   private edgesUsed = EDGE;
 
-  /** A local state without edges; returns where its record begins. */
+  /**
+   * A local state without edges; returns where its record begins.
+   * @param word 0 for what touches none.
+   */
   add({ kind, a, b }: Step, word: number, order: number, node: number): number {
     const at = this.used;
     this.used += RECORD;
     if (this.used > this.columns.length) this.columns = doubled(this.columns);
     const { columns } = this;
     columns[at + LOCAL.kind] = kind;
-    columns[at + LOCAL.word] = kind < OP.done ? word : 0;
+    columns[at + LOCAL.word] = word;
     columns[at + LOCAL.a] = a;
     columns[at + LOCAL.b] = b;
     columns[at + LOCAL.order] = order;
@@ -82,10 +86,4 @@ export class LocalStates {
     while (this.edges[last + 2] !== 0) last = this.edges[last + 2]!;
     this.edges[last + 2] = edge;
   }
-}
-
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
-  const wider = new Int32Array(2 * array.length);
-  wider.set(array);
-  return wider;
 }

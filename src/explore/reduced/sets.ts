@@ -1,6 +1,7 @@
 // What a thread may still touch, for each of its local states: the ground on which the reduced
 // search leaves schedules out. Made anew from the edges that have been met whenever a round of the
 // search ends; local states that are newer than that may touch everything. One owner, its thread.
+import { firstOf } from "../search/bits.js";
 import { OP } from "../types.js";
 import { LOCAL, type LocalStates } from "./local-states.js";
 
@@ -65,7 +66,7 @@ export class Sets {
     const words: number[] = [];
     for (let i = 0; i < size; i++) {
       for (let rest = bits[from + i]!; rest !== 0; rest &= rest - 1) {
-        words.push(BITS * i + 31 - Math.clz32(rest & -rest));
+        words.push(BITS * i + firstOf(rest));
       }
     }
     return words;
@@ -120,7 +121,7 @@ export class Sets {
     const word = columns[at + LOCAL.word]!;
     if (word === 0) return false;
     const { size, bits } = this;
-    const part = 2 * size * node + (isRead(columns[at]!) ? 0 : size) + (word >> 5);
+    const part = 2 * size * node + (isRead(columns[at + LOCAL.kind]!) ? 0 : size) + (word >> 5);
     const before = bits[part]!;
     bits[part]! |= 1 << (word & 31);
     return bits[part] !== before;
@@ -130,7 +131,7 @@ export class Sets {
   private canGet(columns: Int32Array, at: number, value: number): boolean {
     const { fixed } = this;
     if (fixed === null || columns[at + LOCAL.word] !== fixed.word) return true;
-    const kind = columns[at]!;
+    const kind = columns[at + LOCAL.kind]!;
     const a = columns[at + LOCAL.a]!;
     if (kind === OP.ld) return value === fixed.value;
     if (kind === OP.waitWhile) return a !== fixed.value && value === fixed.value;

@@ -1,6 +1,7 @@
 // The states of a search, each kept whole and once: the local state of each thread, then the words
 // that some thread writes. Words that nobody has written so far are the same in all states; when
 // one of them is written after all, the states that are there get it, too.
+import { doubled } from "../search/node-table.js";
 import { type SystemMachine, THREADS_MAX, type Vector, WORDS_MAX } from "./machine.js";
 
 /** Odd numbers, as many as a state may have words, without a pattern: factors of a hash. */
@@ -57,7 +58,7 @@ export class StateTable {
     }
     table[place] = ++this.count;
     const at = count * width;
-    if (at + width > this.arena.length) this.arena = enlarged(this.arena, 2 * this.arena.length);
+    if (at + width > this.arena.length) this.arena = doubled(this.arena);
     this.arena.set(key, at);
     return count;
   }
@@ -118,10 +119,4 @@ export class StateTable {
 function mixed(hash: number): number {
   const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   return once ^ (once >>> 13);
-}
-
-function enlarged(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const wider = new Int32Array(length);
-  wider.set(array);
-  return wider;
 }

@@ -7,7 +7,7 @@ import { EndlessLoop, failStep, TooManyRounds } from "../runtime.js";
 import { PacketpathError } from "../../base/errors.js";
 import { NODE, NODE_SHIFT } from "./node.js";
 import { type NodeTable, NOT_HELD } from "./node-table.js";
-import type { Answer, Questions } from "./questions.js";
+import type { Answer } from "./questions.js";
 import { type Frames, OP, type Step, type ThreadCode } from "../types.js";
 
 /** Not a 32-bit value: the edge of a step that cannot be taken rightly (unlock without lock). */
@@ -117,13 +117,17 @@ export class Automaton {
       this.frames.keys = this.live.keys;
       return this.live.run;
     }
-    const { questions, ahead = [] } = this.frames;
+    const { questions, ahead } = this.frames;
     const way: number[] = [];
     for (let one = node; one !== this.start; one = this.parent.get(one)!) {
       way.push(one);
-      if (questions === undefined) ahead.push(this.parentValue.get(one)!);
+      ahead.push(this.parentValue.get(one)!);
     }
-    if (questions !== undefined) this.repeat(way.reverse(), questions);
+    const isAsked = this.answers.size > 0;
+    const answers = isAsked
+      ? [this.start, ...way.reverse()].flatMap((at) => this.answersOf(at))
+      : [];
+    questions?.repeat(answers);
     this.table.effort += ahead.length;
     const run = this.code.start();
     this.useKeys([""]);
@@ -135,14 +139,6 @@ export class Automaton {
       ahead.length = 0;
     }
     return run;
-  }
-
-  /** The same for code that asks questions: it is told again what it was told then. */
-  private repeat(way: readonly number[], questions: Questions): void {
-    const values = way.map((one) => this.parentValue.get(one)!);
-    const isAsked = this.answers.size > 0;
-    const answers = isAsked ? [this.start, ...way].flatMap((one) => this.answersOf(one)) : [];
-    questions.repeat(values, answers);
   }
 
   /** What the code was told on the edge by which a node was met first. */

@@ -15,8 +15,6 @@ export class Questions {
   asked: Answer[] = [];
   private repeated: readonly Answer[] = [];
   private place = 0;
-  private values: readonly number[] = [];
-  private taken = 0;
 
   ask(name: string): unknown {
     if (this.place < this.repeated.length) return this.repeated[this.place++]![1];
@@ -25,24 +23,10 @@ export class Questions {
     return answer;
   }
 
-  /**
-   * A way is gone once more: the next steps get these values without being taken, and the next
-   * questions these answers, whatever the case says.
-   */
-  repeat(values: readonly number[], answers: readonly Answer[]): void {
+  /** A way is gone once more: the next questions get these answers, whatever the case says. */
+  repeat(answers: readonly Answer[]): void {
     this.repeated = answers;
     this.place = 0;
-    this.values = values;
-    this.taken = 0;
-  }
-
-  /** Whether the next step is one of those. */
-  get isRepeating(): boolean {
-    return this.taken < this.values.length;
-  }
-
-  nextValue(): number {
-    return this.values[this.taken++]!;
   }
 
   /** Whether the case gives these answers. */

@@ -19,6 +19,7 @@ export class SystemRuntime extends Keeping implements Frames {
   keys: string[] = [""];
   seen = new Set<string>();
   isReset = false;
+  readonly ahead: number[] = [];
   /** CPU of the thread that runs now. */
   cpu = 0;
   /** Addresses by slot; slot 0 is NULL. */
@@ -76,9 +77,9 @@ export class SystemRuntime extends Keeping implements Frames {
       this.loads.push([args[0] as number, value]);
       return value;
     }
-    if (this.questions.isRepeating) {
-      const value = this.questions.nextValue();
-      this.seen.clear();
+    if (this.ahead.length > 0) {
+      const value = this.ahead.pop()!;
+      if (this.seen.size > 0) this.seen.clear();
       this.isReset = false;
       this.keys[this.keys.length - 1] += `,${value}`;
       return value;

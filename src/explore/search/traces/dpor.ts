@@ -7,8 +7,9 @@ import { nowMs } from "../../../base/clock.js";
 import type { TokenMove } from "../../text/token.js";
 import type { Verdict } from "../../types.js";
 import type { Machine, Vector } from "../machine.js";
+import { firstOf } from "../bits.js";
 import { conflict } from "../node.js";
-import { Execution, firstOf, type Frame, isBefore } from "./execution.js";
+import { Execution, type Frame, isBefore } from "./execution.js";
 import type { Place } from "./places.js";
 import {
   type Branch,

@@ -7,6 +7,7 @@
 import type { TokenMove } from "../../text/token.js";
 import { OP } from "../../types.js";
 import type { Machine, Vector } from "../machine.js";
+import { firstOf } from "../bits.js";
 import { HOW, NODE_SHIFT } from "../node.js";
 import { act, isOpenAt } from "../node-table.js";
 import { type Place, Places } from "./places.js";
@@ -259,9 +260,4 @@ export class Execution {
 export function isBefore(i: Frame, k: Frame): boolean {
   const thread = threadOf(i.who);
   return k.clock[thread]! >= i.depth || (threadOf(k.who) === thread && k.depth >= i.depth);
-}
-
-/** The first thread of a set that is not empty. */
-export function firstOf(threads: number): number {
-  return 31 - Math.clz32(threads & -threads);
 }
