@@ -8,9 +8,8 @@ import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { PacketpathError } from "../base/errors.js";
-import { isModulePath } from "../scenario/parse.js";
 import { didYouMean } from "../scenario/text/did-you-mean.js";
-import { GUARDS } from "../scenario/types.js";
+import { GUARDS, isModulePath } from "../scenario/types.js";
 
 export interface CheckedGuard {
   /** As the user wrote it. */

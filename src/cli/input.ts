@@ -1,8 +1,9 @@
-// What the user gives to commands: files, and flags that several commands share. Main thread only.
+// What the user gives to commands: files, and flags that several commands share. The parsers of
+// scenarios are loaded when one is read: most commands read none. Main thread only.
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
 import { PacketpathError } from "../base/errors.js";
-import { parseScenario } from "../scenario/parse.js";
+import type { ScenarioKind } from "../scenario/text/kind.js";
 import type { Scenario } from "../scenario/types.js";
 
 export const BACKENDS = ["linux", "memory"] as const;
@@ -55,8 +56,15 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** Reads and checks a scenario. @throws PacketpathError with all that is wrong with it. */
-export function readScenario(file: string, set: readonly string[]): Scenario {
+export async function readScenario(file: string, set: readonly string[]): Promise<Scenario> {
+  const { parseScenario } = await import("../scenario/parse.js");
   return parseScenario(readText(file), nameOf(file), { set });
+}
+
+/** Which kind of scenario a text is. */
+export async function kindOf(text: string): Promise<ScenarioKind> {
+  const { scenarioKind } = await import("../scenario/text/kind.js");
+  return scenarioKind(text);
 }
 
 /** How messages call a file that the user named. */

@@ -14,7 +14,7 @@ import { didYouMean } from "./text/did-you-mean.js";
 import { addIssues } from "./text/issues.js";
 import type { Problems } from "./text/problems.js";
 import { readText } from "./text/read.js";
-import { GUARDS, type Scenario } from "./types.js";
+import { GUARDS, isModulePath, type Scenario } from "./types.js";
 
 export interface ParseOptions {
   /** `path=value` texts, applied in order before anything is checked. */
@@ -95,11 +95,6 @@ function checkAcross(raw: Record<string, unknown>, document: Document, problems:
     flows = checkFlowText(text, portNumbers(text.ports), document, problems);
   });
   return flows;
-}
-
-/** Whether a guard's name is a path: `./my-guard.js`, `guards/mine.ts`. */
-export function isModulePath(guard: string): boolean {
-  return guard.includes("/") || /\.(js|mjs|ts|mts)$/.test(guard);
 }
 
 function checkGuards(text: Pick<ScenarioText, "guard" | "expect">, problems: Problems): void {

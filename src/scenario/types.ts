@@ -32,6 +32,11 @@ export const GUARDS = [
   "qcount",
 ] as const;
 
+/** Whether a guard's name is a path: `./my-guard.js`, `guards/mine.ts`. */
+export function isModulePath(guard: string): boolean {
+  return guard.includes("/") || /\.(js|mjs|ts|mts)$/.test(guard);
+}
+
 /** Verdicts that a scenario may expect. */
 export const VERDICTS = ["SAFE", "LOCKUP", "DEADLOCK", "LEAK", "ASSERT", "INVALID"] as const;
 
@@ -75,6 +80,9 @@ export const FAULT_KINDS = [
   "txqueuelen",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Kinds whose target is a namespace. */
+export const NAMESPACE_TARGETS: readonly FaultKind[] = ["netns-delete", "outsider-netns-delete"];
 
 /** What a fault waits for. `framesSeen` counts frames that were read from any port. */
 export const TRIGGERS = ["inFlight", "requestsSent", "responses", "framesSeen", "afterMs"] as const;

@@ -3,7 +3,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import { type LoadedProgram, STRATEGIES } from "../../explore/types.js";
-import { scenarioKind } from "../../scenario/text/kind.js";
 import { CertificateFile, checkFile } from "../exploration/certificates.js";
 import { resultText, storyText } from "../exploration/text.js";
 import { auditProgram } from "../exploration/audit.js";
@@ -12,7 +11,7 @@ import { modelProgram, modelScenario } from "../exploration/model.js";
 import { exploreScenario } from "../exploration/scenario.js";
 import { type SystemFlags, systemProgram, withFlags } from "../exploration/variants.js";
 import { writeOut } from "../failure.js";
-import { collect, readText, seedOption } from "../input.js";
+import { collect, kindOf, readText, seedOption } from "../input.js";
 import { type ExportName, EXPORTS, exportText, programCase } from "../program-results.js";
 import { repeatOnThreads, THREAD_TIMES } from "../thread-replay.js";
 import { addResultOptions, type ResultFlags, writeResults, writeText } from "../results.js";
@@ -148,7 +147,7 @@ function isScenarioFile(file: string | undefined): file is string {
 async function modelOf(file: string | undefined, { set = [] }: ExploreFlags) {
   if (!isScenarioFile(file)) return null;
   const text = readText(file);
-  if (scenarioKind(text) !== "model") return null;
+  if ((await kindOf(text)) !== "model") return null;
   return modelProgram(await modelScenario(text, file, set));
 }
 

@@ -3,9 +3,6 @@
 import type { Command } from "commander";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { RunRecord } from "../../report/types.js";
-import { parseEndpointScenario } from "../../scenario/endpoint/parse.js";
-import { parseScenario } from "../../scenario/parse.js";
-import { scenarioKind } from "../../scenario/text/kind.js";
 import type { Scenario } from "../../scenario/types.js";
 import { modelScenario, type ModelRunFlags, runModel } from "../exploration/model.js";
 import { writeOut } from "../failure.js";
@@ -14,6 +11,7 @@ import {
   backendOption,
   type BackendName,
   collect,
+  kindOf,
   nameOf,
   needRoot,
   readText,
@@ -62,9 +60,10 @@ Examples:
     )
     .action(async (file: string, flags: RunFlags, command: Command) => {
       const text = readText(file);
-      const kind = scenarioKind(text);
+      const kind = await kindOf(text);
       if (kind === "switch") exit(await run(file, text, flags));
       else if (kind === "endpoint") {
+        const { parseEndpointScenario } = await import("../../scenario/endpoint/parse.js");
         const scenario = parseEndpointScenario(text, nameOf(file), flags.set);
         refuse(["guard", "seed"], command, "an endpoint");
         exit(await runEndpoint(scenario, file, flags));
@@ -95,6 +94,7 @@ function refuse(
 }
 
 async function run(file: string, text: string, flags: RunFlags): Promise<number> {
+  const { parseScenario } = await import("../../scenario/parse.js");
   const scenario = parseScenario(text, nameOf(file), { set: flags.set });
   const guard = await checkGuard(flags.guard ?? scenario.guard);
   try {

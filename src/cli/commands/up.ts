@@ -28,7 +28,7 @@ export function addUpCommand(program: Command, exit: (code: number) => void): vo
 }
 
 async function up(file: string, flags: UpFlags): Promise<number> {
-  const scenario = readScenario(file, flags.set);
+  const scenario = await readScenario(file, flags.set);
   const guard = await checkGuard(flags.guard ?? scenario.guard);
   const stop = listenForStop((text) => process.stderr.write(`${text}\n`));
   try {

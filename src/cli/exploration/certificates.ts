@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { nowMs } from "../../base/clock.js";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { Certificate, Exploration, LoadedProgram } from "../../explore/types.js";
-import { isModulePath } from "../../scenario/parse.js";
+import { isModulePath } from "../../scenario/types.js";
 import { writeOut } from "../failure.js";
 import { readBytes, readText } from "../input.js";
 import { withFlags } from "./variants.js";

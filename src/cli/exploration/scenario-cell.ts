@@ -3,10 +3,10 @@
 import { PacketpathError } from "../../base/errors.js";
 import { vethIngressMapping, tunIngressMapping } from "../../path/core/skb.js";
 import { findProfile } from "../../path/profiles.js";
-import { NAMESPACE_TARGETS } from "../../scenario/check/faults.js";
 import {
   type FaultKind,
   KINDS_IN_NAMESPACE,
+  NAMESPACE_TARGETS,
   type PortKind,
   type Scenario,
   type ScenarioFault,

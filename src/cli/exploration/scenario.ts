@@ -5,8 +5,7 @@ import { resolve } from "node:path";
 import { EXIT, PacketpathError } from "../../base/errors.js";
 import type { Coordinates, Matrix } from "../../explore/matrix/matrix.js";
 import type { Exploration, Verdict } from "../../explore/types.js";
-import { isModulePath } from "../../scenario/parse.js";
-import { expectedVerdict, type Scenario } from "../../scenario/types.js";
+import { expectedVerdict, isModulePath, type Scenario } from "../../scenario/types.js";
 import { resultText, storyText } from "./text.js";
 import { writeOut } from "../failure.js";
 import { readScenario, readText } from "../input.js";
@@ -68,7 +67,7 @@ function mustFit(flags: ScenarioFlags): void {
 }
 
 async function open(file: string, flags: ScenarioFlags): Promise<Opened> {
-  const scenario = readScenario(file, []);
+  const scenario = await readScenario(file, []);
   const guard = flags.guard ?? scenario.guard;
   const cell = scenarioCell(scenario);
   const isOwn = isModulePath(guard);

@@ -77,7 +77,7 @@ async function traceFile(
   const { traceCommand } = await import("../../trace/arguments.js");
   const { formatTrace, traceJson } = await import("../../trace/print.js");
   const options = /\.ya?ml$/.test(file)
-    ? fromScenario(file)
+    ? await fromScenario(file)
     : await fromFlows(file, packet, flags, portMap(flags.port));
   const bridge = standaloneBridge(options);
   const trace = traceCommand([bridge], argumentsOf(packet, options, flags));
@@ -153,8 +153,8 @@ function outputs(actions: readonly Action[]): number[] {
   });
 }
 
-function fromScenario(file: string): StandaloneOptions {
-  const scenario = readScenario(file, []);
+async function fromScenario(file: string): Promise<StandaloneOptions> {
+  const scenario = await readScenario(file, []);
   const below = new Set(scenario.ports.flatMap(({ lower }) => (lower === null ? [] : [lower])));
   const ports = scenario.ports
     .filter(({ name }) => !below.has(name))

@@ -3,16 +3,13 @@
 import type { ScenarioText } from "../schema.js";
 import { didYouMean } from "../text/did-you-mean.js";
 import type { Path, Problems } from "../text/problems.js";
-import { type FaultKind, KINDS_IN_NAMESPACE, TRIGGERS } from "../types.js";
+import { type FaultKind, KINDS_IN_NAMESPACE, NAMESPACE_TARGETS, TRIGGERS } from "../types.js";
 import { checkNamespaceName } from "./ports.js";
 
 type Text = Pick<ScenarioText, "namespaces" | "ports" | "defaults" | "load" | "faults" | "workers">;
 type FaultText = Text["faults"][number];
 type FieldName =
   "queues" | "txQueueLen" | "toNamespace" | "worker" | "stallMs" | "periodMs" | "count";
-
-/** Kinds whose target is a namespace. */
-export const NAMESPACE_TARGETS: readonly FaultKind[] = ["netns-delete", "outsider-netns-delete"];
 
 /** Kinds that a lease can undo. */
 const LEASABLE: readonly FaultKind[] = [
