@@ -22,6 +22,12 @@ const VERSIONS: readonly (readonly [OpenFlowVersion, string])[] = [
   [15, "OpenFlow15"],
 ];
 
+/** The version of a name: `OpenFlow13`; null: none has it. */
+export function versionNamed(name: string): OpenFlowVersion | null {
+  const found = VERSIONS.find(([, known]) => known.toLowerCase() === name.toLowerCase());
+  return found?.[0] ?? null;
+}
+
 /** The versions that are allowed; those without bundles are not if a bundle is asked for. */
 function allowedVersions(call: Call): readonly OpenFlowVersion[] {
   const versions = namedVersions(call);
@@ -36,9 +42,9 @@ function namedVersions(call: Call): readonly OpenFlowVersion[] {
   if (text === null) return [10];
   const names = text.split(/[,\s]+/).filter((name) => name !== "");
   return names.map((name) => {
-    const found = VERSIONS.find(([, known]) => known.toLowerCase() === name.toLowerCase());
-    if (found === undefined) throw new VerbError(`Unknown OpenFlow version: "${name}"`);
-    return found[0];
+    const version = versionNamed(name);
+    if (version === null) throw new VerbError(`Unknown OpenFlow version: "${name}"`);
+    return version;
   });
 }
 

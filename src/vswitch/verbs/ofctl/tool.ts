@@ -18,6 +18,7 @@ import { METER_VERBS } from "./meters.js";
 import { MONITOR_VERBS } from "./monitor/monitor.js";
 import { PACKET_VERBS } from "./packet-out.js";
 import { PORT_VERBS } from "./ports.js";
+import { MATCH_VERBS } from "./wire/matches.js";
 
 const OPTIONS: readonly OptionSpec[] = [
   ...COMMON_OPTIONS,
@@ -63,6 +64,7 @@ const VERBS: readonly Verb[] = [
   ...VLAN_VERBS,
   ...PORT_VERBS,
   ...MONITOR_VERBS,
+  ...MATCH_VERBS,
 ];
 
 export const OFCTL = simpleTool("ovs-ofctl", {
