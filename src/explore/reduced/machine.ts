@@ -54,8 +54,12 @@ export class SystemMachine {
     this.own = new Int32Array(threads.length);
     this.vectors.push(this.memory);
     const wordOf = (slot: number) => this.wordOf(slot);
-    this.threads = threads.map((one) => new SystemThread(one, this.locals, wordOf));
-    this.threads.forEach(({ start }, t) => (this.memory[t] = start));
+    // Not by map(): V8 gives its results two kinds of elements, before and after it compiles this,
+    // and compiles all that reads `threads` once more.
+    const made: SystemThread[] = [];
+    for (const one of threads) made.push(new SystemThread(one, this.locals, wordOf));
+    made.forEach(({ start }, t) => (this.memory[t] = start));
+    this.threads = made;
     this.commuting = new Commuting(this);
   }
 

@@ -23,8 +23,8 @@ export class StateTable {
   private key = new Int32Array(0);
   /** Words that were known to be written when `live` was made. */
   private written = -1;
-  private arena = new Int32Array(1 << 12);
-  private table = new Int32Array(1 << 9);
+  private arena = new Int32Array(1 << 8);
+  private table = new Int32Array(1 << 5);
   /** What all words hold that no state has. */
   private readonly scratch: Vector;
 

@@ -56,7 +56,11 @@ export class SystemThread {
 
   /** The steps of all local states that were met. */
   steps(): Step[] {
-    return this.records.slice(1).map((at) => this.step(at));
+    const steps: Step[] = [];
+    for (let order = 1; order < this.records.length; order++) {
+      steps.push(this.step(this.records[order]!));
+    }
+    return steps;
   }
 
   /** Where a step that got `value` leads. */
