@@ -266,8 +266,8 @@ export class PrivateOvs {
   }
 
   /**
-   * Makes the bridge anew, unless it is still as new, and performs command lines of ovs-vsctl (all
-   * in one transaction) and ovs-ofctl on it.
+   * Makes the bridge anew, unless it is still as new, and performs command lines of ovs-vsctl (in
+   * as few transactions as will do) and ovs-ofctl on it.
    * @param willLearn what is done to the bridge then leaves more than flows and groups.
    * @throws Error with what a tool said.
    */
@@ -281,7 +281,12 @@ export class PrivateOvs {
     this.isSetUp = willLearn || lines.length > 0;
     const words = lines.map((line) => line.split(" "));
     const settings = words.filter(([tool]) => tool === "ovs-vsctl");
-    if (settings.length > 0) this.vsctl(...settings.flatMap(([, ...args]) => ["--", ...args]));
+    // Of mirrors that it hears of together, ovs-vswitchd asks first whose random name is first.
+    const isMirror = (line: readonly string[]): boolean => line.includes("Mirror");
+    const first = settings.filter((line) => !isMirror(line));
+    for (const batch of [first, ...settings.filter(isMirror).map((line) => [line])]) {
+      if (batch.length > 0) this.vsctl(...batch.flatMap(([, ...args]) => ["--", ...args]));
+    }
     for (const line of words.filter(([tool]) => tool !== "ovs-vsctl")) {
       const { exitCode, stderr } = this.tool(line);
       if (exitCode !== 0) throw new Error(`${line.join(" ")}: ${stderr}`);

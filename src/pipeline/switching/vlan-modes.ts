@@ -22,9 +22,11 @@ export function vlanOf(tags: Tags): number {
   return tags[0] & VID_BITS;
 }
 
-/** The tags that the packet has now. */
+/** The tags that the packet has now. Behind an outer tag that was taken off there is none. */
 export function tagsOf(flow: Uint32Array): Tags {
-  return [withoutPresent(tagAt(flow, 0)), withoutPresent(tagAt(flow, 1))];
+  const outer = tagAt(flow, 0);
+  if ((outer & VLAN_PRESENT) === 0) return [0, 0];
+  return [withoutPresent(outer), withoutPresent(tagAt(flow, 1))];
 }
 
 /** Puts a frame into another VLAN. */

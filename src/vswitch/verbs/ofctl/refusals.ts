@@ -18,11 +18,16 @@ export interface RefusedMessage {
   readonly text: string;
 }
 
+/** Errors that OpenFlow 1.0 has no number for: it is only told that there was one. */
+const SINCE_11 = ["OFPBAC_BAD_TAG", "OFPBAC_UNSUPPORTED_ORDER", "OFPBIC_BAD_TABLE_ID"];
+
 /** @param error OFPGMFC_GROUP_EXISTS ... */
 export function refusal(error: string, message: RefusedMessage): VerbError {
   const { name, version, xid, text } = message;
+  const isUnsaid = version === 10 && SINCE_11.includes(error);
+  const told = isUnsaid ? "NXBRC_UNENCODABLE_ERROR" : error;
   const whole =
-    `${messageHead("OFPT_ERROR", version, xid)} ${error}\n` +
+    `${messageHead("OFPT_ERROR", version, xid)} ${told}\n` +
     `${messageHead(name, version, xid)}${text}\n`;
   return new VerbError(error, { whole });
 }
