@@ -78,8 +78,8 @@ describe("allocation per frame, from read to write", () => {
     const frames = WARM_UP + ROUNDS * FRAMES;
     expect(rig.counter(2, PORT_COUNTER.tx)).toBe(frames);
     expect(rig.datapath.counters[hits]).toBeGreaterThan(frames * 0.8);
-    // The median: a collection makes a round negative, the test runner's timers one too large. One
-    // object per frame would be 16 bytes, at least.
-    expect(rounds[ROUNDS >> 1]).toBeLessThan(0.1);
+    // The median: a collection makes a round negative, the test runner's timers one too large. What
+    // V8 notes for itself is up to 0.35 in Node 24; one object per burst would be 0.8, at least.
+    expect(rounds[ROUNDS >> 1]).toBeLessThan(0.5);
   });
 });
