@@ -60,7 +60,7 @@ function timeless(text: string): string {
     .replace(/ufid:[0-9a-f-]+/g, "ufid:U")
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
     .replace(/, dp-extra-info:miniflow_bits\([0-9,]+\)/g, "")
-    .replace(/^\S+\|\d+\|(\w+\|WARN\|)/gm, "$1")
+    .replace(/^\S+\|\d+\|(\w+\|(WARN|INFO)\|)/gm, "$1")
     .replace(/addr:aa:55:aa:55:00:[0-9a-f]{2}/g, "addr:MAC")
     .replace(/(unix:)?\S*\/(\w+\.mgmt)/g, "unix:$2")
     .replace(/ovs-appctl: \S+: server returned/g, "ovs-appctl: ovs-vswitchd: server returned");
@@ -100,6 +100,9 @@ describe.each(FILES)("%s", (name) => {
   });
 });
 
+/** A line of the log, or of a hex dump in it. */
+const LOGGED = /^2> (\w+\|(WARN|INFO)\||[0-9a-f]{8}  [0-9a-f -]+$)/;
+
 const missing = missingOvs();
 
 describe.skipIf(missing !== "")(`the real one${missing === "" ? "" : ` (${missing})`}`, () => {
@@ -117,7 +120,7 @@ describe.skipIf(missing !== "")(`the real one${missing === "" ? "" : ` (${missin
         const answer = ovs!.tool(words(line), files);
         // The real ovs-ofctl is called with a silent log, whose hex dumps depend on the moment.
         const isSilent = line.startsWith("ovs-ofctl");
-        const said = expected.filter((one) => !(isSilent && /^2> \w+\|WARN\|/.test(one)));
+        const said = expected.filter((one) => !(isSilent && LOGGED.test(one)));
         expect.soft([line, ...shown(answer)]).toEqual([line, ...said]);
       }
     });

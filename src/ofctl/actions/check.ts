@@ -29,8 +29,19 @@ interface State {
   formats: number;
 }
 
+/** An action that does not fit the match of its flow. */
+export class UnfitAction extends FlowTextError {
+  /** The name of OpenFlow's error. */
+  readonly code: string;
+
+  constructor(code: string, at: number) {
+    super(`actions are invalid with specified match (${code})`, at);
+    this.code = code;
+  }
+}
+
 function fail(code: string): never {
-  throw new FlowTextError(`actions are invalid with specified match (${code})`, 0);
+  throw new UnfitAction(code, 0);
 }
 
 function satisfied(match: Match | null, prerequisite: Prerequisite): boolean {
@@ -161,7 +172,7 @@ const IN_ACTION_SET: ReadonlySet<Action["type"]> = new Set([
 ]);
 
 /** A plain packet-in is an output to the controller. */
-function isInActionSet(action: Action): boolean {
+export function isInActionSet(action: Action): boolean {
   if (action.type !== "controller") return IN_ACTION_SET.has(action.type);
   const { reason, id, userdata, pause, meter } = action;
   const isPlain = reason === "action" && id === 0;
@@ -252,7 +263,7 @@ function checkAction(action: Action, state: State, table: number): void {
  * Checks a flow's actions against its match, or a bucket's, which has none (null).
  * @param table the flow's table; 255 when there is none, as in a bucket.
  * @returns the flow formats (FORMAT bits) that allow the list.
- * @throws FlowTextError at the action that does not fit.
+ * @throws UnfitAction at the action that does not fit.
  */
 export function checkActions(
   list: readonly PlacedAction[],
@@ -269,7 +280,7 @@ export function checkActions(
     try {
       checkAction(action, state, table);
     } catch (error) {
-      if (error instanceof FlowTextError) throw new FlowTextError(error.message, at);
+      if (error instanceof UnfitAction) throw new UnfitAction(error.code, at);
       throw error;
     }
   }

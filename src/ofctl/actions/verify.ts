@@ -4,6 +4,17 @@
 import type { Action, ActionType } from "../../flow/types.js";
 import { FlowTextError } from "../text/scan.js";
 
+/** An action that may not stand where it does. */
+export class MisplacedAction extends FlowTextError {
+  /** The name of OpenFlow's error. */
+  readonly code: string;
+
+  constructor(message: string, at: number, code: string) {
+    super(message, at);
+    this.code = code;
+  }
+}
+
 /** An action and where its text begins. */
 export interface PlacedAction {
   readonly action: Action;
@@ -81,21 +92,23 @@ function verifyNesting({ action, at }: PlacedAction, outer: OuterAction): void {
   const field = writtenField(action);
   const isTracked = field === "ct_mark" || field === "ct_label";
   if (isTracked && outer !== "ct") {
-    throw new FlowTextError("cannot set CT fields outside of ct action", at);
+    const message = "cannot set CT fields outside of ct action";
+    throw new MisplacedAction(message, at, "OFPBAC_BAD_SET_ARGUMENT");
   }
   if (action.type === "nat") {
     if (outer === "ct") return;
-    throw new FlowTextError('Cannot have NAT action outside of "ct" action', at);
+    const message = 'Cannot have NAT action outside of "ct" action';
+    throw new MisplacedAction(message, at, "OFPBAC_BAD_SET_ARGUMENT");
   }
   if (outer === null) return;
   const isMisplaced = action.type === "meter" || (outer === "ct" && field === null);
   if (isMisplaced) {
     const message = `${outer} action doesn't support nested action ${actionName(action)}`;
-    throw new FlowTextError(message, at);
+    throw new MisplacedAction(message, at, "OFPBAC_BAD_ARGUMENT");
   }
   if (outer === "ct" && !isTracked) {
     const message = `ct action doesn't support nested modification of ${field}`;
-    throw new FlowTextError(message, at);
+    throw new MisplacedAction(message, at, "OFPBAC_BAD_ARGUMENT");
   }
 }
 
@@ -106,13 +119,13 @@ function verifyConjunctions(list: readonly PlacedAction[]): void {
   const message =
     `"conjunction" actions may be used along with "note" but not any other kind of action ` +
     `(such as the "${actionName(other.action)}" action used here)`;
-  throw new FlowTextError(message, other.at);
+  throw new MisplacedAction(message, other.at, "NXBAC_BAD_CONJUNCTION");
 }
 
 /**
  * Checks a list of actions.
  * @param instructions whether instructions other than apply_actions and meter may stand here.
- * @throws FlowTextError with Open vSwitch's sentence.
+ * @throws MisplacedAction with Open vSwitch's sentence.
  */
 export function verifyActions(
   list: readonly PlacedAction[],
@@ -130,10 +143,12 @@ export function verifyActions(
         next === current
           ? `duplicate ${name} instruction not allowed`
           : `invalid instruction ordering: ${nextName} must appear before ${name}`;
-      throw new FlowTextError(`${message}, for OpenFlow 1.1+ compatibility`, placed.at);
+      const whole = `${message}, for OpenFlow 1.1+ compatibility`;
+      throw new MisplacedAction(whole, placed.at, "OFPBAC_UNSUPPORTED_ORDER");
     }
     if (!instructions && next !== APPLY && next !== METER) {
-      throw new FlowTextError(`${INSTRUCTIONS[next]!} instruction not allowed here`, placed.at);
+      const message = `${INSTRUCTIONS[next]!} instruction not allowed here`;
+      throw new MisplacedAction(message, placed.at, "OFPBIC_UNSUP_INST");
     }
     current = next;
   }

@@ -9,8 +9,11 @@ export class WireError extends Error {
   }
 }
 
-/** Takes what Open vSwitch would write into its log as a warning: module and message. */
-export type WarnLog = (module: string, message: string) => void;
+/**
+ * Takes what Open vSwitch would write into its log as a warning: module and message.
+ * @param how "unlimited": even when there were many before; "info": as information.
+ */
+export type WarnLog = (module: string, message: string, how?: "unlimited" | "info") => void;
 
 export class ByteReader {
   readonly bytes: Uint8Array;
@@ -117,6 +120,12 @@ export function leadingHex(text: string, from = 0): { bytes: Uint8Array; end: nu
 /** Bytes as hexadecimal digits without anything between them. */
 export function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** As the log has it (lib/dynamic-string.c ds_put_hex_dump): 8 bytes are always parted off. */
+export function logHexDump(bytes: Uint8Array): string {
+  const dump = hexDump(bytes, false).trimEnd();
+  return bytes.length % 16 === 8 ? `${dump}-` : dump;
 }
 
 /**

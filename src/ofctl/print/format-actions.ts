@@ -47,9 +47,9 @@ function formatResubmit(
   options: FormatOptions,
 ): string {
   const port = action.port === null ? "" : formatPort(action.port, options.portNames);
-  // Open vSwitch 3.1 leaves the `ct` out where there is no table.
-  if (action.table === null) return `resubmit:${port}`;
-  const table = formatTable(action.table, options.tableNames);
+  // Open vSwitch 3.1 leaves the `ct` out where there is only a port.
+  if (action.table === null && action.port !== null) return `resubmit:${port}`;
+  const table = action.table === null ? "" : formatTable(action.table, options.tableNames);
   return `resubmit(${port},${table}${action.ct === true ? ",ct" : ""})`;
 }
 

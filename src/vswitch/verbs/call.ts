@@ -150,13 +150,18 @@ export class Call {
  * asked for.
  * @param module the part of Open vSwitch that says it: "vsctl", "ofp_actions" ...
  */
-export function warn(call: Call, module: string, message: string): void {
-  const number = call.stderr.split("|WARN|").length;
+export function warn(
+  call: Call,
+  module: string,
+  message: string,
+  level: "WARN" | "INFO" = "WARN",
+): void {
+  const number = call.stderr.split(/\|(?:WARN|INFO)\|/).length;
   const parts: Readonly<Record<string, string>> = {
     D: wallClock().replace(/\.\d+Z$/, "Z"),
     N: String(number).padStart(5, "0"),
     c: module,
-    p: "WARN",
+    p: level,
     m: message,
   };
   const line = patternOf(call.options).replace(/%([DNcpm])/g, (_, part: string) => parts[part]!);

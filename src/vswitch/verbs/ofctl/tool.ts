@@ -18,6 +18,7 @@ import { METER_VERBS } from "./meters.js";
 import { MONITOR_VERBS } from "./monitor/monitor.js";
 import { PACKET_VERBS } from "./packet-out.js";
 import { PORT_VERBS } from "./ports.js";
+import { ACTION_VERBS } from "./wire/actions.js";
 import { MATCH_VERBS } from "./wire/matches.js";
 
 const OPTIONS: readonly OptionSpec[] = [
@@ -65,6 +66,7 @@ const VERBS: readonly Verb[] = [
   ...PORT_VERBS,
   ...MONITOR_VERBS,
   ...MATCH_VERBS,
+  ...ACTION_VERBS,
 ];
 
 export const OFCTL = simpleTool("ovs-ofctl", {

@@ -36,11 +36,12 @@ const MOST_OF_MATCHES = 2;
 /** A log that falls silent when one module has said too much at once (VLOG_RATE_LIMIT_INIT). */
 export function limitedLog(call: Call): WarnLog {
   const counts = new Map<string, number>();
-  return (module, message) => {
+  return (module, message, how) => {
+    if (how === "unlimited") return warn(call, module, message);
     const count = (counts.get(module) ?? 0) + 1;
     counts.set(module, count);
     if (count <= (module === "nx_match" ? MOST_OF_MATCHES : MOST_WARNINGS)) {
-      warn(call, module, message);
+      warn(call, module, message, how === "info" ? "INFO" : "WARN");
     }
   };
 }
