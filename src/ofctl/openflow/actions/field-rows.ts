@@ -52,8 +52,10 @@ function withoutZeros(reader: ByteReader): void {
 function setFieldOf(oxm: OxmField, value: bigint, mask: bigint): SetField {
   const field = fieldOf(oxm.field!);
   const all = numberOf(fieldFullMask(field));
+  // A mask of all bits that the field has, but not of all that travel, is told.
+  const isTold = (mask & all) === all && mask !== onesOf(8 * oxm.bytes);
   return {
-    ...{ type: "set-field", field: field.id, spelling: "set_field" },
+    ...{ type: "set-field", field: field.id, spelling: isTold ? "masked" : "set_field" },
     value: wordsOf(value & all, field.words),
     mask: wordsOf(mask & all, field.words),
   };

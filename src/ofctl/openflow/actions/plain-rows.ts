@@ -95,10 +95,15 @@ function macRow(name: string, headers: string, field: FieldId): ActionRow {
 }
 
 /** An action that is nothing but its name. */
-function voidRow(name: string, headers: string, action: Action): ActionRow {
-  const isSame = (other: AnyAction): other is Action =>
-    JSON.stringify(other) === JSON.stringify(action);
-  return argumentRow<Action>(name, headers, 0, { of: () => action, takes: isSame });
+function voidRow<T extends Action["type"]>(
+  name: string,
+  headers: string,
+  action: Of<T>,
+): ActionRow {
+  return argumentRow<Of<T>>(name, headers, 0, {
+    of: () => action,
+    takes: isType(action.type as T),
+  });
 }
 
 function resubmitRow(name: string, type: number, hasTuple: boolean): ActionRow {
@@ -317,7 +322,11 @@ export const PLAIN_ROWS: readonly ActionRow[] = [
   ...NUMBERS,
   voidRow("OFPAT_STRIP_VLAN", "OF1.0:3", { type: "pop-vlan" }),
   voidRow("OFPAT_POP_VLAN", "OF1.1+:18", { type: "pop-vlan", asPop: true }),
-  voidRow("OFPAT_DEC_NW_TTL", "NX1.0:18, OF1.1+:24", { type: "dec-ttl", controllerIds: [] }),
+  argumentRow<Of<"dec-ttl">>("OFPAT_DEC_NW_TTL", "NX1.0:18, OF1.1+:24", 0, {
+    of: () => ({ type: "dec-ttl", controllerIds: [] }),
+    takes: (action): action is Of<"dec-ttl"> =>
+      action.type === "dec-ttl" && action.controllerIds.length === 0,
+  }),
   voidRow("NXAST_POP_QUEUE", "NX1.0+:5", { type: "pop-queue" }),
   voidRow("NXAST_EXIT", "NX1.0+:17", { type: "exit" }),
   voidRow("NXAST_CT_CLEAR", "NX1.0+:43", { type: "ct-clear" }),
