@@ -80,6 +80,8 @@ export function buildTcp(fields: {
   flags?: number;
   sequence?: number;
   acknowledgment?: number;
+  /** Default: all 16 bits. */
+  window?: number;
   /** A multiple of 4 bytes, at most 40. */
   options?: Uint8Array;
   payload?: Uint8Array;
@@ -93,7 +95,7 @@ export function buildTcp(fields: {
   put32(bytes, TCP.sequence, fields.sequence ?? 0);
   put32(bytes, TCP.acknowledgment, fields.acknowledgment ?? 0);
   put16(bytes, TCP.offsetFlags, ((header / 4) << 12) | (fields.flags ?? TCP_FLAG.ack));
-  put16(bytes, TCP.window, 0xffff);
+  put16(bytes, TCP.window, fields.window ?? 0xffff);
   bytes.set(options, TCP.headerMin);
   bytes.set(payload, header);
   return bytes;

@@ -21,9 +21,8 @@ import {
   TCP_FLAG,
 } from "../../wire/transport.js";
 
-/** Bytes behind the transport header, counting up from 0: as many as Open vSwitch adds. */
-const PAYLOAD_BYTES = 64;
-const PAYLOAD = Uint8Array.from({ length: PAYLOAD_BYTES }, (_, i) => i);
+/** What is behind the transport header, counting up from 0: as much as Open vSwitch adds. */
+const PAYLOAD = Uint8Array.from({ length: 64 }, (_, i) => i);
 const NOTHING = new Uint8Array(0);
 
 /** Types of ICMP and ICMPv6. */
@@ -33,9 +32,9 @@ const ECHO6 = { request: 128, reply: 129 } as const;
 /** nw_frag: a fragment, and a later one. */
 const FRAG_ANY = 1;
 const FRAG_LATER = 2;
-/** On the wire: more fragments follow; offset 8 bytes. */
+/** On the wire: more fragments follow; offset 800 bytes. */
 const MORE_FRAGMENTS = 0x2000;
-const LATER_OFFSET = 1;
+const LATER_OFFSET = 100;
 
 function number(key: Uint32Array, id: FieldId): number {
   return getField(key, fieldOf(id));
@@ -51,15 +50,20 @@ function wide(key: Uint32Array, id: FieldId): bigint {
 /**
  * Builds a frame.
  * @param length the frame is made at least so long, with zeros (`--len`); 0: as it comes.
+ * @param payload of protocols that can carry any.
  */
-export function composeFrame(key: Uint32Array, length = 0): Uint8Array {
+export function composeFrame(
+  key: Uint32Array,
+  length = 0,
+  payload: Uint8Array = PAYLOAD,
+): Uint8Array {
   const type = key[WORD.typeVlan]! >>> 16;
   const frame = buildEthernet({
     destination: formatMac(wide(key, "eth_dst")),
     source: formatMac(wide(key, "eth_src")),
     type,
     tags: tagsOf(key),
-    payload: network(key, type),
+    payload: network(key, type, payload),
   });
   if (number(key, "nw_proto") === IP_PROTO.sctp) clearSctpChecksum(frame);
   if (frame.length >= length) return frame;
@@ -85,7 +89,7 @@ function tagsOf(key: Uint32Array): { tpid: number; tci: number }[] {
   return tags;
 }
 
-function network(key: Uint32Array, type: number): Uint8Array {
+function network(key: Uint32Array, type: number, payload: Uint8Array): Uint8Array {
   const isLater = (number(key, "ip_frag") & FRAG_LATER) !== 0;
   if (type === ETHERTYPE.ipv4) {
     const isFragment = (number(key, "ip_frag") & FRAG_ANY) !== 0;
@@ -96,7 +100,7 @@ function network(key: Uint32Array, type: number): Uint8Array {
       ttl: number(key, "nw_ttl"),
       tos: (number(key, "nw_tos") & 0xfc) | number(key, "nw_ecn"),
       fragment: isFragment ? MORE_FRAGMENTS | (isLater ? LATER_OFFSET : 0) : 0,
-      payload: isLater ? NOTHING : transport(key, false),
+      payload: isLater ? NOTHING : transport(key, false, payload),
     });
   }
   if (type === ETHERTYPE.ipv6) {
@@ -107,7 +111,7 @@ function network(key: Uint32Array, type: number): Uint8Array {
       hopLimit: number(key, "nw_ttl"),
       trafficClass: (number(key, "nw_tos") & 0xfc) | number(key, "nw_ecn"),
       label: number(key, "ipv6_label"),
-      payload: isLater ? NOTHING : transport(key, true),
+      payload: isLater ? NOTHING : transport(key, true, payload),
     });
   }
   if (type === ETHERTYPE.arp || type === ETHERTYPE.rarp) {
@@ -122,41 +126,43 @@ function network(key: Uint32Array, type: number): Uint8Array {
   return NOTHING;
 }
 
-function transport(key: Uint32Array, isIpv6: boolean): Uint8Array {
+function transport(key: Uint32Array, isIpv6: boolean, payload: Uint8Array): Uint8Array {
   const source = key[WORD.ports]! >>> 16;
   const destination = key[WORD.ports]! & 0xffff;
-  const payload = PAYLOAD;
   switch (number(key, "nw_proto")) {
     case IP_PROTO.tcp: {
       const flags = number(key, "tcp_flags");
       const isBare = (flags & (TCP_FLAG.syn | TCP_FLAG.fin | TCP_FLAG.rst)) !== 0;
-      return buildTcp({ source, destination, flags, payload: isBare ? NOTHING : payload });
+      const data = isBare ? NOTHING : payload;
+      return buildTcp({ source, destination, flags, window: 0, payload: data });
     }
     case IP_PROTO.udp:
       return buildUdp({ source, destination, payload });
     case IP_PROTO.sctp:
       return buildSctp({ source, destination });
     case IP_PROTO.icmp:
-      return isIpv6 ? NOTHING : icmp(key);
+      return isIpv6 ? NOTHING : icmp(key, payload);
     case IP_PROTO.icmpv6:
-      return isIpv6 ? icmpv6(key) : NOTHING;
+      return isIpv6 ? icmpv6(key, payload) : NOTHING;
     default:
       return NOTHING;
   }
 }
 
-function icmp(key: Uint32Array): Uint8Array {
+function icmp(key: Uint32Array, payload: Uint8Array): Uint8Array {
   const [type, code] = [number(key, "icmp_type"), number(key, "icmp_code")];
-  return icmpWith(type, code, code === 0 && (type === ECHO.request || type === ECHO.reply));
+  const isEcho = code === 0 && (type === ECHO.request || type === ECHO.reply);
+  return icmpWith(type, code, isEcho ? payload : NOTHING);
 }
 
 /** Neighbor discovery has its target and, where the key has one, a link-layer address. */
-function icmpv6(key: Uint32Array): Uint8Array {
+function icmpv6(key: Uint32Array, payload: Uint8Array): Uint8Array {
   const type = number(key, "icmpv6_type");
   const code = number(key, "icmpv6_code");
   const isSolicit = type === ND.solicit;
   if (code !== 0 || (!isSolicit && type !== ND.advert)) {
-    return icmpWith(type, code, code === 0 && (type === ECHO6.request || type === ECHO6.reply));
+    const isEcho = code === 0 && (type === ECHO6.request || type === ECHO6.reply);
+    return icmpWith(type, code, isEcho ? payload : NOTHING);
   }
   const linkLayer = formatMac(wide(key, isSolicit ? "nd_sll" : "nd_tll"));
   const hasOption = linkLayer !== "00:00:00:00:00:00";
@@ -171,8 +177,8 @@ function icmpv6(key: Uint32Array): Uint8Array {
 }
 
 /** Only echoes carry something. */
-function icmpWith(type: number, code: number, hasPayload: boolean): Uint8Array {
-  const rest = new Uint8Array(4 + (hasPayload ? PAYLOAD_BYTES : 0));
-  if (hasPayload) rest.set(PAYLOAD, 4);
+function icmpWith(type: number, code: number, payload: Uint8Array): Uint8Array {
+  const rest = new Uint8Array(4 + payload.length);
+  rest.set(payload, 4);
   return buildIcmp({ type, code, rest });
 }

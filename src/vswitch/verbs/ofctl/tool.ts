@@ -20,6 +20,7 @@ import { PACKET_VERBS } from "./packet-out.js";
 import { PORT_VERBS } from "./ports.js";
 import { ACTION_VERBS } from "./wire/actions.js";
 import { MATCH_VERBS } from "./wire/matches.js";
+import { PACKET_WIRE_VERBS } from "./wire/packets.js";
 
 const OPTIONS: readonly OptionSpec[] = [
   ...COMMON_OPTIONS,
@@ -37,6 +38,7 @@ const OPTIONS: readonly OptionSpec[] = [
   flag("no-stats"),
   flag("more", "m"),
   flag("timestamp"),
+  flag("pcap"),
   { long: "sort", kind: "optional" },
   { long: "rsort", kind: "optional" },
   { long: "color", kind: "optional" },
@@ -67,6 +69,7 @@ const VERBS: readonly Verb[] = [
   ...MONITOR_VERBS,
   ...MATCH_VERBS,
   ...ACTION_VERBS,
+  ...PACKET_WIRE_VERBS,
 ];
 
 export const OFCTL = simpleTool("ovs-ofctl", {
