@@ -168,6 +168,8 @@ function parseMatchValue(
 
 function wholeValue(field: Field, pair: Pair, context: ActionContext): bigint {
   // Bits that the field does not have stay: the learned match leaves them out.
+  const number = field.id === "arp_op" ? leadingFieldInteger(pair.value, byteWidth(field)) : null;
+  if (number !== null && number.end === pair.value.length) return number.value;
   const { value, mask } = parseRawValue(field, pair.value, pair.valueAt, context.ports);
   if (mask.every((word) => word === 0)) {
     throw new FlowTextError(`${pair.value}: wildcarded value not allowed here`, pair.valueAt);

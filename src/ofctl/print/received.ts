@@ -200,7 +200,8 @@ function received(action: Action, state: State): Action[] {
     }
     case "goto-table":
       if (version !== 10) return [action];
-      return [{ type: "resubmit", port: null, table: action.table }];
+      // On the wire, the table 255 of a resubmit is the one that the packet is in.
+      return [{ type: "resubmit", port: null, table: action.table === 255 ? null : action.table }];
     case "clone":
     case "ct":
       return [{ ...action, actions: nested(action.actions, state) }];

@@ -4,6 +4,7 @@ import { COMMON_OPTIONS, flag, type OptionSpec, valued } from "../options.js";
 import type { ToolSpec } from "../tool.js";
 import { BALANCER_VERBS } from "./balancer.js";
 import { CONNTRACK_VERBS } from "./conntrack.js";
+import { DATAPATH_CHANGE_VERBS } from "../dpctl/changes.js";
 import { DPIF_VERBS } from "./dpif.js";
 import { DUMMY_VERBS } from "./dummy.js";
 import { DUMP_VERBS } from "./dump.js";
@@ -23,6 +24,7 @@ const VERBS: readonly Verb[] = [
   ...SWITCH_VERBS,
   ...FDB_VERBS,
   ...DPIF_VERBS,
+  ...DATAPATH_CHANGE_VERBS,
   ...DUMMY_VERBS,
   ...DUMP_VERBS,
   ...CONNTRACK_VERBS,

@@ -1,5 +1,6 @@
 // The verbs of ovs-dpctl: those of ovs-appctl's dpctl/, under their own names. Main thread.
 import { CONNTRACK_VERBS } from "../appctl/conntrack.js";
+import { DATAPATH_CHANGE_VERBS } from "./changes.js";
 import { DPIF_VERBS } from "../appctl/dpif.js";
 import { DUMP_VERBS } from "../appctl/dump.js";
 import { type Call, type Verb, VerbError } from "../call.js";
@@ -25,7 +26,12 @@ async function run(verb: Verb, call: Call): Promise<void> {
   }
 }
 
-const SHARED: readonly Verb[] = [...DPIF_VERBS, ...DUMP_VERBS, ...CONNTRACK_VERBS]
+const SHARED: readonly Verb[] = [
+  ...DPIF_VERBS,
+  ...DATAPATH_CHANGE_VERBS,
+  ...DUMP_VERBS,
+  ...CONNTRACK_VERBS,
+]
   .filter((verb) => verb.name.startsWith(PREFIX))
   .map((verb) => ({
     ...verb,
