@@ -77,13 +77,13 @@ export interface Outcome {
 /** The text as Open vSwitch prints it when it has read it, or its sentence. */
 export function theirReading(text: string): Outcome {
   const run = spawnSync("ovs-ofctl", parseLine(text).slice(1), { encoding: "utf8" });
-  const [stdout, stderr] = [run.stdout, run.stderr].map(withoutDumps) as [string, string];
+  const [stdout, stderr] = [run.stdout, run.stderr].map(withoutLog) as [string, string];
   return { exitCode: run.status ?? -1, stdout, stderr };
 }
 
-/** Without the bytes of messages behind decode errors, and warnings of them: we send no bytes. */
-function withoutDumps(text: string): string {
-  return text.replace(/^([0-9a-f]{8}  [0-9a-f]{2}[ -]|.*\|WARN\|).*\n/gm, "");
+/** Without the log, and the bytes in it: the real ovs-ofctl reads what it prints, and complains. */
+function withoutLog(text: string): string {
+  return text.replace(/^([0-9a-f]{8}  [0-9a-f -]+|.*\|(WARN|INFO)\|.*)\n/gm, "");
 }
 
 export async function ourReading(text: string): Promise<Outcome> {
@@ -115,7 +115,7 @@ export async function compareSwitches(
   let refused = 0;
   const both = async (line: readonly string[]): Promise<[string, string]> => {
     const answers = [await ours.tool(line), ovs.tool(line)].map((answer) => {
-      return withoutTimes(JSON.stringify({ ...answer, stderr: withoutDumps(answer.stderr) }));
+      return withoutTimes(JSON.stringify({ ...answer, stderr: withoutLog(answer.stderr) }));
     });
     return answers as [string, string];
   };

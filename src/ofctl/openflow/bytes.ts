@@ -122,31 +122,41 @@ export function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** As the log has it (lib/dynamic-string.c ds_put_hex_dump): 8 bytes are always parted off. */
-export function logHexDump(bytes: Uint8Array): string {
-  const dump = hexDump(bytes, false).trimEnd();
-  return bytes.length % 16 === 8 ? `${dump}-` : dump;
-}
-
 /**
- * Bytes in lines of 16, with their places and their letters (lib/util.c ovs_hex_dump).
+ * Bytes in lines of 16 behind their places, as commands print them (lib/util.c ovs_hex_dump).
  */
-export function hexDump(bytes: Uint8Array, letters: boolean): string {
+export function hexDump(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 16) {
-    const row = bytes.subarray(at, at + 16);
     text += `${at.toString(16).padStart(8, "0")} `;
-    for (let i = 0; i < 16; i++) {
-      if (i < row.length) text += `${i === 8 ? "-" : " "}${hexOf(row.subarray(i, i + 1))}`;
-      else if (letters) text += "   ";
-    }
-    if (letters) {
-      const shown = Array.from(row, (byte) => {
-        return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".";
-      });
-      text += ` |${shown.join("").padEnd(16)}|`;
+    for (let i = at; i < Math.min(at + 16, bytes.length); i++) {
+      text += `${i - at === 8 ? "-" : " "}${hexOf(bytes.subarray(i, i + 1))}`;
     }
     text += "\n";
   }
   return text;
+}
+
+/**
+ * The same as the log and printed messages have it, whose first 8 bytes are parted off even if no
+ * others follow (lib/dynamic-string.c ds_put_hex_dump).
+ * @param letters behind each line, what it says.
+ */
+export function logHexDump(bytes: Uint8Array, letters = false): string {
+  const lines: string[] = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const row = bytes.subarray(at, at + 16);
+    const cells = Array.from(
+      row,
+      (_, i) => `${hexOf(row.subarray(i, i + 1))}${i === 7 ? "-" : " "}`,
+    );
+    const shown = Array.from(row, (byte) => {
+      return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".";
+    });
+    const text = letters
+      ? `${cells.join("").padEnd(48)}|${shown.join("").padEnd(16)}|`
+      : cells.join("").trimEnd();
+    lines.push(`${at.toString(16).padStart(8, "0")}  ${text}`);
+  }
+  return lines.join("\n");
 }

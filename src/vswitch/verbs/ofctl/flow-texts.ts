@@ -3,8 +3,11 @@
 import { PacketpathError } from "../../../base/errors.js";
 import type { FlowCommand, FlowMod, ParsedFlowMod } from "../../../ofctl/flow-mods.js";
 import { formatFlowMod } from "../../../ofctl/format.js";
+import { decodeInstructions } from "../../../ofctl/openflow/actions/instructions.js";
+import { logHexDump, WireError } from "../../../ofctl/openflow/bytes.js";
+import { encodeFlowActions, encodeFlowMod } from "../../../ofctl/openflow/flow-mod.js";
 import { parseFlowMod, parseFlowModFile } from "../../../ofctl/parse.js";
-import { FORMATS } from "../../../ofctl/protocols.js";
+import { FORMATS, type OpenFlowVersion } from "../../../ofctl/protocols.js";
 import type { PortMap } from "../../../ofctl/text/ports.js";
 import type { BridgeControl } from "../../control.js";
 import { applyMods, FlowModError } from "../../mods/flow-mods.js";
@@ -14,6 +17,7 @@ import { chosenFormat, hasTables, isNxm, versionFor } from "./formats.js";
 import { namesShown } from "./bridge.js";
 import { sendBundle } from "./features/bundle.js";
 import { FIRST_XID, refusal } from "./refusals.js";
+import { limitedLog } from "./wire/lines.js";
 
 /** A parser's complaint in ovs-ofctl's words; in a file, with its place. */
 export function parsing<T>(file: string | null, read: () => T): T {
@@ -59,6 +63,24 @@ export async function readFlows(
   return gather(parsing(name, read));
 }
 
+/** Of a message that the switch cannot read, the bytes are told. */
+function unreadText({ message, mod }: FlowModError, format: number, xid: number): string {
+  const what = `***decode error: ${message}***`;
+  // A value that is too large for its field is not kept, and nor are its bytes.
+  return mod.fault === null
+    ? `${what}\n${logHexDump(encodeFlowMod(mod, format, xid), true)}`
+    : what;
+}
+
+/** What is written into the log while the message is read to be told. */
+function logUnread(call: Call, { mod }: FlowModError, version: OpenFlowVersion): void {
+  try {
+    decodeInstructions(encodeFlowActions(mod, version), { version, warn: limitedLog(call) });
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+  }
+}
+
 /** Sends mods to a bridge; a refusal ends the command as the switch's error message would. */
 export async function sendMods(
   call: Call,
@@ -74,16 +96,17 @@ export async function sendMods(
     await applyMods(bridge, mods, version);
   } catch (error) {
     if (!(error instanceof FlowModError)) throw error;
-    const unread = `***decode error: ${error.message}***`;
-    const text = error.isUnread
-      ? unread
-      : formatFlowMod(error.mod, { version, ...namesShown(call, bridge) });
     // Each message is followed by a barrier. Before all, a connection of OpenFlow 1.0 is told of
     // extended matches and of tables, where the format that is chosen has them.
     const format = chosenFormat(call, formats);
     const [extended, tables] = [isNxm(format), hasTables(format)];
     const xid = FIRST_XID + 2 * (error.index + Number(extended) + Number(tables));
     const name = extended ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
+    // Actions are read after the match.
+    if (error.isUnread && !error.message.startsWith("OFPBMC")) logUnread(call, error, version);
+    const text = error.isUnread
+      ? unreadText(error, format, xid)
+      : formatFlowMod(error.mod, { version, ...namesShown(call, bridge) });
     const message = { name, version, xid, text: ` ${text}` };
     throw refusal(error.message, message);
   }

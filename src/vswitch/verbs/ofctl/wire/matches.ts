@@ -52,7 +52,7 @@ async function parseMatches(call: Call, version: number): Promise<void> {
       const out = new ByteWriter();
       encodeMatch(out, decoded(line, options), version);
       const bytes = out.done();
-      const dump = has(call.options, "more") ? `\n${hexDump(framed(bytes, isOxm), false)}` : "";
+      const dump = has(call.options, "more") ? `\n${hexDump(framed(bytes, isOxm))}` : "";
       return `${matchText(bytes)}${dump}`.trimEnd();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;

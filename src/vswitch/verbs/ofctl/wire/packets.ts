@@ -43,7 +43,7 @@ function composePacket(call: Call): void {
   const said = exactFlow(flow);
   const bytes = payload === undefined ? undefined : payloadOf(payload);
   const frame = composeFrame(said, 0, bytes);
-  call.out(hexDump(frame, false));
+  call.out(hexDump(frame));
   const read = keyOf(frame, OFPP.none);
   if (said.every((word, i) => word === read[i])) return;
   call.err("specified and extracted flows differ:\n");
