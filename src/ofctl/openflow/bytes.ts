@@ -1,5 +1,6 @@
 // Bytes of OpenFlow messages, in and out, in network byte order. A reader knows where its bytes
-// end; what is wrong with them is a WireError, which has OpenFlow's own name. Slow path; any thread.
+// end; what is wrong with them is a WireError, which has OpenFlow's own name. Slow path; any
+// thread.
 
 /** What is wrong with bytes that were received: OFPBAC_BAD_LEN ... (lib/ofp-errors.h). */
 export class WireError extends Error {

@@ -20,8 +20,8 @@ export const EXPERIMENTER_CLASS = 0xffff;
 
 /**
  * Numbers of the names that fields.ts has, in the order of preference: of names with the same
- * version the last one is sent. `@15`: known since OpenFlow 1.5; otherwise an OXM name since 1.2 and
- * an NXM name always.
+ * version the last one is sent. `@15`: known since OpenFlow 1.5; otherwise an OXM name since 1.2,
+ * and an NXM name always.
  */
 const NUMBERS: Readonly<Partial<Record<FieldId, string>>> = {
   dp_hash: "NXOXM_ET_DP_HASH 0@10, NXM_NX_DP_HASH 35",

@@ -1,5 +1,5 @@
-// Actions on fields, as rows: set_field, load, move, the stack, output to a field (lib/ofp-actions.c
-// of Open vSwitch 3.1). Any thread.
+// Actions on fields, as rows: set_field, load, move, the stack, output to a field
+// (lib/ofp-actions.c of Open vSwitch 3.1). Any thread.
 import { fieldFullMask, fieldOf } from "../../../flow/fields.js";
 import { VLAN_PRESENT } from "../../../flow/key.js";
 import type { SubField } from "../../../flow/types.js";

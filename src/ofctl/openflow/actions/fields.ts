@@ -1,5 +1,6 @@
 // Sub-fields inside actions: headers of 32 or 64 bits, with an offset and a width beside them, and
-// whether they may be read or written (lib/meta-flow.c mf_check_src, mf_check_dst; 3.1). Any thread.
+// whether they may be read or written (lib/meta-flow.c mf_check_src, mf_check_dst of Open vSwitch
+// 3.1). Any thread.
 import { fieldOf, type FieldId } from "../../../flow/fields.js";
 import type { SubField } from "../../../flow/types.js";
 import type { ByteReader, ByteWriter, WarnLog } from "../bytes.js";
