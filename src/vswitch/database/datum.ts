@@ -172,21 +172,24 @@ export function parseDatum(text: string, column: Column): Datum {
     throw new DatumError(`${text}: trailing garbage "${rest.slice(1)}" at end of value`);
   }
   if (bracketed && rest === "") throw new DatumError(`${text}: missing "${close}" at end of value`);
+  checkCount(text, pairs.length, column);
   const datum = isMap ? mapOf(pairs) : setOf(pairs.map(([key]) => key));
-  return checkSize(datum, column);
+  if (datum.keys.length === pairs.length) return datum;
+  throw new DatumError(`${text}: ${isMap ? "map contains duplicate key" : DUPLICATE}`);
 }
 
-/** @throws DatumError when there are more or fewer values than the column may have. */
-export function checkSize(datum: Datum, column: Column): Datum {
-  const count = datum.keys.length;
-  if (count < column.min || count > column.max) {
-    const limit = column.max === Infinity ? "more" : String(column.max);
-    throw new DatumError(
-      `${count === 0 ? "empty" : count} value${count === 1 ? "" : "s"} given for a column of ` +
-        `${column.min} to ${limit}`,
-    );
+const DUPLICATE = "set contains duplicate value";
+
+/** As many as were written, before equal ones are looked for. */
+function checkCount(text: string, count: number, column: Column): void {
+  const what = column.value === undefined ? "value" : "pair";
+  const specified = `${text}: ${count} ${what}(s) specified but`;
+  if (count < column.min) {
+    throw new DatumError(`${specified} the minimum number is ${column.min}`);
   }
-  return datum;
+  if (count > column.max) {
+    throw new DatumError(`${specified} the maximum number is ${column.max}`);
+  }
 }
 
 function typeText(column: Column): string {

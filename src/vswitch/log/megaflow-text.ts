@@ -2,7 +2,7 @@
 // (lib/odp-util.c, lib/dpif-netdev.c). Main thread.
 import { keyHash, newKey, rehash, WORD } from "../../flow/key.js";
 import type { Megaflow } from "../../flow/odp.js";
-import { formatOdpActions, type OdpNames } from "../../ofctl/odp/format-odp-actions.js";
+import { formatOdpActions, needsHelp, type OdpNames } from "../../ofctl/odp/format-odp-actions.js";
 import { formatOdpFlow } from "../../ofctl/odp/format-odp-flow.js";
 import { datapathMask } from "../../trace/megaflow-mask.js";
 import type { PortView } from "../control.js";
@@ -41,8 +41,9 @@ export function megaflowText(
   const number = key[WORD.inPort]!;
   const port = ports.find((one) => one.number === number);
   const portText = port === undefined ? number : byName ? port.name : port.datapathNumber;
-  return {
-    match: formatOdpFlow(key, mask, String(portText), { all }),
-    actions: formatOdpActions(flow.actions, flow.operands, key, names),
-  };
+  // What Open vSwitch's datapath has no action for, it hands back each time.
+  const actions = needsHelp(flow.actions, key)
+    ? "userspace(pid=0,slow_path(action))"
+    : formatOdpActions(flow.actions, flow.operands, key, names);
+  return { match: formatOdpFlow(key, mask, String(portText), { all }), actions };
 }
