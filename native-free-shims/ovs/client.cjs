@@ -82,12 +82,14 @@ async function answerHere(request) {
 async function answer(request) {
   const target = request.tool === "ovs-appctl" ? otherTarget(request.args) : null;
   if (target !== null) return require("./appctl-target.cjs").askTarget(target);
-  const path = chooseSocket(process.env);
-  if (path === null) return answerHere(request);
   try {
-    return await ask(path, request);
+    const path = chooseSocket(process.env);
+    return path === null ? await answerHere(request) : await ask(path, request);
   } catch (error) {
     if (error.code === "ENOENT" || error.code === "ECONNREFUSED") return answerHere(request);
+    // Of several switches, none is needed for some commands.
+    if (error.code === "SEVERAL" && (await loadVerbs()).isLocal(request))
+      return answerHere(request);
     throw error;
   }
 }

@@ -32,7 +32,7 @@ function registered(env) {
   return found;
 }
 
-/** The socket to speak to; null: no switch runs. Several, and nobody said which: an error. */
+/** The socket to speak to; null: no switch runs. Several, and nobody said which: an error (SEVERAL). */
 function chooseSocket(env) {
   if (env.PACKETPATH_CTL) return env.PACKETPATH_CTL;
   if (env.OVS_RUNDIR) {
@@ -41,9 +41,8 @@ function chooseSocket(env) {
   }
   const sockets = registered(env);
   if (sockets.length > 1) {
-    throw new Error(
-      `several switches run; set PACKETPATH_CTL to the one meant:\n  ${sockets.join("\n  ")}`,
-    );
+    const which = `several switches run; set PACKETPATH_CTL to the one meant:\n  `;
+    throw Object.assign(new Error(which + sockets.join("\n  ")), { code: "SEVERAL" });
   }
   return sockets[0] ?? null;
 }

@@ -100,6 +100,24 @@ describe(`what is sent is what is received (seed ${SEED})`, () => {
   );
 });
 
+describe("lists inside lists", () => {
+  /** So many clones of nothing in one another. */
+  function clones(depth: number): Uint8Array {
+    let action: Action = { type: "clone", actions: [] };
+    for (let n = 1; n < depth; n++) action = { type: "clone", actions: [action] };
+    const out = new ByteWriter();
+    encodeActions(out, [{ action, row: null }], { version: 13, warn: silent });
+    return out.done();
+  }
+
+  it("are read as deep as a translation goes, and refused below", () => {
+    const read = (bytes: Uint8Array): number =>
+      decodeActions(bytes, { version: 13, warn: silent }).length;
+    expect(read(clones(64))).toBe(1);
+    expect(() => read(clones(65))).toThrow(new WireError("OFPBAC_TOO_MANY"));
+  });
+});
+
 /** A few bits of the bytes turned, or their end cut off. */
 function spoiled(bytes: Uint8Array, random: Random): Uint8Array {
   const copy = bytes.slice(0, bytes.length - random.below(2) * random.below(9));

@@ -46,13 +46,22 @@ for (const row of ROWS) {
 export interface WireOptions {
   readonly version: OpenFlowVersion;
   readonly warn: WarnLog;
+  /** Lists that this one stands in; absent: none. */
+  readonly depth?: number;
 }
 
+/** Lists that may stand in one another: as deep as a translation goes. */
+const DEEPEST = 64;
+
 function contextOf(options: WireOptions): ActionContext {
+  const depth = (options.depth ?? 0) + 1;
   return {
     ...options,
-    decodeInner: (bytes, outer) =>
-      decodeActions(bytes, options, { outer }).map(({ action }) => ownAction(action)),
+    decodeInner: (bytes, outer) => {
+      if (depth > DEEPEST) refuse("OFPBAC_TOO_MANY");
+      const inner = decodeActions(bytes, { ...options, depth }, { outer });
+      return inner.map(({ action }) => ownAction(action));
+    },
     encodeInner: (actions, out) => encodeActions(out, actions.map(asWire), options),
   };
 }
