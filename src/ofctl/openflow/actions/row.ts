@@ -125,7 +125,9 @@ function rowOf<A extends AnyAction>(
     ...{ name, headers: headersOf(headers), length, decode: body.decode },
     takes: (action) => body.takes(action),
     encode: ({ action, maxBytes }, out, context) => {
-      if (body.takes(action)) body.encode(action, out, context, maxBytes ?? 0);
+      // Of an output to a field that came as text, the controller gets all bytes.
+      const usual = action.type === "output-field" ? 0xffff : 0;
+      if (body.takes(action)) body.encode(action, out, context, maxBytes ?? usual);
     },
   };
 }
