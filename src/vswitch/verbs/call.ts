@@ -5,7 +5,7 @@ import { wallClock } from "../../base/clock.js";
 import { PacketpathError } from "../../base/errors.js";
 import type { BridgeControl, SwitchControl } from "../control.js";
 import type { Database } from "../database/database.js";
-import { type Options, patternOf } from "./options.js";
+import { type Options, isLogged, patternOf } from "./options.js";
 
 /** The tools whose verbs are spoken. */
 export const TOOLS = ["ovs-ofctl", "ovs-appctl", "ovs-vsctl", "ovs-dpctl"] as const;
@@ -147,7 +147,7 @@ export class Call {
 
 /**
  * Writes a warning on stderr as the tools log it (lib/vlog.c), in the pattern that `-vPATTERN:`
- * asked for.
+ * asked for, unless `-v` has turned it off.
  * @param module the part of Open vSwitch that says it: "vsctl", "ofp_actions" ...
  */
 export function warn(
@@ -156,6 +156,7 @@ export function warn(
   message: string,
   level: "WARN" | "INFO" = "WARN",
 ): void {
+  if (!isLogged(call.options, module, level)) return;
   const number = call.stderr.split(/\|(?:WARN|INFO)\|/).length;
   const parts: Readonly<Record<string, string>> = {
     D: wallClock().replace(/\.\d+Z$/, "Z"),

@@ -126,3 +126,29 @@ export function patternOf(options: Options): string {
   const said = (options.values.get("verbose") ?? []).findLast((text) => /^pattern:/i.test(text));
   return said?.replace(/^pattern:(console:|any:)?/i, "") ?? "%D|%N|%c|%p|%m";
 }
+
+/** Levels of the log, from nothing on. */
+const LEVELS = ["off", "emer", "err", "warn", "info", "dbg"];
+const DESTINATIONS = ["console", "syslog", "file"];
+
+/**
+ * Whether a module's lines of a level go to the console: as `-v[MODULE][:DESTINATION][:LEVEL]`
+ * says, in any order (lib/vlog.c vlog_set_levels_from_string), or up to "info".
+ */
+export function isLogged(options: Options, module: string, level: "WARN" | "INFO"): boolean {
+  let most = LEVELS.indexOf("info");
+  for (const text of options.values.get("verbose") ?? []) {
+    const words = text
+      .toLowerCase()
+      .split(/[ :]+/)
+      .filter((word) => word !== "" && word !== "any");
+    if (words[0] === "pattern") continue;
+    const to = words.filter((word) => DESTINATIONS.includes(word));
+    const of = words.filter((word) => !DESTINATIONS.includes(word) && !LEVELS.includes(word));
+    if (to.length > 0 && !to.includes("console")) continue;
+    if (of.length > 0 && !of.includes(module)) continue;
+    const said = words.findLast((word) => LEVELS.includes(word)) ?? "dbg";
+    most = LEVELS.indexOf(said);
+  }
+  return LEVELS.indexOf(level.toLowerCase()) <= most;
+}

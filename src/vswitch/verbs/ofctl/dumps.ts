@@ -22,7 +22,7 @@ import { selectorOf } from "../../mods/flow-mods.js";
 import { type Call, type Verb, VerbError } from "../call.js";
 import { has } from "../options.js";
 import { acceptsNames, bridgeOf, namesOf, namesShown, usesNames } from "./bridge.js";
-import { type FlowTexts, readFlow, readFlows } from "./flow-texts.js";
+import { type FlowTexts, logUnread, readFlow, readFlows, unreadText } from "./flow-texts.js";
 import {
   allowedFormats,
   chosenFormat,
@@ -118,12 +118,13 @@ function printMods(call: Call, { mods, formats }: FlowTexts): void {
   const namesAnyTable = version === 10 && (format & FORMATS.tables) !== 0;
   const name = isNxm(format) || needsNxm(mods, version) ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
   for (const [i, mod] of mods.entries()) {
-    const error = unreadable(mod, version);
+    const [xid, message] = [i + 1, unreadable(mod, version)];
+    if (message !== null) logUnread(call, { message, mod }, version);
     const text =
-      error === null
+      message === null
         ? formatFlowMod(mod, { version, namesAnyTable })
-        : `***decode error: ${error}***`;
-    call.out(`${messageHead(name, version, i + 1)} ${text}\n`);
+        : unreadText({ message, mod }, format, xid);
+    call.out(`${messageHead(name, version, xid)} ${text}\n`);
   }
 }
 

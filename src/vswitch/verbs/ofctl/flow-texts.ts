@@ -63,8 +63,15 @@ export async function readFlows(
   return gather(parsing(name, read));
 }
 
-/** Of a message that the switch cannot read, the bytes are told. */
-function unreadText({ message, mod }: FlowModError, format: number, xid: number): string {
+/** A message that cannot be read. */
+interface Unread {
+  readonly mod: FlowMod;
+  /** Name of the error, OFPBAC_... */
+  readonly message: string;
+}
+
+/** What is told of a message that cannot be read; its bytes are, too. */
+export function unreadText({ message, mod }: Unread, format: number, xid: number): string {
   const what = `***decode error: ${message}***`;
   // A value that is too large for its field is not kept, and nor are its bytes.
   return mod.fault === null
@@ -73,7 +80,9 @@ function unreadText({ message, mod }: FlowModError, format: number, xid: number)
 }
 
 /** What is written into the log while the message is read to be told. */
-function logUnread(call: Call, { mod }: FlowModError, version: OpenFlowVersion): void {
+export function logUnread(call: Call, { message, mod }: Unread, version: OpenFlowVersion): void {
+  // Actions are read after the match.
+  if (message.startsWith("OFPBMC")) return;
   try {
     decodeInstructions(encodeFlowActions(mod, version), { version, warn: limitedLog(call) });
   } catch (error) {
@@ -102,8 +111,7 @@ export async function sendMods(
     const [extended, tables] = [isNxm(format), hasTables(format)];
     const xid = FIRST_XID + 2 * (error.index + Number(extended) + Number(tables));
     const name = extended ? "NXT_FLOW_MOD" : "OFPT_FLOW_MOD";
-    // Actions are read after the match.
-    if (error.isUnread && !error.message.startsWith("OFPBMC")) logUnread(call, error, version);
+    if (error.isUnread) logUnread(call, error, version);
     const text = error.isUnread
       ? unreadText(error, format, xid)
       : formatFlowMod(error.mod, { version, ...namesShown(call, bridge) });
