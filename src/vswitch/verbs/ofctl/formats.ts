@@ -62,9 +62,9 @@ export function allowedFormats(call: Call): number {
   if ((possible & wanted) !== 0) return possible & wanted;
   const names = VERSIONS.filter(([version]) => versions.includes(version)).map(([, name]) => name);
   throw new VerbError(
-    `None of the enabled OpenFlow versions (${names.join(", ")}) supports any of the enabled flow ` +
-      `formats (${formatsToString(wanted)}).  (Use -O to enable additional OpenFlow versions or ` +
-      "-F to enable additional flow formats.)",
+    `None of the enabled OpenFlow versions (${names.join(", ")}) supports any of the enabled ` +
+      `flow formats (${formatsToString(wanted)}).  (Use -O to enable additional OpenFlow ` +
+      "versions or -F to enable additional flow formats.)",
   );
 }
 
