@@ -54,6 +54,7 @@ function readCases(text: string): Case[] {
 function timeless(text: string): string {
   return text
     .replace(/duration=[0-9.]+s/g, "duration=Ts")
+    .replace(/idle_age=\d+/g, "idle_age=A")
     .replace(/\bused:[0-9.]+s/g, "used:Ts")
     .replace(/recirc_id=(?!0\b)(0x[0-9a-f]+|\d+)/g, "recirc_id=N")
     .replace(/recirc(_id)?\((?!0\))(0x[0-9a-f]+|\d+)\)/g, "recirc$1(N)")
