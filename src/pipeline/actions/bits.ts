@@ -1,7 +1,8 @@
 // Runs of bits of any length in a key, and sub-fields as such runs. Used by the actions that move
 // bits about: move, push, pop, learn. The slow path of each worker; may allocate.
 import { fieldOf, getBits, setBits, type Field } from "../../flow/fields.js";
-import type { SubField } from "../../flow/types.js";
+import { WORD } from "../../flow/key.js";
+import { OFPP, type SubField } from "../../flow/types.js";
 
 /** Reads `width` bits that begin at bit `start`; as words, the lowest bits in the last. */
 export function readRun(words: Uint32Array, start: number, width: number): Uint32Array {
@@ -55,10 +56,20 @@ function placeOf({ field: id, offset, width }: SubField): Place {
   return { start: start + stored - to, width: to - from, below: from - offset };
 }
 
+/** What a reserved port has on top of its number in 16 bits (ofputil_port_to_ofp11). */
+const RESERVED_HIGH = 0xffff_0000;
+
+/** A key whose actset_output has 32 bits, as fields of OpenFlow have it; keys hold 16. */
+function widePort(words: Uint32Array): Uint32Array {
+  const wide = words.slice();
+  if (wide[WORD.actsetOutput]! >= OFPP.max) wide[WORD.actsetOutput]! += RESERVED_HIGH;
+  return wide;
+}
+
 /** Reads a sub-field of a key; as of `readRun`. Bits that are not its field's own are 0. */
 export function readSub(words: Uint32Array, sub: SubField): Uint32Array {
   const { start, width, below } = placeOf(sub);
-  const own = readRun(words, start, width);
+  const own = readRun(sub.field === "actset_output" ? widePort(words) : words, start, width);
   const out = new Uint32Array(Math.ceil(sub.width / 32));
   out.set(own, out.length - own.length);
   if (below > 0) out[out.length - 1]! <<= below;
